@@ -1,0 +1,204 @@
+//! The configuration as types. Text becomes this once, in the binary; a revision in the ledger is
+//! this, serialised.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::expectation::Expectation;
+use crate::id::{
+    AccountName, BucketName, DestinationName, ExpectationName, NotifierName, RouteName,
+};
+use crate::name::ObjectPath;
+use crate::pattern::Pattern;
+use crate::retry::RetryPolicy;
+
+/// One revision of the configuration.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Config {
+    /// This node.
+    pub node: Node,
+    /// The SFTP front.
+    pub sftp: SftpListen,
+    /// Places for objects.
+    pub buckets: BTreeMap<BucketName, Bucket>,
+    /// Logins, over all partners.
+    pub accounts: BTreeMap<AccountName, Account>,
+    /// What must arrive by when.
+    pub expectations: BTreeMap<ExpectationName, Expectation>,
+    /// Who can be told.
+    pub notifiers: BTreeMap<NotifierName, Notifier>,
+    /// What happens to arrivals.
+    pub routes: BTreeMap<RouteName, Route>,
+    /// Where deliveries go.
+    pub destinations: BTreeMap<DestinationName, Destination>,
+}
+
+/// This node.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Node {
+    /// Ledger, host keys, lock.
+    pub data: PathBuf,
+    /// A folder with one file a secret.
+    pub secrets: Option<PathBuf>,
+    /// Who is told what is nobody else's: dead letters of routes without `alert`, broken-off
+    /// uploads, faults of the node.
+    pub alert: Vec<NotifierName>,
+    /// How long a broken-off upload can be resumed.
+    pub partial_kept: Duration,
+    /// How long a broken-off upload may rest before somebody is told.
+    pub partial_alert_after: Duration,
+}
+
+/// The SFTP front.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SftpListen {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Most authenticated and unauthenticated connections together.
+    pub connections_max: u32,
+    /// Most connections of one account.
+    pub connections_per_account_max: u32,
+    /// A session without traffic ends after this time.
+    pub idle: Duration,
+}
+
+/// A place for objects.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Bucket {
+    /// `file:///folder`, as a folder.
+    pub folder: PathBuf,
+}
+
+/// Who can be told.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum Notifier {
+    /// Mail over SMTP.
+    Email(Email),
+}
+
+/// Mail over SMTP.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Email {
+    /// Addresses.
+    pub to: Vec<String>,
+    /// Sender's address.
+    pub from: String,
+    /// Host of the SMTP server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: SmtpSecurity,
+    /// User name and the name of the secret with the password.
+    pub login: Option<SmtpLogin>,
+    /// A file with further certificate authorities in PEM form.
+    pub ca_file: Option<PathBuf>,
+    /// When a failed mail is tried again.
+    pub retry: RetryPolicy,
+}
+
+/// How a connection to an SMTP server is protected.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum SmtpSecurity {
+    /// Not at all; for a relay on the same machine.
+    Plain,
+    /// STARTTLS, required.
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+}
+
+/// A login at an SMTP server.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SmtpLogin {
+    /// User name.
+    pub user: String,
+    /// The secret, by name.
+    pub password: SecretName,
+}
+
+/// A secret by name (`secret:NAME` in the configuration), resolved at use.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct SecretName(pub String);
+
+/// What happens to arrivals.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Route {
+    /// Its name.
+    pub name: RouteName,
+    /// Which arrivals start it.
+    pub arrives: Pattern,
+    /// Where they go.
+    pub deliver: Vec<DestinationName>,
+    /// When a failed attempt is tried again.
+    pub retry: RetryPolicy,
+    /// What a newer version does to older deliveries that are still open.
+    pub on_failure: OnFailure,
+    /// Smaller files are not delivered.
+    pub min_size_bytes: u64,
+    /// Who is told of dead letters.
+    pub alert: Vec<NotifierName>,
+}
+
+/// What a newer version of the same source does to an older open delivery to the same target.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum OnFailure {
+    /// Waits for it.
+    Block,
+    /// Supersedes it.
+    SkipSuperseded,
+    /// Does not care.
+    Independent,
+}
+
+/// Where deliveries go.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum Destination {
+    /// A folder of this machine, such as a mounted share.
+    Directory(Directory),
+}
+
+/// A folder of this machine.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Directory {
+    /// The folder; it must exist.
+    pub folder: PathBuf,
+    /// What is cut off the front of the key before it becomes the path: a leading folder.
+    pub strip: crate::name::Prefix,
+    /// Owner of files and folders made.
+    pub uid: Option<u32>,
+    /// Group of files and folders made.
+    pub gid: Option<u32>,
+    /// Permissions of files.
+    pub mode: u32,
+    /// Permissions of folders made.
+    pub folder_mode: u32,
+    /// Most deliveries at a time.
+    pub concurrency: u32,
+}
+
+impl Route {
+    /// True if the arrival starts the route.
+    pub fn is_started_by(&self, path: &ObjectPath, size_bytes: u64) -> bool {
+        size_bytes >= self.min_size_bytes && self.arrives.matches(path)
+    }
+}
+
+impl Config {
+    /// The account whose mailbox a folder of a bucket belongs to: the one with the deepest root.
+    pub fn account_of(
+        &self,
+        bucket: &BucketName,
+        prefix: &crate::name::Prefix,
+    ) -> Option<&Account> {
+        self.accounts
+            .values()
+            .filter(|a| a.mailbox.bucket == *bucket && prefix.is_within(&a.mailbox.prefix))
+            .max_by_key(|a| a.mailbox.prefix.as_str().len())
+    }
+}

@@ -1,0 +1,22 @@
+//! The vocabulary of Quaymaster: words as types, rules as pure functions, and the ports behind
+//! which the rest of the house does its work. Nothing here performs I/O, reads a clock or draws
+//! a random number.
+
+pub mod account;
+pub mod alert;
+pub mod arrival;
+pub mod audit;
+pub mod config;
+pub mod delivery;
+pub mod error;
+pub mod expectation;
+pub mod file_type;
+pub mod id;
+pub mod name;
+pub mod operation;
+pub mod pattern;
+pub mod ports;
+pub mod retry;
+pub mod temp_name;
+
+pub use error::{Error, Kind, Result, Retry};

@@ -1,0 +1,102 @@
+//! Versions and name operations: a change of a name is a row first, then a change on disk.
+
+use jiff::Timestamp;
+
+use crate::arrival::Cause;
+use crate::id::{AccountName, OperationSeq, Sha256Digest, VersionId};
+use crate::name::{ObjectKey, ObjectPath};
+
+/// Immutable bytes that were received.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Version {
+    /// Its id.
+    pub id: VersionId,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Digest of the bytes.
+    pub sha256: Sha256Digest,
+    /// How the bucket recognises the stored bytes (directory: device and inode).
+    pub identity: String,
+    /// When the bytes were complete.
+    pub received_at: Timestamp,
+}
+
+/// What happens to a name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// A staged version becomes current under the key.
+    Publish,
+    /// The current version moves to another key of the bucket.
+    Rename {
+        /// The new key.
+        to: ObjectKey,
+    },
+    /// The name goes away.
+    Remove,
+    /// A version kept aside becomes current again.
+    Restore,
+}
+
+impl Change {
+    /// The word in the ledger.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Rename { .. } => "rename",
+            Self::Remove => "remove",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// A recorded name operation, to be run by the bucket. Idempotent: run again after a crash it
+/// completes what is missing and harms nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Operation {
+    /// Its place in the order of the key.
+    pub seq: OperationSeq,
+    /// The bucket and key it is about.
+    pub path: ObjectPath,
+    /// What happens.
+    pub change: Change,
+    /// The version that moves. `None` only for a removal or rename of a file that did not come
+    /// through us.
+    pub version: Option<Version>,
+    /// The version that was current under the key it lands on, or is removed.
+    pub replaces: Option<VersionId>,
+    /// True if `replaces` must be kept aside because a delivery still needs its bytes.
+    pub keep_aside: bool,
+}
+
+impl Operation {
+    /// The key whose current version changes: the target of a rename, the key otherwise.
+    pub fn lands_on(&self) -> &ObjectKey {
+        match &self.change {
+            Change::Rename { to } => to,
+            Change::Publish | Change::Remove | Change::Restore => &self.path.key,
+        }
+    }
+}
+
+/// What is recorded, in one transaction, before a name changes.
+#[derive(Clone, Debug)]
+pub struct NameChange {
+    /// The bucket and key it is about.
+    pub path: ObjectPath,
+    /// What happens.
+    pub change: Change,
+    /// The version that moves; for [`Change::Publish`] it is new to the ledger.
+    pub version: Option<Version>,
+    /// See [`Operation::replaces`].
+    pub replaces: Option<VersionId>,
+    /// See [`Operation::keep_aside`].
+    pub keep_aside: bool,
+    /// The arrival that this makes, if any: none under a temp name.
+    pub arrival: Option<Cause>,
+    /// Who does it.
+    pub account: Option<AccountName>,
+    /// When.
+    pub at: Timestamp,
+    /// The audit record, written in the same transaction.
+    pub audit: crate::audit::AuditRecord,
+}

@@ -1,0 +1,212 @@
+//! A bucket: where objects are. What is under a name is decided here and nowhere else.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::Result;
+use crate::id::{BucketName, Sha256Digest, VersionId};
+use crate::name::{ObjectKey, Prefix};
+use crate::operation::Operation;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The buckets of the running revision, by name.
+pub trait Buckets: Send + Sync {
+    /// The bucket of that name, if the running revision has it.
+    fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>>;
+}
+
+impl Buckets for BTreeMap<BucketName, Arc<dyn Bucket>> {
+    fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
+        Self::get(self, name).cloned()
+    }
+}
+
+/// One bucket.
+#[async_trait]
+pub trait Bucket: Send + Sync {
+    /// Begins a version: empty staged bytes, on the same file system as the tree.
+    async fn stage(&self, version: VersionId) -> Result<Box<dyn Staged>>;
+
+    /// The staged bytes of an earlier session, if they are still there.
+    async fn resume(&self, version: VersionId) -> Result<Option<Box<dyn Staged>>>;
+
+    /// Runs a recorded name operation. When it returns `Ok` the change is durable. Idempotent:
+    /// after a crash at any instant, running it again completes it. The caller holds the locks of
+    /// the keys.
+    async fn run(&self, operation: &Operation) -> Result<()>;
+
+    /// What is under a name: a file, a folder, or nothing.
+    async fn stat(&self, path: &Prefix) -> Result<Option<Entry>>;
+
+    /// Begins a listing of a folder. Fails with `NotFound` if there is none.
+    async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>>;
+
+    /// Opens the current object under a key.
+    async fn open(&self, key: &ObjectKey) -> Result<Box<dyn Content>>;
+
+    /// Opens the bytes of a version, wherever they are now: kept aside, or current under `key`
+    /// (recognised by `identity`). `NotFound` if they are gone.
+    async fn open_version(
+        &self,
+        version: VersionId,
+        key: &ObjectKey,
+        identity: &str,
+    ) -> Result<Box<dyn Content>>;
+
+    /// Sets modification time and permissions of what is under a name.
+    async fn set_attributes(&self, path: &Prefix, attributes: Attributes) -> Result<()>;
+
+    /// Makes, removes or renames a folder; only empty folders are removed or renamed.
+    async fn change_folder(&self, change: FolderChange) -> Result<()>;
+
+    /// Removes staged bytes or bytes kept aside; `Ok` if there are none.
+    async fn discard(&self, version: VersionId, place: Place) -> Result<()>;
+
+    /// The versions whose bytes lie in `place`.
+    async fn leftovers(&self, place: Place) -> Result<Vec<VersionId>>;
+
+    /// The size of the file system and what is free.
+    async fn space(&self) -> Result<Space>;
+}
+
+/// Where bytes lie that no name shows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// Being received.
+    Staging,
+    /// Superseded or removed, still needed.
+    Kept,
+}
+
+/// Staged bytes of one version.
+#[async_trait]
+pub trait Staged: Send + Sync {
+    /// Its version.
+    fn version(&self) -> VersionId;
+
+    /// Bytes received so far: the highest written offset.
+    fn size_bytes(&self) -> u64;
+
+    /// Writes chunks at their offsets, in any order, overlaps allowed.
+    async fn write(&mut self, chunks: Vec<Chunk>) -> Result<()>;
+
+    /// Reads back what was written; short at the end.
+    async fn read(&mut self, offset: u64, length: u32) -> Result<Bytes>;
+
+    /// Cuts or extends (with a hole, which [`Staged::seal`] refuses) to `size_bytes`.
+    async fn set_size(&mut self, size_bytes: u64) -> Result<()>;
+
+    /// Makes the bytes so far durable.
+    async fn flush(&mut self) -> Result<()>;
+
+    /// Makes bytes and staged name durable and says what they are. Fails with `Invalid` and the
+    /// offset if a part was never written. May be called again after a write.
+    async fn seal(&mut self) -> Result<Sealed>;
+
+    /// Sets attributes that the object will have once published.
+    async fn set_attributes(&mut self, attributes: Attributes) -> Result<()>;
+}
+
+/// Bytes at an offset.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Where in the file.
+    pub offset: u64,
+    /// What.
+    pub bytes: Bytes,
+}
+
+/// What sealed bytes are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sealed {
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Digest.
+    pub sha256: Sha256Digest,
+    /// How the bucket recognises them: see [`crate::operation::Version::identity`].
+    pub identity: String,
+}
+
+/// Readable bytes that do not change while they are open.
+#[async_trait]
+pub trait Content: Send + Sync {
+    /// Length in bytes.
+    fn size_bytes(&self) -> u64;
+
+    /// Up to `length` bytes at `offset`; empty at the end.
+    async fn read(&self, offset: u64, length: u32) -> Result<Bytes>;
+}
+
+/// A listing in progress.
+#[async_trait]
+pub trait Listing: Send + Sync {
+    /// The next entries in no particular order; `None` at the end. Bounded: a folder of a million
+    /// entries is never in memory at once.
+    async fn next(&mut self) -> Result<Option<Vec<Entry>>>;
+}
+
+/// A file or folder as listed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Last component; empty for the root.
+    pub name: String,
+    /// File or folder.
+    pub kind: EntryKind,
+    /// Length in bytes; 0 for a folder.
+    pub size_bytes: u64,
+    /// Modification time.
+    pub modified: Timestamp,
+    /// Permission bits, without type.
+    pub mode: u32,
+}
+
+/// File or folder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+}
+
+/// Attributes to set; `None` leaves as it is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Attributes {
+    /// Modification time.
+    pub modified: Option<Timestamp>,
+    /// Permission bits.
+    pub mode: Option<u32>,
+}
+
+/// A change of folders. Folders hold no bytes of ours, so it is no name operation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FolderChange {
+    /// Makes one; its parent must exist.
+    Make(ObjectKey),
+    /// Makes one and its parents; `Ok` if it is there.
+    MakeAll(Prefix),
+    /// Removes an empty one.
+    Remove(ObjectKey),
+    /// Gives an empty one another name.
+    Rename {
+        /// From.
+        from: ObjectKey,
+        /// To; must not exist.
+        to: ObjectKey,
+    },
+}
+
+/// Space of the file system below a bucket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Space {
+    /// All.
+    pub total_bytes: u64,
+    /// Free for us.
+    pub free_bytes: u64,
+    /// All inodes.
+    pub total_files: u64,
+    /// Free inodes.
+    pub free_files: u64,
+}

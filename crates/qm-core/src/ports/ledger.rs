@@ -1,0 +1,403 @@
+//! The ledger: the truth about what happened. Every method is one transaction; `Ok` means that it
+//! is durable. Small traits by noun; [`Ledger`] is all of them.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::net::SocketAddr;
+
+use super::BoxFuture;
+use crate::Result;
+use crate::account::SshPublicKey;
+use crate::alert::{Alert, NewAlert, Notification, Text};
+use crate::arrival::{Arrival, Partial};
+use crate::audit::AuditRecord;
+use crate::delivery::{Delivery, DeliveryState, NewDelivery, Transition};
+use crate::expectation::{Slot, SlotState};
+use crate::id::{
+    AccountName, ArrivalSeq, BucketName, DeliveryId, DestinationName, ExpectationName,
+    RevisionNumber, RouteName, VersionId,
+};
+use crate::name::{ObjectPath, Prefix};
+use crate::operation::{NameChange, Operation, Version};
+
+/// All of the ledger.
+pub trait Ledger:
+    AccountKeys + Alerts + Arrivals + Audit + Deliveries + Names + Nodes + Partials + Revisions + Slots
+{
+}
+
+impl<T> Ledger for T where
+    T: AccountKeys
+        + Alerts
+        + Arrivals
+        + Audit
+        + Deliveries
+        + Names
+        + Nodes
+        + Partials
+        + Revisions
+        + Slots
+{
+}
+
+/// Versions, name operations, and which version is current under which name.
+#[async_trait]
+pub trait Names: Send + Sync {
+    /// Records a change before it is made: version (if new), operation, arrival (if any; its
+    /// state is `appearing`) and audit record, in one transaction. `Arrival::duplicate_of` is
+    /// decided here: same account, path and digest within 24 h. A partial with the change's
+    /// version is forgotten in the same transaction.
+    async fn record(&self, change: NameChange) -> Result<Operation>;
+
+    /// The operation was run: its arrival has `arrived` and can be routed, the names are moved,
+    /// `replaces` is registered as kept if it was kept aside. Enqueued during the call, in the
+    /// order of calls and before any later `record`; the future ends when it is durable.
+    fn complete(&self, operation: &Operation) -> BoxFuture<Result<()>>;
+
+    /// The operation failed for good: its arrival is `failed`, the names stay as they were.
+    async fn fail(&self, operation: &Operation, reason: &str) -> Result<()>;
+
+    /// Operations recorded and neither completed nor failed, in seq order. At most one a key.
+    async fn pending(&self) -> Result<Vec<Operation>>;
+
+    /// The version that the last completed operation left under the name.
+    async fn current(&self, path: &ObjectPath) -> Result<Option<Version>>;
+
+    /// True while something still needs the version's bytes: an arrival of it not routed yet, or
+    /// a delivery of it that is waiting, running or dead.
+    async fn is_needed(&self, version: VersionId) -> Result<bool>;
+
+    /// Versions kept aside that nothing needs any more.
+    async fn releasable(&self) -> Result<Vec<(BucketName, VersionId)>>;
+
+    /// Their bytes are gone.
+    async fn released(&self, versions: &[VersionId]) -> Result<()>;
+
+    /// A version by id.
+    async fn version(&self, id: VersionId) -> Result<Option<Version>>;
+}
+
+/// Broken-off uploads.
+#[async_trait]
+pub trait Partials: Send + Sync {
+    /// Records one; replaces an earlier one of the same account and path. Returns the replaced
+    /// one's version, whose staged bytes the caller discards.
+    async fn park(&self, partial: Partial, audit: AuditRecord) -> Result<Option<VersionId>>;
+
+    /// The one of this account and path.
+    async fn find(&self, account: &AccountName, path: &ObjectPath) -> Result<Option<Partial>>;
+
+    /// All.
+    async fn partials(&self) -> Result<Vec<Partial>>;
+
+    /// Forgets one (resumed, expired or discarded) and resolves nothing else.
+    async fn forget(&self, version: VersionId) -> Result<()>;
+}
+
+/// Arrivals and their outbox.
+#[async_trait]
+pub trait Arrivals: Send + Sync {
+    /// Arrivals that have `arrived` and are not routed yet, in seq order.
+    async fn unrouted(&self, limit: u32) -> Result<Vec<Arrival>>;
+
+    /// Takes the arrival out of the outbox and creates its deliveries, waiting from `at`. A
+    /// (route, version) that has fired before creates nothing. Returns how many were created.
+    async fn route(
+        &self,
+        arrival: ArrivalSeq,
+        deliveries: Vec<NewDelivery>,
+        revision: RevisionNumber,
+        at: Timestamp,
+    ) -> Result<u32>;
+
+    /// Arrivals under a folder of a bucket that arrived with `from <= at <= until`, in seq order,
+    /// after `after`.
+    async fn between(
+        &self,
+        bucket: &BucketName,
+        below: &Prefix,
+        from: Timestamp,
+        until: Timestamp,
+        after: Option<ArrivalSeq>,
+        limit: u32,
+    ) -> Result<Vec<Arrival>>;
+
+    /// The last arrivals, newest first, for operators.
+    async fn latest(&self, limit: u32) -> Result<Vec<Arrival>>;
+}
+
+/// What to claim.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Only deliveries to this destination.
+    pub destination: DestinationName,
+    /// At most so many.
+    pub limit: u32,
+    /// Now.
+    pub now: Timestamp,
+    /// Until when they are the claimer's.
+    pub lease_until: Timestamp,
+}
+
+/// Which deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Only this one.
+    pub id: Option<DeliveryId>,
+    /// Only in a state of this name.
+    pub state: Option<&'static str>,
+    /// Only of this route.
+    pub route: Option<RouteName>,
+    /// Only to this destination.
+    pub destination: Option<DestinationName>,
+    /// At most so many, newest first; 0 for all.
+    pub limit: u32,
+}
+
+/// One attempt of a delivery.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attempt {
+    /// Counted from 1 over the whole life of the delivery.
+    pub number: u32,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it ended; `None` while it runs or if the node died in it.
+    pub ended_at: Option<Timestamp>,
+    /// `delivered`, or why not.
+    pub note: Option<String>,
+}
+
+/// Deliveries and their attempts.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// Claims waiting deliveries whose time has come, in order of arrival: state, fence, attempt
+    /// count and an attempt row (the intent) in one transaction. At most one delivery of an
+    /// ordering key (destination and target) runs at a time, and the older goes first.
+    async fn claim(&self, claim: Claim) -> Result<Vec<Delivery>>;
+
+    /// Deliveries still `running` though this node, the only one, does not run them: interrupted
+    /// by a crash. Asked once at start, before the first claim.
+    async fn interrupted(&self) -> Result<Vec<Delivery>>;
+
+    /// Ends the attempt: new state, note, alert if any, in one transaction. `Conflict` if the
+    /// fence is old.
+    async fn finish(
+        &self,
+        delivery: &Delivery,
+        transition: Transition,
+        alert: Option<NewAlert>,
+        at: Timestamp,
+    ) -> Result<()>;
+
+    /// True if the delivery still has its fence and no newer arrival of the same source has been
+    /// delivered to the same target.
+    async fn is_latest(&self, delivery: &Delivery) -> Result<bool>;
+
+    /// Marks waiting and dead deliveries as superseded for which a newer arrival of the same
+    /// source path has a delivery to the same destination and target, by a route in `routes`.
+    async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32>;
+
+    /// When the next waiting delivery is ready, if any.
+    async fn next_ready(&self) -> Result<Option<Timestamp>>;
+
+    /// Deliveries by filter.
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>>;
+
+    /// The attempts of one, oldest first.
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>>;
+
+    /// Gives dead ones new attempts from `at`, resolves their alerts without a message. Returns
+    /// those that were redriven.
+    async fn redrive(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>>;
+
+    /// How many deliveries are in each state, for operators.
+    async fn counts(&self) -> Result<Vec<(DeliveryState, u64)>>;
+}
+
+/// A slot as recorded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RecordedSlot {
+    /// Of which expectation.
+    pub expectation: ExpectationName,
+    /// The slot.
+    pub slot: Slot,
+    /// What became of it.
+    pub state: SlotState,
+    /// What met it or came late.
+    pub arrival: Option<ArrivalSeq>,
+    /// When it was evaluated.
+    pub evaluated_at: Timestamp,
+}
+
+/// Slots of expectations, each evaluated once.
+#[async_trait]
+pub trait Slots: Send + Sync {
+    /// Up to which cutoff the expectation was evaluated; begins at `now` for one that is new.
+    async fn evaluated_until(
+        &self,
+        expectation: &ExpectationName,
+        now: Timestamp,
+    ) -> Result<Timestamp>;
+
+    /// Records the slot with its alert and moves on `evaluated_until` to its cutoff, in one
+    /// transaction. A slot recorded before changes nothing: false.
+    async fn record_slot(&self, slot: RecordedSlot, alert: Option<NewAlert>) -> Result<bool>;
+
+    /// Slots that are missed.
+    async fn missed(&self) -> Result<Vec<RecordedSlot>>;
+
+    /// The missed slot was met late: state, arrival, alert resolved with a message, in one
+    /// transaction.
+    async fn late(
+        &self,
+        slot: &RecordedSlot,
+        arrival: ArrivalSeq,
+        alert_key: &str,
+        text: Text,
+        at: Timestamp,
+    ) -> Result<()>;
+
+    /// The last slots of all expectations, newest first.
+    async fn slots(&self, limit: u32) -> Result<Vec<RecordedSlot>>;
+}
+
+/// Alerts and the messages about them.
+#[async_trait]
+pub trait Alerts: Send + Sync {
+    /// Raises the alert with a message to each notifier; false (and no message) if one with this
+    /// key is firing already.
+    async fn raise(&self, alert: NewAlert) -> Result<bool>;
+
+    /// Resolves the alert, with a message to those who were told, if `text` is given; false if
+    /// none with this key is firing.
+    async fn resolve(&self, key: &str, text: Option<Text>, at: Timestamp) -> Result<bool>;
+
+    /// Messages whose time has come, oldest first.
+    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>>;
+
+    /// When the next message is ready, if any.
+    async fn next_notification(&self) -> Result<Option<Timestamp>>;
+
+    /// One attempt was made. `error` and `retry_at` both set: try again then; only `error`: dead;
+    /// neither: sent.
+    async fn notified(
+        &self,
+        id: i64,
+        error: Option<String>,
+        retry_at: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Result<()>;
+
+    /// Dead messages wait again from `at`; returns how many.
+    async fn resend(&self, at: Timestamp) -> Result<u32>;
+
+    /// The last alerts, newest first.
+    async fn alerts(&self, limit: u32) -> Result<Vec<Alert>>;
+
+    /// The last messages, newest first.
+    async fn notifications(&self, limit: u32) -> Result<Vec<Notification>>;
+}
+
+/// The audit.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Appends; enqueued during the call, the future ends when it is durable.
+    fn append(&self, record: AuditRecord) -> BoxFuture<Result<()>>;
+
+    /// The last records as (seq, record), newest first.
+    async fn audit(&self, limit: u32) -> Result<Vec<(i64, AuditRecord)>>;
+}
+
+/// A revision of the configuration as recorded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Revision {
+    /// Its number.
+    pub number: RevisionNumber,
+    /// The typed configuration, serialised as JSON.
+    pub config: String,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// When the node took it up.
+    pub taken_up_at: Option<Timestamp>,
+    /// Why the node did not.
+    pub rejected: Option<String>,
+}
+
+/// Revisions of the configuration.
+#[async_trait]
+pub trait Revisions: Send + Sync {
+    /// The newest.
+    async fn revision(&self) -> Result<Option<Revision>>;
+
+    /// Records a new one, unless the newest is the same text: then that one.
+    async fn apply(&self, config: String, audit: AuditRecord, at: Timestamp) -> Result<Revision>;
+
+    /// The node has taken it up, or says why not.
+    async fn taken_up(
+        &self,
+        number: RevisionNumber,
+        rejected: Option<String>,
+        at: Timestamp,
+    ) -> Result<()>;
+}
+
+/// A key added while running.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AddedKey {
+    /// Whose.
+    pub account: AccountName,
+    /// The key.
+    pub key: SshPublicKey,
+    /// Since when.
+    pub added_at: Timestamp,
+}
+
+/// Credentials added while running.
+#[async_trait]
+pub trait AccountKeys: Send + Sync {
+    /// Adds one; false if the account has it already.
+    async fn add_key(&self, key: AddedKey, audit: AuditRecord) -> Result<bool>;
+
+    /// Removes one; false if the account does not have it.
+    async fn remove_key(
+        &self,
+        account: &AccountName,
+        key: &SshPublicKey,
+        audit: AuditRecord,
+    ) -> Result<bool>;
+
+    /// All.
+    async fn keys(&self) -> Result<Vec<AddedKey>>;
+}
+
+/// What a running node tells about itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodeReport {
+    /// Where the SFTP front listens.
+    pub sftp_address: SocketAddr,
+    /// Fingerprints of its host keys.
+    pub fingerprints: Vec<String>,
+    /// Its process.
+    pub process: u32,
+    /// The program's version.
+    pub version: String,
+    /// Since when it runs.
+    pub started_at: Timestamp,
+    /// When it last said so; `None` once it stopped cleanly.
+    pub alive_at: Option<Timestamp>,
+}
+
+/// What nodes tell about themselves.
+#[async_trait]
+pub trait Nodes: Send + Sync {
+    /// Replaces this node's report.
+    async fn report(&self, report: NodeReport) -> Result<()>;
+
+    /// The last report.
+    async fn node(&self) -> Result<Option<NodeReport>>;
+}

@@ -1,0 +1,118 @@
+//! The one way in: what a front may ask on behalf of an authenticated account. Policy, staging,
+//! name operations and audit are behind it; protocols are in front of it.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::access::Principal;
+use super::bucket::{Attributes, Chunk, Content, Entry, Listing, Space};
+use crate::Result;
+use crate::name::MailboxPath;
+
+/// Opens mailboxes.
+#[async_trait]
+pub trait Mailboxes: Send + Sync {
+    /// The mailbox of a proven account, for one session from `source`.
+    async fn open(&self, principal: &Principal, source: IpAddr) -> Result<Arc<dyn Mailbox>>;
+}
+
+/// What one account can do with its files. Every method checks the account's rights as they are
+/// in the running revision at that moment, and records what it refuses.
+#[async_trait]
+pub trait Mailbox: Send + Sync {
+    /// What is under a name; `NotFound` if nothing. Tells the truth at all times: an upload of
+    /// this account in progress or broken off shows with the bytes received.
+    async fn stat(&self, path: &MailboxPath) -> Result<Entry>;
+
+    /// Begins a listing of a folder.
+    async fn list(&self, path: &MailboxPath) -> Result<Box<dyn Listing>>;
+
+    /// Opens a file for reading.
+    async fn read(&self, path: &MailboxPath) -> Result<Box<dyn Content>>;
+
+    /// Opens a file for writing. Everything that can be refused is refused here: most clients
+    /// report no later error.
+    async fn write(&self, path: &MailboxPath, options: WriteOptions) -> Result<Box<dyn Upload>>;
+
+    /// Sets modification time and permissions; `NotFound` if nothing is there.
+    async fn set_attributes(&self, path: &MailboxPath, attributes: Attributes) -> Result<()>;
+
+    /// Removes a file.
+    async fn remove(&self, path: &MailboxPath) -> Result<()>;
+
+    /// Gives a file or an empty folder another name.
+    async fn rename(&self, from: &MailboxPath, to: &MailboxPath, existing: Existing) -> Result<()>;
+
+    /// Makes a folder; `AlreadyExists` if something is there.
+    async fn make_folder(&self, path: &MailboxPath) -> Result<()>;
+
+    /// Removes an empty folder.
+    async fn remove_folder(&self, path: &MailboxPath) -> Result<()>;
+
+    /// The space behind the mailbox.
+    async fn space(&self) -> Result<Space>;
+}
+
+/// What a rename does to a file that has the new name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Existing {
+    /// The rename fails.
+    Refuse,
+    /// It is replaced.
+    Replace,
+}
+
+/// How a file is opened for writing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one per flag of the protocols, all combinations occur"
+)]
+pub struct WriteOptions {
+    /// Make it if it is not there; otherwise its absence is `NotFound`.
+    pub create: bool,
+    /// It must not be there.
+    pub exclusive: bool,
+    /// Begin empty. Without it the first write decides: at 0 the file is replaced, at the end of
+    /// what is there it is continued, elsewhere it is changed in a copy.
+    pub truncate: bool,
+    /// Offsets are ignored, every write goes to the end.
+    pub append: bool,
+    /// The client says how large it will be.
+    pub size_hint: Option<u64>,
+    /// Attributes the client wants it to have.
+    pub attributes: Attributes,
+}
+
+/// An open write handle. Dropped without [`Upload::commit`] or [`Upload::abandon`], what was
+/// received is lost.
+#[async_trait]
+pub trait Upload: Send + Sync {
+    /// What the handle shows now.
+    fn stat(&self) -> Entry;
+
+    /// Writes chunks; `Ok` means accepted, not durable. After an error the upload is failed: no
+    /// later call succeeds.
+    async fn write(&mut self, chunks: Vec<Chunk>) -> Result<()>;
+
+    /// Reads back what was written (or, on a continued file, what is there).
+    async fn read(&mut self, offset: u64, length: u32) -> Result<Bytes>;
+
+    /// Sets the size: 0 empties, less cuts, more is refused at commit unless written.
+    async fn set_size(&mut self, size_bytes: u64) -> Result<()>;
+
+    /// Sets attributes the file will have.
+    async fn set_attributes(&mut self, attributes: Attributes) -> Result<()>;
+
+    /// Makes what was received durable, without publishing it.
+    async fn flush(&mut self) -> Result<()>;
+
+    /// Publishes: `Ok` means whole, durable and recorded (INV-5). Any error means that nothing
+    /// changed under the name.
+    async fn commit(self: Box<Self>) -> Result<()>;
+
+    /// The session is lost: keeps what was received for the account to resume.
+    async fn abandon(self: Box<Self>);
+}
