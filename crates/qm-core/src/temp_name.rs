@@ -48,6 +48,20 @@ pub fn is_temp(name: &str, extra: &[String]) -> bool {
     final_name(name, extra).is_some()
 }
 
+/// Names under which a client may have uploaded what it will rename to `name`; those with a random
+/// part are not among them.
+pub fn candidates(name: &str, extra: &[String]) -> Vec<String> {
+    let suffixes = SUFFIXES
+        .iter()
+        .copied()
+        .chain(extra.iter().map(String::as_str));
+    let prefixes = [LFTP_PREFIX, "."].map(|prefix| format!("{prefix}{name}"));
+    suffixes
+        .map(|suffix| format!("{name}{suffix}"))
+        .chain(prefixes)
+        .collect()
+}
+
 /// Suffixes are compared in any ASCII case, as Windows clients do.
 fn stem_of<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let cut = name.len().checked_sub(suffix.len())?;
@@ -95,6 +109,14 @@ mod tests {
         check("a.csv.ocTransferId123.part", Some("a.csv"));
         check(".a.csv.tmp", Some("a.csv"));
         check(".tmp", Some(".tmp"));
+    }
+
+    #[test]
+    fn every_candidate_is_a_temp_name_of_the_name() {
+        let extra = [".wip".to_owned()];
+        for candidate in candidates("a.csv", &extra) {
+            assert_eq!(final_name(&candidate, &extra), Some("a.csv"), "{candidate}");
+        }
     }
 
     #[test]

@@ -1,1 +1,120 @@
-//! Under construction.
+//! The one way bytes come in. Intake turns what a front asks on behalf of an account into staged
+//! bytes and name operations: policy when a file is opened, inspection before it is committed,
+//! then one ledger transaction, the change on disk, and only then the answer. It knows no
+//! protocol and no destination.
+
+mod content;
+mod files;
+mod folders;
+mod locks;
+mod mailbox;
+mod names;
+mod open_uploads;
+mod recover;
+mod refusal;
+mod upload;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use std::net::IpAddr;
+
+use locks::Locks;
+use mailbox::AccountMailbox;
+use open_uploads::OpenUploads;
+use qm_core::account::Account;
+use qm_core::id::{AccountName, NotifierName};
+use qm_core::ports::access::Principal;
+use qm_core::ports::bucket::Buckets;
+use qm_core::ports::clock::{Clock, Identifiers};
+use qm_core::ports::ledger::{Alerts, Audit, Names, Partials};
+use qm_core::ports::mailbox::{Mailbox, Mailboxes};
+use qm_core::{Error, Kind, Result};
+
+pub use recover::Recovered;
+
+/// What intake needs of the ledger.
+pub trait IntakeLedger: Alerts + Audit + Names + Partials {}
+
+impl<T: Alerts + Audit + Names + Partials> IntakeLedger for T {}
+
+/// The rules in force, as they are at the moment of the call.
+pub trait Rules: Send + Sync {
+    /// The account of that name.
+    fn account(&self, name: &AccountName) -> Option<Arc<Account>>;
+
+    /// Who is told when an upload cannot be completed.
+    fn told_of_faults(&self) -> Vec<NotifierName>;
+}
+
+/// The parts intake works with.
+pub struct Parts {
+    /// Where things are recorded.
+    pub ledger: Arc<dyn IntakeLedger>,
+    /// Where bytes go.
+    pub buckets: Arc<dyn Buckets>,
+    /// The rules in force.
+    pub rules: Arc<dyn Rules>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh version ids.
+    pub identifiers: Arc<dyn Identifiers>,
+}
+
+/// Intake; one a node, shared by all fronts.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
+    pub(crate) locks: Locks,
+    pub(crate) open: OpenUploads,
+}
+
+impl Intake {
+    /// Intake over these parts. Call [`Intake::recover`] before the first front opens.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                locks: Locks::default(),
+                open: OpenUploads::default(),
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Mailboxes for Intake {
+    async fn open(&self, principal: &Principal, source: IpAddr) -> Result<Arc<dyn Mailbox>> {
+        let mailbox = AccountMailbox {
+            shared: Arc::clone(&self.shared),
+            account: principal.account.clone(),
+            source,
+        };
+        mailbox.account()?;
+        Ok(Arc::new(mailbox))
+    }
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.parts.clock.now()
+    }
+
+    pub(crate) fn bucket(
+        &self,
+        name: &qm_core::id::BucketName,
+    ) -> Result<Arc<dyn qm_core::ports::bucket::Bucket>> {
+        self.parts.buckets.get(name).ok_or_else(|| {
+            Error::new(
+                Kind::Unavailable,
+                "your folder is not available now; please try again later",
+            )
+            .with("bucket", name)
+        })
+    }
+}

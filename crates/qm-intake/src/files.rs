@@ -1,0 +1,230 @@
+//! Looking at, reading, removing and renaming files.
+
+use std::sync::Arc;
+
+use crate::content;
+use crate::mailbox::AccountMailbox;
+use crate::names::{Wanted, gone};
+use crate::refusal::Act;
+use qm_core::account::{Account, Verb};
+use qm_core::arrival::Cause;
+use qm_core::name::{MailboxPath, ObjectKey, ObjectPath};
+use qm_core::operation::Change;
+use qm_core::ports::bucket::{Attributes, Bucket, Content, Entry, EntryKind, Listing, Place};
+use qm_core::ports::mailbox::Existing;
+use qm_core::temp_name;
+use qm_core::{Error, Kind, Result};
+
+/// Permissions shown for a file that is not published yet.
+const UNPUBLISHED_MODE: u32 = 0o640;
+
+impl AccountMailbox {
+    pub(crate) async fn entry(&self, path: &MailboxPath) -> Result<Entry> {
+        let account = self.account()?;
+        let folder = account.mailbox.folder(path)?;
+        if let Some(entry) = self.bucket(&account)?.stat(&folder).await? {
+            return Ok(entry);
+        }
+        let object = Self::object(&account, path)?;
+        let size_bytes = match self.shared.open.received_bytes(&self.account, &object) {
+            Some(size_bytes) => size_bytes,
+            None => self.partial(&object).await?.ok_or_else(gone)?.size_bytes,
+        };
+        Ok(Entry {
+            name: object.key.file_name().to_owned(),
+            kind: EntryKind::File,
+            size_bytes,
+            modified: self.shared.now(),
+            mode: UNPUBLISHED_MODE,
+        })
+    }
+
+    pub(crate) async fn listing(&self, path: &MailboxPath) -> Result<Box<dyn Listing>> {
+        let account = self.account()?;
+        account.check(Verb::List)?;
+        self.bucket(&account)?
+            .list(&account.mailbox.folder(path)?)
+            .await
+    }
+
+    pub(crate) async fn open_for_reading(&self, path: &MailboxPath) -> Result<Box<dyn Content>> {
+        let account = self.account()?;
+        account.check(Verb::Read)?;
+        let object = Self::object(&account, path)?;
+        self.bucket(&account)?.open(&object.key).await
+    }
+
+    pub(crate) async fn change_attributes(
+        &self,
+        path: &MailboxPath,
+        attributes: Attributes,
+    ) -> Result<()> {
+        let account = self.account()?;
+        account.check(Verb::Write)?;
+        let folder = account.mailbox.folder(path)?;
+        let bucket = self.bucket(&account)?;
+        bucket.stat(&folder).await?.ok_or_else(gone)?;
+        bucket.set_attributes(&folder, attributes).await
+    }
+
+    pub(crate) async fn remove_file(&self, path: &MailboxPath, act: &Act) -> Result<()> {
+        let account = self.account()?;
+        let object = Self::object(&account, path)?;
+        let bucket = self.bucket(&account)?;
+        self.check_removal(&account, &*bucket, &object).await?;
+        match bucket.stat(&account.mailbox.folder(path)?).await? {
+            None => return self.discard_partial(&object, &*bucket).await,
+            Some(entry) if entry.kind == EntryKind::Folder => {
+                return Err(Error::new(Kind::Conflict, "that name is a folder"));
+            }
+            Some(_) => {}
+        }
+        let wanted = Wanted {
+            path: object,
+            change: Change::Remove,
+            version: None,
+            existing: Existing::Replace,
+            arrival: None,
+            account: Some(self.account.clone()),
+            act: act.clone(),
+        };
+        self.shared.change_name(wanted).await
+    }
+
+    pub(crate) async fn rename_any(
+        &self,
+        from: &MailboxPath,
+        to: &MailboxPath,
+        existing: Existing,
+        act: &Act,
+    ) -> Result<()> {
+        let account = self.account()?;
+        let bucket = self.bucket(&account)?;
+        let (source, target) = (Self::object(&account, from)?, Self::object(&account, to)?);
+        let entry = bucket
+            .stat(&account.mailbox.folder(from)?)
+            .await?
+            .ok_or_else(gone)?;
+        if source == target {
+            return Ok(());
+        }
+        if entry.kind == EntryKind::Folder {
+            return self
+                .rename_folder(&account, source.key, target.key, act)
+                .await;
+        }
+        let arrival = Self::check_rename(&account, &source.key, &target.key)?;
+        let replaced = bucket.stat(&account.mailbox.folder(to)?).await?;
+        if replaced.is_some() && existing == Existing::Refuse {
+            return Err(Error::new(
+                Kind::AlreadyExists,
+                "a file with that name is already there",
+            ));
+        }
+        if replaced.is_some() && arrival.is_some() {
+            account.check(Verb::Overwrite)?;
+        }
+        if arrival.is_some() {
+            check_content(
+                &*bucket,
+                &source.key,
+                target.key.file_name(),
+                entry.size_bytes,
+            )
+            .await?;
+        }
+        let wanted = Wanted {
+            path: source,
+            change: Change::Rename { to: target.key },
+            version: None,
+            existing,
+            arrival,
+            account: Some(self.account.clone()),
+            act: act.clone(),
+        };
+        self.shared.change_name(wanted).await
+    }
+
+    /// Rights and type of a rename, and what arrives by it.
+    fn check_rename(account: &Account, from: &ObjectKey, to: &ObjectKey) -> Result<Option<Cause>> {
+        let extra = &account.temp_suffixes;
+        let from_temp = temp_name::is_temp(from.file_name(), extra);
+        let to_final = temp_name::final_name(to.file_name(), extra);
+        account.check(if from_temp { Verb::Write } else { Verb::Rename })?;
+        account.check_type(to_final.unwrap_or_else(|| to.file_name()))?;
+        Ok(match (to_final, from_temp) {
+            (Some(_), _) => None,
+            (None, true) => Some(Cause::Upload),
+            (None, false) => Some(Cause::Rename),
+        })
+    }
+
+    /// Whoever may delete may; an own temp file may go with `write`; and clients that replace a
+    /// file remove it right before they rename the temp file they uploaded to its name.
+    async fn check_removal(
+        &self,
+        account: &Account,
+        bucket: &dyn Bucket,
+        object: &ObjectPath,
+    ) -> Result<()> {
+        let denied = match account.check(Verb::Delete) {
+            Ok(()) => return Ok(()),
+            Err(denied) => denied,
+        };
+        let name = object.key.file_name();
+        let may_write = account.may.contains(&Verb::Write);
+        if may_write && temp_name::is_temp(name, &account.temp_suffixes) {
+            return Ok(());
+        }
+        if may_write && account.may.contains(&Verb::Overwrite) {
+            for candidate in temp_name::candidates(name, &account.temp_suffixes) {
+                let Ok(sibling) = object.key.with_file_name(&candidate) else {
+                    continue;
+                };
+                let sibling = qm_core::name::Prefix::parse(sibling.as_str())?;
+                if bucket.stat(&sibling).await?.is_some() {
+                    return Ok(());
+                }
+            }
+        }
+        Err(denied)
+    }
+
+    pub(crate) async fn partial(
+        &self,
+        object: &ObjectPath,
+    ) -> Result<Option<qm_core::arrival::Partial>> {
+        if !self.shared.open.may_have_broken_off(&self.account, object) {
+            return Ok(None);
+        }
+        self.shared.parts.ledger.find(&self.account, object).await
+    }
+
+    /// Forgets what broke off under this name; `NotFound` if nothing did.
+    pub(crate) async fn discard_partial(
+        &self,
+        object: &ObjectPath,
+        bucket: &dyn Bucket,
+    ) -> Result<()> {
+        let partial = self.partial(object).await?.ok_or_else(gone)?;
+        if self.shared.open.take_broken_off(&self.account, object) {
+            bucket.discard(partial.version, Place::Staging).await?;
+            self.shared.parts.ledger.forget(partial.version).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn check_content(
+    bucket: &dyn Bucket,
+    key: &ObjectKey,
+    name: &str,
+    size_bytes: u64,
+) -> Result<()> {
+    let content: Arc<dyn Content> = Arc::from(bucket.open(key).await?);
+    content::check(name, size_bytes, |offset, length| {
+        let content = Arc::clone(&content);
+        async move { content.read(offset, length).await }
+    })
+    .await
+}

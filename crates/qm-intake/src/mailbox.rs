@@ -1,0 +1,126 @@
+//! A mailbox as a front sees it: each method says who acts and on what, does it, and records a
+//! refusal.
+
+use async_trait::async_trait;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::Shared;
+use crate::refusal::Act;
+use qm_core::account::Account;
+use qm_core::audit::Activity;
+use qm_core::id::AccountName;
+use qm_core::name::{MailboxPath, ObjectPath};
+use qm_core::ports::bucket::{Attributes, Bucket, Content, Entry, Listing, Space};
+use qm_core::ports::mailbox::{Existing, Mailbox, Upload, WriteOptions};
+use qm_core::{Error, Kind, Result};
+
+pub(crate) struct AccountMailbox {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) account: AccountName,
+    pub(crate) source: IpAddr,
+}
+
+#[async_trait]
+impl Mailbox for AccountMailbox {
+    async fn stat(&self, path: &MailboxPath) -> Result<Entry> {
+        self.entry(path).await
+    }
+
+    async fn list(&self, path: &MailboxPath) -> Result<Box<dyn Listing>> {
+        let act = self.act(Activity::Open, path);
+        self.shared.recorded(&act, self.listing(path).await).await
+    }
+
+    async fn read(&self, path: &MailboxPath) -> Result<Box<dyn Content>> {
+        let act = self.act(Activity::Open, path);
+        let opened = self
+            .shared
+            .recorded(&act, self.open_for_reading(path).await)
+            .await?;
+        self.shared.allowed(&act).await?;
+        Ok(opened)
+    }
+
+    async fn write(&self, path: &MailboxPath, options: WriteOptions) -> Result<Box<dyn Upload>> {
+        let act = self.act(Activity::Upload, path);
+        let opened = self.open_for_writing(path, options, &act).await;
+        self.shared.recorded(&act, opened).await
+    }
+
+    async fn set_attributes(&self, path: &MailboxPath, attributes: Attributes) -> Result<()> {
+        let act = self.act(Activity::Setstat, path);
+        self.shared
+            .recorded(&act, self.change_attributes(path, attributes).await)
+            .await
+    }
+
+    async fn remove(&self, path: &MailboxPath) -> Result<()> {
+        let act = self.act(Activity::Delete, path);
+        self.shared
+            .recorded(&act, self.remove_file(path, &act).await)
+            .await
+    }
+
+    async fn rename(&self, from: &MailboxPath, to: &MailboxPath, existing: Existing) -> Result<()> {
+        let mut act = self.act(Activity::Rename, from);
+        act.subject = format!("{} to {}", act.subject, self.subject(to));
+        self.shared
+            .recorded(&act, self.rename_any(from, to, existing, &act).await)
+            .await
+    }
+
+    async fn make_folder(&self, path: &MailboxPath) -> Result<()> {
+        let act = self.act(Activity::Mkdir, path);
+        self.shared
+            .recorded(&act, self.make_one_folder(path, &act).await)
+            .await
+    }
+
+    async fn remove_folder(&self, path: &MailboxPath) -> Result<()> {
+        let act = self.act(Activity::Rmdir, path);
+        self.shared
+            .recorded(&act, self.remove_one_folder(path, &act).await)
+            .await
+    }
+
+    async fn space(&self) -> Result<Space> {
+        self.bucket(&*self.account()?)?.space().await
+    }
+}
+
+impl AccountMailbox {
+    /// The account as it is in the running revision.
+    pub(crate) fn account(&self) -> Result<Arc<Account>> {
+        self.shared
+            .parts
+            .rules
+            .account(&self.account)
+            .ok_or_else(|| Error::new(Kind::Refused, "your account does not exist any more"))
+    }
+
+    pub(crate) fn bucket(&self, account: &Account) -> Result<Arc<dyn Bucket>> {
+        self.shared.bucket(&account.mailbox.bucket)
+    }
+
+    pub(crate) fn object(account: &Account, path: &MailboxPath) -> Result<ObjectPath> {
+        account.mailbox.object(path)
+    }
+
+    fn act(&self, activity: Activity, path: &MailboxPath) -> Act {
+        Act {
+            account: self.account.clone(),
+            source: self.source,
+            activity,
+            subject: self.subject(path),
+        }
+    }
+
+    /// The canonical name in the audit: the same that is authorised and stored (INV-3).
+    fn subject(&self, path: &MailboxPath) -> String {
+        let Some(account) = self.shared.parts.rules.account(&self.account) else {
+            return path.to_string();
+        };
+        format!("{}{path}", account.mailbox)
+    }
+}

@@ -1,0 +1,363 @@
+//! An open write handle: bytes go to staging; commit checks them, records them and publishes.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+
+use crate::Shared;
+use crate::content;
+use crate::mailbox::AccountMailbox;
+use crate::names::Wanted;
+use crate::open_uploads::OpenUpload;
+use crate::refusal::Act;
+use qm_core::account::Verb;
+use qm_core::arrival::{Cause, Partial};
+use qm_core::audit::{Activity, Decision};
+use qm_core::id::AccountName;
+use qm_core::name::ObjectPath;
+use qm_core::operation::{Change, Version};
+use qm_core::ports::bucket::{Attributes, Bucket, Chunk, Entry, EntryKind, Place, Staged};
+use qm_core::ports::mailbox::{Existing, Upload, WriteOptions};
+use qm_core::{Error, Kind, Result};
+
+/// Reads of the file that is continued or changed in a copy.
+const COPY_BYTES: u32 = 1024 * 1024;
+
+/// What the handle began with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Start {
+    /// Nothing.
+    Empty,
+    /// What broke off earlier; the first write decides whether it is continued.
+    Resumed,
+    /// A file of this size, not copied yet; the first write decides whether it is replaced,
+    /// continued or changed.
+    Existing { size_bytes: u64 },
+    /// Decided.
+    Decided,
+}
+
+pub(crate) struct AccountUpload {
+    shared: Arc<Shared>,
+    account: AccountName,
+    path: ObjectPath,
+    bucket: Arc<dyn Bucket>,
+    staged: Box<dyn Staged>,
+    start: Start,
+    /// Set when the handle's name is a temp name.
+    final_name: Option<String>,
+    options: WriteOptions,
+    attributes: Attributes,
+    act: Act,
+    open: OpenUpload,
+    has_failed: bool,
+}
+
+impl AccountUpload {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once, with everything that opening found out"
+    )]
+    pub(crate) fn new(
+        mailbox: &AccountMailbox,
+        path: ObjectPath,
+        bucket: Arc<dyn Bucket>,
+        staged: Box<dyn Staged>,
+        start: Start,
+        final_name: Option<String>,
+        options: WriteOptions,
+        act: Act,
+        open: OpenUpload,
+    ) -> Self {
+        let shared = Arc::clone(&mailbox.shared);
+        let account = mailbox.account.clone();
+        let attributes = Attributes::default();
+        open.received(staged.size_bytes());
+        Self {
+            shared,
+            account,
+            path,
+            bucket,
+            staged,
+            start,
+            final_name,
+            options,
+            attributes,
+            act,
+            open,
+            has_failed: false,
+        }
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        if self.has_failed {
+            return Err(Error::new(
+                Kind::Conflict,
+                "this upload has failed; please send the file again",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Keeps the first failure's consequences in one place: the handle is dead, the bytes go.
+    async fn failed<T>(&mut self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.has_failed = true;
+            self.discard().await;
+        }
+        result
+    }
+
+    async fn discard(&self) {
+        if let Err(error) = self
+            .bucket
+            .discard(self.staged.version(), Place::Staging)
+            .await
+        {
+            tracing::warn!(
+                error = error.chain(),
+                "Staged bytes of a failed upload stay until the next start"
+            );
+        }
+    }
+
+    /// The first write shows what the client means to do with what is there.
+    async fn decide(&mut self, offset: u64) -> Result<()> {
+        match self.start {
+            Start::Empty | Start::Decided => {}
+            Start::Resumed if offset == 0 && !self.options.append => {
+                self.staged.set_size(0).await?;
+            }
+            Start::Existing { .. } if offset > 0 || self.options.append => {
+                self.copy_existing().await?;
+            }
+            Start::Resumed | Start::Existing { .. } => {}
+        }
+        self.start = Start::Decided;
+        Ok(())
+    }
+
+    async fn copy_existing(&mut self) -> Result<()> {
+        let content = self.bucket.open(&self.path.key).await?;
+        let mut offset = 0;
+        loop {
+            let bytes = content.read(offset, COPY_BYTES).await?;
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let length = bytes.len() as u64;
+            self.staged.write(vec![Chunk { offset, bytes }]).await?;
+            offset += length;
+        }
+    }
+
+    async fn write_chunks(&mut self, mut chunks: Vec<Chunk>) -> Result<()> {
+        let Some(first) = chunks.first() else {
+            return Ok(());
+        };
+        self.decide(first.offset).await?;
+        if self.options.append {
+            let mut end = self.staged.size_bytes();
+            for chunk in &mut chunks {
+                chunk.offset = end;
+                end += chunk.bytes.len() as u64;
+            }
+        }
+        self.staged.write(chunks).await
+    }
+
+    /// Checks and seals what was received.
+    async fn seal(&mut self) -> Result<Version> {
+        let sealed = self.staged.seal().await?;
+        if self.final_name.is_none() {
+            let staged = tokio::sync::Mutex::new(&mut self.staged);
+            let staged = &staged;
+            content::check(
+                self.path.key.file_name(),
+                sealed.size_bytes,
+                |offset, length| async move { staged.lock().await.read(offset, length).await },
+            )
+            .await?;
+        }
+        // Publishing renames the inode: times the client asked for are set on it before.
+        if self.attributes != Attributes::default() {
+            self.staged.set_attributes(self.attributes).await?;
+        }
+        Ok(Version {
+            id: self.staged.version(),
+            size_bytes: sealed.size_bytes,
+            sha256: sealed.sha256,
+            identity: sealed.identity,
+            received_at: self.shared.now(),
+        })
+    }
+
+    /// What a publication does to a file that has the name by now. Rights may have changed since
+    /// the handle was opened.
+    fn existing(&self) -> Result<Existing> {
+        let account = self
+            .shared
+            .parts
+            .rules
+            .account(&self.account)
+            .ok_or_else(|| Error::new(Kind::Refused, "your account does not exist any more"))?;
+        account.check(Verb::Write)?;
+        let may_replace = self.final_name.is_some() || account.may.contains(&Verb::Overwrite);
+        Ok(if self.options.exclusive || !may_replace {
+            Existing::Refuse
+        } else {
+            Existing::Replace
+        })
+    }
+
+    async fn publish(&mut self) -> Result<()> {
+        let existing = self.existing()?;
+        let version = self.seal().await?;
+        let wanted = Wanted {
+            path: self.path.clone(),
+            change: Change::Publish,
+            version: Some(version),
+            existing,
+            arrival: self.final_name.is_none().then_some(Cause::Upload),
+            account: Some(self.account.clone()),
+            act: self.act.clone(),
+        };
+        self.shared.change_name(wanted).await
+    }
+
+    /// Opened on a file that is there, and left as it was.
+    fn is_untouched(&self) -> bool {
+        matches!(self.start, Start::Existing { .. })
+    }
+
+    async fn park(&mut self) -> Result<()> {
+        self.staged.flush().await?;
+        let at = self.shared.now();
+        let partial = Partial {
+            version: self.staged.version(),
+            account: self.account.clone(),
+            path: self.path.clone(),
+            size_bytes: self.staged.size_bytes(),
+            lost_at: at,
+        };
+        let act = Act {
+            activity: Activity::PartialClose,
+            ..self.act.clone()
+        };
+        let record = act.record(
+            at,
+            Decision::Failed(format!("broke off after {} bytes", partial.size_bytes)),
+        );
+        let replaced = self.shared.parts.ledger.park(partial, record).await?;
+        self.shared.open.broke_off(&self.account, &self.path);
+        match replaced {
+            Some(version) if version != self.staged.version() => {
+                self.bucket.discard(version, Place::Staging).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Upload for AccountUpload {
+    fn stat(&self) -> Entry {
+        let size_bytes = match self.start {
+            Start::Existing { size_bytes } => size_bytes,
+            Start::Empty | Start::Resumed | Start::Decided => self.staged.size_bytes(),
+        };
+        Entry {
+            name: self.path.key.file_name().to_owned(),
+            kind: EntryKind::File,
+            size_bytes,
+            modified: self
+                .attributes
+                .modified
+                .unwrap_or_else(|| self.shared.now()),
+            mode: self.attributes.mode.unwrap_or(0o640),
+        }
+    }
+
+    async fn write(&mut self, chunks: Vec<Chunk>) -> Result<()> {
+        self.check_usable()?;
+        let written = self.write_chunks(chunks).await;
+        self.open.received(self.staged.size_bytes());
+        let written = self.failed(written).await;
+        self.shared.recorded(&self.act, written).await
+    }
+
+    async fn read(&mut self, offset: u64, length: u32) -> Result<Bytes> {
+        self.check_usable()?;
+        match self.start {
+            Start::Existing { .. } => {
+                self.bucket
+                    .open(&self.path.key)
+                    .await?
+                    .read(offset, length)
+                    .await
+            }
+            Start::Empty | Start::Resumed | Start::Decided => {
+                self.staged.read(offset, length).await
+            }
+        }
+    }
+
+    async fn set_size(&mut self, size_bytes: u64) -> Result<()> {
+        self.check_usable()?;
+        let result = match self.start {
+            Start::Existing { size_bytes: there } if there == size_bytes => return Ok(()),
+            Start::Existing { .. } if size_bytes > 0 => self.copy_existing().await,
+            Start::Existing { .. } | Start::Empty | Start::Resumed | Start::Decided => Ok(()),
+        };
+        self.failed(result).await?;
+        self.start = Start::Decided;
+        let result = self.staged.set_size(size_bytes).await;
+        self.open.received(self.staged.size_bytes());
+        self.failed(result).await
+    }
+
+    async fn set_attributes(&mut self, attributes: Attributes) -> Result<()> {
+        self.check_usable()?;
+        self.attributes.modified = attributes.modified.or(self.attributes.modified);
+        self.attributes.mode = attributes.mode.or(self.attributes.mode);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        self.check_usable()?;
+        let flushed = self.staged.flush().await;
+        self.failed(flushed).await
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<()> {
+        self.check_usable()?;
+        if self.is_untouched() {
+            self.discard().await;
+            if self.attributes != Attributes::default() {
+                let path = qm_core::name::Prefix::parse(self.path.key.as_str())?;
+                return self.bucket.set_attributes(&path, self.attributes).await;
+            }
+            return Ok(());
+        }
+        let published = self.publish().await;
+        let published = self.failed(published).await;
+        self.shared.recorded(&self.act, published).await
+    }
+
+    async fn abandon(mut self: Box<Self>) {
+        if self.has_failed {
+            return;
+        }
+        if self.is_untouched() || self.staged.size_bytes() == 0 {
+            self.discard().await;
+            return;
+        }
+        if let Err(error) = self.park().await {
+            tracing::error!(
+                error = error.chain(),
+                "An upload broke off and could not be kept for resuming"
+            );
+            self.discard().await;
+        }
+    }
+}

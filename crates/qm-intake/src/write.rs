@@ -1,0 +1,156 @@
+//! Opening a file for writing: everything that can be refused is refused here, because most
+//! clients report no later error.
+
+use std::sync::Arc;
+
+use crate::mailbox::AccountMailbox;
+use crate::names::gone;
+use crate::open_uploads::OpenUpload;
+use crate::refusal::Act;
+use crate::upload::{AccountUpload, Start};
+use qm_core::account::{Account, Verb};
+use qm_core::name::{MailboxPath, ObjectPath};
+use qm_core::ports::bucket::{Bucket, Entry, EntryKind, Staged};
+use qm_core::ports::mailbox::{Upload, WriteOptions};
+use qm_core::temp_name;
+use qm_core::{Error, Kind, Result};
+
+impl AccountMailbox {
+    pub(crate) async fn open_for_writing(
+        &self,
+        path: &MailboxPath,
+        options: WriteOptions,
+        act: &Act,
+    ) -> Result<Box<dyn Upload>> {
+        let account = self.account()?;
+        let object = Self::object(&account, path)?;
+        let bucket = self.bucket(&account)?;
+        let final_name = check_name(&account, &object)?;
+        let existing = self
+            .check_place(&account, &*bucket, &object, final_name.as_deref(), options)
+            .await?;
+        let open = OpenUpload::begin(&self.shared, &self.account, &object);
+        let (staged, start) = self.stage(&*bucket, &object, existing, options).await?;
+        let mut upload = AccountUpload::new(
+            self,
+            object,
+            bucket,
+            staged,
+            start,
+            final_name,
+            options,
+            act.clone(),
+            open,
+        );
+        if options.attributes != qm_core::ports::bucket::Attributes::default() {
+            upload.set_attributes(options.attributes).await?;
+        }
+        Ok(Box::new(upload))
+    }
+
+    /// The file that is there already, if any, when it may be written.
+    async fn check_place(
+        &self,
+        account: &Account,
+        bucket: &dyn Bucket,
+        object: &ObjectPath,
+        final_name: Option<&str>,
+        options: WriteOptions,
+    ) -> Result<Option<Entry>> {
+        let existing = bucket
+            .stat(&qm_core::name::Prefix::parse(object.key.as_str())?)
+            .await?;
+        match &existing {
+            Some(entry) if entry.kind == EntryKind::Folder => {
+                return Err(Error::new(Kind::Conflict, "that name is a folder"));
+            }
+            Some(_) if options.exclusive => {
+                return Err(Error::new(
+                    Kind::AlreadyExists,
+                    "a file with that name is already there",
+                ));
+            }
+            Some(_) => {
+                if final_name.is_none() {
+                    account.check(Verb::Overwrite)?;
+                }
+                return Ok(existing);
+            }
+            None => {}
+        }
+        let has_partial = self.shared.open.may_have_broken_off(&self.account, object);
+        if !options.create && !has_partial {
+            return Err(gone());
+        }
+        let folder = bucket.stat(&object.key.folder()).await?;
+        if folder.is_none_or(|folder| folder.kind != EntryKind::Folder) {
+            return Err(Error::new(
+                Kind::NotFound,
+                "the folder for this file does not exist",
+            ));
+        }
+        if let Some(final_name) = final_name {
+            self.check_final_place(account, bucket, object, final_name)
+                .await?;
+        }
+        Ok(None)
+    }
+
+    /// Under a temp name: a final name that could not be given in the end is refused now.
+    async fn check_final_place(
+        &self,
+        account: &Account,
+        bucket: &dyn Bucket,
+        object: &ObjectPath,
+        final_name: &str,
+    ) -> Result<()> {
+        if account.may.contains(&Verb::Overwrite) {
+            return Ok(());
+        }
+        let key = object.key.with_file_name(final_name)?;
+        match bucket
+            .stat(&qm_core::name::Prefix::parse(key.as_str())?)
+            .await?
+        {
+            Some(_) if key != object.key => account.check(Verb::Overwrite),
+            _ => Ok(()),
+        }
+    }
+
+    /// New staged bytes, or those that broke off earlier.
+    async fn stage(
+        &self,
+        bucket: &dyn Bucket,
+        object: &ObjectPath,
+        existing: Option<Entry>,
+        options: WriteOptions,
+    ) -> Result<(Box<dyn Staged>, Start)> {
+        if let Some(partial) = self.partial(object).await? {
+            if options.truncate {
+                self.discard_partial(object, bucket).await?;
+            } else if self.shared.open.take_broken_off(&self.account, object) {
+                if let Some(staged) = bucket.resume(partial.version).await? {
+                    return Ok((staged, Start::Resumed));
+                }
+                self.shared.parts.ledger.forget(partial.version).await?;
+            }
+        }
+        let version = self.shared.parts.identifiers.version(self.shared.now());
+        let start = match existing {
+            Some(entry) if !options.truncate => Start::Existing {
+                size_bytes: entry.size_bytes,
+            },
+            _ => Start::Empty,
+        };
+        Ok((bucket.stage(version).await?, start))
+    }
+}
+
+/// Name and type rules; the final name when `object` is a temp name.
+fn check_name(account: &Arc<Account>, object: &ObjectPath) -> Result<Option<String>> {
+    account.check(Verb::Write)?;
+    let name = object.key.file_name();
+    let final_name = temp_name::final_name(name, &account.temp_suffixes);
+    account.check_type(final_name.unwrap_or(name))?;
+    Ok(final_name.map(str::to_owned))
+}
