@@ -34,12 +34,8 @@ impl Tree {
         let key = operation.path.key.as_str();
         let there = self.stat(key)?;
         if self.stat(staged)?.is_some() {
-            if is(there.as_ref(), version) {
-                // A crash kept both names of the file; a rename would leave both.
-                self.disk()
-                    .unlink(staged)
-                    .map_err(io_error("remove a staged name"))?;
-            } else {
+            // A crash may have kept both names of the file; recovery removes the staged one.
+            if !is(there.as_ref(), version) {
                 self.keep_aside(operation, key, there.as_ref())?;
                 self.disk()
                     .rename(staged, key)

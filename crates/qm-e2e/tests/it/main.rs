@@ -1,0 +1,3 @@
+//! Tests of parts together and of the whole.
+
+mod power_cut;

@@ -1,0 +1,328 @@
+//! One bucket, one account, a handful of names, and a model of what they must show.
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::disk::ForgetfulDisk;
+use super::random::Random;
+use qm_core::account::{Account, MailboxRoot, SshPublicKey, Verb};
+use qm_core::arrival::ArrivalState;
+use qm_core::id::{AccountName, BucketName, NotifierName, PartnerName};
+use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
+use qm_core::ports::access::Principal;
+use qm_core::ports::bucket::{Bucket, Buckets, Chunk};
+use qm_core::ports::ledger::{Arrivals as _, Names as _};
+use qm_core::ports::mailbox::{Existing, Mailbox, Mailboxes as _, WriteOptions};
+use qm_intake::{Intake, Parts, Rules};
+use qm_store::DirectoryBucket;
+use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
+
+const NAMES: [&str; 4] = ["a.csv", "b.csv", "c.csv", "c.csv.filepart"];
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test";
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+#[derive(Clone, Copy)]
+pub(super) enum Cut {
+    AtDiskOperation(u64),
+    AtLedgerWrite(u64),
+}
+
+pub(super) struct World {
+    seed: u64,
+    starts: u32,
+    disk: ForgetfulDisk,
+    ledger: MemoryLedger,
+    cut: Option<Cut>,
+    /// What must be there, and what else may be there because of the request in flight.
+    must: Files,
+    may: Files,
+}
+
+enum Request {
+    Upload(String, Vec<u8>),
+    Rename(String, String),
+    Remove(String),
+}
+
+impl World {
+    pub(super) fn new(seed: u64, cut: Cut) -> Self {
+        let disk = ForgetfulDisk::new();
+        DirectoryBucket::on(Arc::new(disk.clone())).unwrap();
+        let ledger = MemoryLedger::new();
+        Self {
+            seed,
+            starts: 0,
+            disk,
+            ledger,
+            cut: Some(cut),
+            must: Files::new(),
+            may: Files::new(),
+        }
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.disk.is_cut() || self.must != self.may
+    }
+
+    /// Requests one after another, until the power goes or there were enough.
+    pub(super) async fn live(&mut self, random: &mut Random) {
+        let (mailbox, intake) = self.start().await;
+        drop(intake);
+        for number in 0..30 {
+            let request = self.next_request(random, number);
+            let after = expected(&self.must, &request);
+            let Some(after) = after else { continue };
+            self.may.clone_from(&after);
+            if send(&*mailbox, &request).await.is_err() {
+                return;
+            }
+            self.must = after;
+        }
+    }
+
+    /// What survives the power cut starts again; recovery may meet a cut of its own.
+    pub(super) async fn restart(&mut self, random: &mut Random, cut: Option<Cut>) {
+        // What is enqueued or in a task of its own ends before the state is looked at.
+        tokio::task::yield_now().await;
+        self.disk = self.disk.after_power_cut(random);
+        self.ledger = MemoryLedger::from_state(self.ledger.snapshot());
+        self.cut = cut;
+        if cut.is_none() {
+            self.start().await;
+        } else {
+            self.starts += 1;
+            let intake = self.intake();
+            self.arm();
+            // A recovery that meets the cut fails; that is the point.
+            let _ = intake.recover(&[bucket_name()]).await;
+        }
+    }
+
+    pub(super) async fn check(&self, seed: u64) {
+        let bucket = DirectoryBucket::on(Arc::new(self.disk.clone())).unwrap();
+        let shown = files(&bucket).await;
+        assert!(
+            shown == self.must || shown == self.may,
+            "seed {seed}\nshows {:?}\nmust  {:?}\nor    {:?}",
+            sizes(&shown),
+            sizes(&self.must),
+            sizes(&self.may)
+        );
+        assert_eq!(self.ledger.pending().await.unwrap(), [], "seed {seed}");
+        for (name, bytes) in &shown {
+            let path = ObjectPath {
+                bucket: bucket_name(),
+                key: ObjectKey::parse(name).unwrap(),
+            };
+            let current = self
+                .ledger
+                .current(&path)
+                .await
+                .unwrap()
+                .expect("the ledger knows what is there");
+            assert_eq!(current.size_bytes, bytes.len() as u64, "seed {seed} {name}");
+        }
+        // Nothing was routed, so every version that arrived is still needed by somebody.
+        for arrival in self.ledger.latest(1000).await.unwrap() {
+            if arrival.state == ArrivalState::Arrived {
+                let version = &arrival.version;
+                let opened = bucket
+                    .open_version(version.id, &arrival.path.key, &version.identity)
+                    .await;
+                let is_elsewhere = opened.is_err()
+                    && self
+                        .is_current_elsewhere(&arrival.version.identity, &bucket)
+                        .await;
+                assert!(
+                    opened.is_ok() || is_elsewhere,
+                    "seed {seed}: {} of {} is gone",
+                    version.id,
+                    arrival.path
+                );
+                if let Ok(content) = opened {
+                    assert_eq!(content.size_bytes(), version.size_bytes, "seed {seed}");
+                }
+            }
+        }
+    }
+
+    /// A renamed version is under a name that its first arrival does not know.
+    async fn is_current_elsewhere(&self, identity: &str, bucket: &DirectoryBucket) -> bool {
+        for name in NAMES {
+            let path = ObjectPath {
+                bucket: bucket_name(),
+                key: ObjectKey::parse(name).unwrap(),
+            };
+            let current = self.ledger.current(&path).await.unwrap();
+            if current.is_some_and(|current| current.identity == identity)
+                && bucket
+                    .stat(&Prefix::parse(name).unwrap())
+                    .await
+                    .unwrap()
+                    .is_some()
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn start(&mut self) -> (Arc<dyn Mailbox>, Intake) {
+        self.starts += 1;
+        let intake = self.intake();
+        intake.recover(&[bucket_name()]).await.unwrap();
+        self.arm();
+        let principal = Principal {
+            account: AccountName::parse("north").unwrap(),
+            key: SshPublicKey::parse(KEY).unwrap(),
+        };
+        (
+            intake
+                .open(&principal, [127, 0, 0, 1].into())
+                .await
+                .unwrap(),
+            intake,
+        )
+    }
+
+    fn arm(&self) {
+        match self.cut {
+            None => {}
+            Some(Cut::AtLedgerWrite(writes)) => self.ledger.fail_after(Some(writes)),
+            Some(Cut::AtDiskOperation(operations)) => {
+                let ledger = self.ledger.clone();
+                let on_cut = Box::new(move || ledger.fail_after(Some(0)));
+                self.disk.cut_after(operations + 1, on_cut);
+            }
+        }
+    }
+
+    fn intake(&self) -> Intake {
+        let bucket: Arc<dyn Bucket> =
+            Arc::new(DirectoryBucket::on(Arc::new(self.disk.clone())).unwrap());
+        Intake::new(Parts {
+            ledger: Arc::new(self.ledger.clone()),
+            buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])) as Arc<dyn Buckets>,
+            rules: Arc::new(Everything),
+            clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),
+            identifiers: Arc::new(TestIdentifiers::new(
+                u32::try_from(self.seed).unwrap() * 8 + self.starts,
+            )),
+        })
+    }
+
+    fn next_request(&self, random: &mut Random, number: u8) -> Request {
+        let name = |random: &mut Random| {
+            NAMES[usize::try_from(random.below(NAMES.len() as u64)).unwrap()].to_owned()
+        };
+        match random.below(4) {
+            0 | 1 => {
+                let length = usize::try_from(random.below(40)).unwrap() + 1;
+                Request::Upload(name(random), vec![b'a' + number; length])
+            }
+            2 => Request::Rename(name(random), name(random)),
+            _ => Request::Remove(name(random)),
+        }
+    }
+}
+
+struct Everything;
+
+impl Rules for Everything {
+    fn account(&self, name: &AccountName) -> Option<Arc<Account>> {
+        Some(Arc::new(Account {
+            name: name.clone(),
+            partner: PartnerName::parse("north").unwrap(),
+            ssh_keys: vec![],
+            networks: vec![],
+            mailbox: MailboxRoot {
+                bucket: bucket_name(),
+                prefix: Prefix::default(),
+            },
+            may: Verb::ALL.into(),
+            types: None,
+            temp_suffixes: vec![],
+        }))
+    }
+
+    fn told_of_faults(&self) -> Vec<NotifierName> {
+        vec![]
+    }
+}
+
+/// What the request makes of the files; `None` if it would be refused.
+fn expected(files: &Files, request: &Request) -> Option<Files> {
+    let mut after = files.clone();
+    match request {
+        Request::Upload(name, bytes) => {
+            after.insert(name.clone(), bytes.clone());
+        }
+        Request::Rename(from, to) => {
+            let bytes = after.remove(from)?;
+            after.insert(to.clone(), bytes);
+        }
+        Request::Remove(name) => {
+            after.remove(name)?;
+        }
+    }
+    Some(after)
+}
+
+async fn send(mailbox: &dyn Mailbox, request: &Request) -> qm_core::Result<()> {
+    let path = |name: &str| MailboxPath::parse(name.as_bytes()).unwrap();
+    match request {
+        Request::Upload(name, bytes) => {
+            let options = WriteOptions {
+                create: true,
+                truncate: true,
+                ..WriteOptions::default()
+            };
+            let mut upload = mailbox.write(&path(name), options).await?;
+            let half = bytes.len() / 2;
+            for (offset, part) in [(half, &bytes[half..]), (0, &bytes[..half])] {
+                let chunk = Chunk {
+                    offset: offset as u64,
+                    bytes: Bytes::copy_from_slice(part),
+                };
+                upload.write(vec![chunk]).await?;
+            }
+            upload.commit().await
+        }
+        Request::Rename(from, to) => {
+            mailbox
+                .rename(&path(from), &path(to), Existing::Replace)
+                .await
+        }
+        Request::Remove(name) => mailbox.remove(&path(name)).await,
+    }
+}
+
+async fn files(bucket: &DirectoryBucket) -> Files {
+    let mut files = Files::new();
+    let mut listing = bucket.list(&Prefix::default()).await.unwrap();
+    while let Some(entries) = listing.next().await.unwrap() {
+        for entry in entries {
+            let content = bucket
+                .open(&ObjectKey::parse(&entry.name).unwrap())
+                .await
+                .unwrap();
+            let bytes = content.read(0, 1 << 20).await.unwrap();
+            files.insert(entry.name, bytes.to_vec());
+        }
+    }
+    files
+}
+
+fn sizes(files: &Files) -> Vec<(&str, char, usize)> {
+    files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), char::from(bytes[0]), bytes.len()))
+        .collect()
+}
+
+fn bucket_name() -> BucketName {
+    BucketName::parse("landing").unwrap()
+}
