@@ -1,1 +1,16 @@
-//! Under construction.
+//! The outside: the code that delivers to a kind of destination (connectors) and the code that
+//! tells people (notifiers). Everything here returns an outcome; the engine records it. Nothing
+//! here knows the ledger, the configuration's routes or another layer-2 crate.
+//!
+//! A connector keeps two promises: nothing shows at the destination under its final name before
+//! it is whole and verified, and asking again after a crash ([`Connector::is_delivered`]) or
+//! delivering the same delivery twice does no harm.
+//!
+//! [`Connector::is_delivered`]: qm_core::ports::connector::Connector::is_delivered
+
+mod blocking;
+mod directory;
+mod email;
+
+pub use directory::DirectoryConnector;
+pub use email::EmailNotifier;

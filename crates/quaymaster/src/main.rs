@@ -1,1 +1,40 @@
-fn main() {}
+//! The binary: command line, configuration files, wiring, signals. It sees everything and decides
+//! nothing.
+#![expect(clippy::print_stdout, reason = "a program for the terminal prints")]
+
+mod cli;
+mod config;
+mod demo;
+mod node;
+mod system;
+
+use clap::Parser as _;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command_line = cli::CommandLine::parse();
+    let filter = EnvFilter::try_from_env("QUAYMASTER_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,russh=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match command_line.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "errors of a program for the terminal go there"
+)]
+fn eprint_error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

@@ -1,0 +1,12 @@
+//! What callers of this crate rely on.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that cannot set its test up must fail it"
+)]
+
+mod fakes;
+mod keys;
+mod recording;
+mod secrets;
+mod throttle;

@@ -1,0 +1,122 @@
+//! OpenSSH's `sftp`, driven by batches.
+
+use anyhow::{Context, Result, bail};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::plan::Cipher;
+
+/// How to reach a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) user: String,
+    pub(crate) port: u16,
+    pub(crate) private_key_file: PathBuf,
+}
+
+/// A session that is running.
+pub(crate) struct Session {
+    child: Child,
+}
+
+impl Target {
+    /// One session that runs the batch; an error of any command ends it and is ours.
+    pub(crate) fn run(&self, cipher: Cipher, batch: &str) -> Result<()> {
+        self.start(cipher, 0, batch)?.finish()
+    }
+
+    /// Starts a session. Each index comes from its own address, as each partner would: limits by
+    /// source are not what is measured.
+    pub(crate) fn start(&self, cipher: Cipher, index: u32, batch: &str) -> Result<Session> {
+        let mut child = Command::new("sftp")
+            .args(["-q", "-F", "none", "-b", "-"])
+            .args(self.arguments(cipher, index))
+            .arg(format!("{}@127.0.0.1", self.user))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting sftp")?;
+        let mut input = child.stdin.take().context("stdin was asked for")?;
+        if let Err(error) = input.write_all(batch.as_bytes()) {
+            // It has ended already; its own words say more than a broken pipe.
+            drop(input);
+            Session { child }.finish()?;
+            return Err(error).context("sending the batch to sftp");
+        }
+        Ok(Session { child })
+    }
+
+    fn arguments(&self, cipher: Cipher, index: u32) -> Vec<String> {
+        let address = index % 250 + 2;
+        let mut arguments = vec!["-P".to_owned(), self.port.to_string()];
+        arguments.extend(
+            [
+                format!("BindAddress=127.0.0.{address}"),
+                format!("Ciphers={}", cipher.ssh_name()),
+                "GlobalKnownHostsFile=/dev/null".to_owned(),
+                "IdentitiesOnly=yes".to_owned(),
+                "IdentityAgent=none".to_owned(),
+                format!("IdentityFile={}", self.private_key_file.display()),
+                "LogLevel=ERROR".to_owned(),
+                "StrictHostKeyChecking=no".to_owned(),
+                "UserKnownHostsFile=/dev/null".to_owned(),
+            ]
+            .into_iter()
+            .flat_map(|option| ["-o".to_owned(), option]),
+        );
+        arguments
+    }
+}
+
+impl Session {
+    /// Waits for its end.
+    pub(crate) fn finish(self) -> Result<()> {
+        let output = self.child.wait_with_output().context("waiting for sftp")?;
+        if output.status.success() {
+            return Ok(());
+        }
+        bail!(
+            "sftp failed ({}): {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+}
+
+/// A path as a batch wants it.
+pub(crate) fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_take_any_path() {
+        assert_eq!(quoted(Path::new("/a b")), "\"/a b\"");
+        assert_eq!(quoted(Path::new("/a\"b\\")), "\"/a\\\"b\\\\\"");
+    }
+
+    #[test]
+    fn sessions_have_addresses_of_their_own() {
+        let target = Target {
+            user: "x".to_owned(),
+            port: 1,
+            private_key_file: "/k".into(),
+        };
+        let address = |index| {
+            target
+                .arguments(Cipher::ChaCha20, index)
+                .into_iter()
+                .find(|a| a.starts_with("BindAddress="))
+                .unwrap()
+        };
+        assert_eq!(address(0), "BindAddress=127.0.0.2");
+        assert_eq!(address(15), "BindAddress=127.0.0.17");
+        assert_eq!(address(250), "BindAddress=127.0.0.2");
+    }
+}

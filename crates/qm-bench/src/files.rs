@@ -1,0 +1,101 @@
+//! The files that are sent, and whether what came back is what was sent.
+
+use anyhow::{Context, Result, ensure};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::path::Path;
+
+/// Read and write size for preparing and comparing.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Writes so many bytes that do not repeat and do not compress.
+pub(crate) fn fill(path: &Path, size_bytes: u64) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = BufWriter::with_capacity(BLOCK_BYTES, File::create(path)?);
+        let mut state = size_bytes;
+        let mut left = size_bytes;
+        while left > 0 {
+            let word = split_mix(&mut state).to_le_bytes();
+            let length = left.min(8);
+            file.write_all(
+                word.get(..usize::try_from(length).unwrap_or(8))
+                    .unwrap_or(&word),
+            )?;
+            left -= length;
+        }
+        file.flush()
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Fails unless both files hold the same bytes: a fast server that garbles is not fast.
+pub(crate) fn ensure_same(left: &Path, right: &Path) -> Result<()> {
+    let open = |path: &Path| -> Result<BufReader<File>> {
+        let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+        Ok(BufReader::with_capacity(BLOCK_BYTES, file))
+    };
+    let (mut a, mut b) = (open(left)?, open(right)?);
+    let (mut from_a, mut from_b) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
+    loop {
+        let length = read_block(&mut a, &mut from_a)?;
+        let other = read_block(&mut b, &mut from_b)?;
+        ensure!(
+            length == other && from_a.get(..length) == from_b.get(..other),
+            "{} and {} differ",
+            left.display(),
+            right.display()
+        );
+        if length == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn read_block(file: &mut impl Read, block: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
+}
+
+/// `SplitMix64`: the same bytes in every run.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filled_and_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (name, size_bytes) in [
+            ("a", 1_500_003),
+            ("b", 1_500_003),
+            ("c", 1_500_002),
+            ("d", 0),
+        ] {
+            fill(&path(name), size_bytes).unwrap();
+            assert_eq!(std::fs::metadata(path(name)).unwrap().len(), size_bytes);
+        }
+        ensure_same(&path("a"), &path("b")).unwrap();
+        ensure_same(&path("d"), &path("d")).unwrap();
+        assert!(ensure_same(&path("a"), &path("c")).is_err());
+        assert!(ensure_same(&path("a"), &path("d")).is_err());
+        assert!(ensure_same(&path("a"), &path("absent")).is_err());
+        let mut bytes = std::fs::read(path("b")).unwrap();
+        bytes[1_400_000] ^= 1;
+        std::fs::write(path("b"), bytes).unwrap();
+        assert!(ensure_same(&path("a"), &path("b")).is_err());
+    }
+}

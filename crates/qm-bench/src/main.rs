@@ -1,0 +1,47 @@
+//! Measures the SFTP front beside OpenSSH's: the same client (OpenSSH's `sftp`), the same machine,
+//! the same run, turn by turn, medians. Absolute figures drift with the machine; the ratios are
+//! what counts. A program with a table, never a test with a clock in it.
+//!
+//! `cargo xtask bench` builds the server and runs this.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's program talks to a terminal"
+)]
+
+mod bars;
+mod client;
+mod files;
+mod keys;
+mod measure;
+mod options;
+mod plan;
+mod process;
+mod report;
+mod server;
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+use options::Options;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match Options::parse(&arguments).and_then(|options| run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let results = measure::all(options)?;
+    println!("\n{}", report::figures(options, &results));
+    if options.server.is_some() {
+        println!("\n{}", report::verdicts(&bars::judge(&results)));
+    }
+    Ok(())
+}

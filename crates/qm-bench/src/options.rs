@@ -1,0 +1,100 @@
+//! What the program is asked for.
+
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+
+/// What to measure, where, and how much of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Options {
+    /// Our binary; without it only OpenSSH is measured.
+    pub(crate) server: Option<PathBuf>,
+    /// A folder on a real disk.
+    pub(crate) disk: PathBuf,
+    /// How much.
+    pub(crate) amount: Amount,
+}
+
+/// How much is moved, and how often.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Amount {
+    pub(crate) bulk_bytes: u64,
+    pub(crate) small_files: u32,
+    pub(crate) connects: u32,
+    /// Odd, so that the median is a run that took place.
+    pub(crate) rounds: usize,
+}
+
+impl Amount {
+    /// A minute: shows the direction, not the last digit.
+    const QUICK: Self = Self {
+        bulk_bytes: 128 << 20,
+        small_files: 500,
+        connects: 50,
+        rounds: 3,
+    };
+    /// What the goals are stated for.
+    const FULL: Self = Self {
+        bulk_bytes: 1 << 30,
+        small_files: 2_000,
+        connects: 200,
+        rounds: 5,
+    };
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
+        let mut server = None;
+        let mut disk = None;
+        let mut amount = Amount::FULL;
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let mut value = || -> Result<PathBuf> {
+                Ok(rest
+                    .next()
+                    .with_context(|| format!("`{argument}` needs a path"))?
+                    .into())
+            };
+            match argument.as_str() {
+                "--server" => server = Some(value()?),
+                "--disk" => disk = Some(value()?),
+                "--quick" => amount = Amount::QUICK,
+                other => bail!("unknown argument `{other}`"),
+            }
+        }
+        Ok(Self {
+            server,
+            disk: disk.context("`--disk FOLDER` is missing: a folder on a real disk")?,
+            amount,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Options> {
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        Options::parse(&words)
+    }
+
+    #[test]
+    fn arguments() {
+        let full = parse("--disk /d --server /s").unwrap();
+        assert_eq!(full.server, Some("/s".into()));
+        assert_eq!(full.amount, Amount::FULL);
+        let quick = parse("--quick --disk /d").unwrap();
+        assert_eq!(quick.server, None);
+        assert_eq!(quick.amount, Amount::QUICK);
+        assert!(parse("--quick").is_err());
+        assert!(parse("--disk").is_err());
+        assert!(parse("--disk /d --fast").is_err());
+    }
+
+    #[test]
+    fn medians_are_runs_that_took_place() {
+        for amount in [Amount::QUICK, Amount::FULL] {
+            assert_eq!(amount.rounds % 2, 1);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The tables.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::bars::{Bar, Verdict};
+use crate::measure::{Measured, Sample};
+use crate::options::{Amount, Options};
+use crate::plan::{Cipher, Contestant, Direction, SMALL_FILE_BYTES, Work, Workload};
+
+/// The middle of all rounds, each figure by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Medians {
+    pub(crate) wall_seconds: f64,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_memory_bytes: u64,
+}
+
+pub(crate) fn medians(measured: &Measured) -> BTreeMap<Contestant, Medians> {
+    let mut medians = BTreeMap::new();
+    for contestant in Contestant::ALL {
+        let samples: Vec<Sample> = measured
+            .samples
+            .iter()
+            .filter(|(of, _)| *of == contestant)
+            .map(|(_, sample)| *sample)
+            .collect();
+        if samples.is_empty() {
+            continue;
+        }
+        medians.insert(
+            contestant,
+            Medians {
+                wall_seconds: middle(samples.iter().map(|s| s.wall)).as_secs_f64(),
+                cpu_seconds: middle(samples.iter().map(|s| s.cpu)).as_secs_f64(),
+                peak_memory_bytes: middle(samples.iter().map(|s| s.peak_memory_bytes)),
+            },
+        );
+    }
+    medians
+}
+
+/// What is measured, as one says it.
+pub(crate) fn named(workload: Workload) -> String {
+    let work = match workload.work {
+        Work::Bulk(direction, cipher) => {
+            let direction = match direction {
+                Direction::Down => "down",
+                Direction::Up => "up",
+            };
+            let cipher = match cipher {
+                Cipher::Aes256Gcm => "aes256-gcm",
+                Cipher::ChaCha20 => "chacha20",
+            };
+            format!("bulk {direction}, {cipher}")
+        }
+        Work::Connects => "connects".to_owned(),
+        Work::SmallFiles { sessions: 1 } => "small files, 1 session".to_owned(),
+        Work::SmallFiles { sessions } => format!("small files, {sessions} sessions"),
+    };
+    format!("{work}, {}", workload.place)
+}
+
+/// Every figure, a line a workload.
+pub(crate) fn figures(options: &Options, results: &[Measured]) -> String {
+    let amount = options.amount;
+    let contestants: Vec<Contestant> = Contestant::ALL
+        .into_iter()
+        .filter(|c| {
+            results
+                .iter()
+                .any(|m| m.samples.iter().any(|(of, _)| of == c))
+        })
+        .collect();
+    let mut text = format!(
+        "bulk: one file of {} MiB; small files: {} of {} KiB; connects: {}; client: OpenSSH \
+         `sftp`; medians of {} rounds, interleaved.\nEach cell: seconds / CPU of the server / \
+         peak memory of all its processes.\n\n| |",
+        amount.bulk_bytes >> 20,
+        amount.small_files,
+        SMALL_FILE_BYTES >> 10,
+        amount.connects,
+        amount.rounds
+    );
+    for contestant in &contestants {
+        let _ = write!(text, " {contestant} |");
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---|".repeat(contestants.len()));
+    for measured in results {
+        let medians = medians(measured);
+        let _ = write!(text, "\n| {} |", named(measured.workload));
+        for contestant in &contestants {
+            let shown = medians
+                .get(contestant)
+                .map(|m| cell(measured.workload.work, m, amount));
+            let _ = write!(text, " {} |", shown.unwrap_or_default());
+        }
+    }
+    text
+}
+
+/// Each ratio beside its bar.
+pub(crate) fn verdicts(verdicts: &[Verdict]) -> String {
+    let mut text = "Ours, durable, as a ratio to OpenSSH:\n\n\
+                    | | ratio | first bar | |\n|---|---|---|---|"
+        .to_owned();
+    for verdict in verdicts {
+        let bar = match verdict.bar {
+            Bar::AtLeast(bar) => format!("at least {bar}"),
+            Bar::AtMost(bar) => format!("at most {bar}"),
+        };
+        let word = if verdict.is_reached() {
+            "reached"
+        } else {
+            "NOT reached"
+        };
+        let _ = write!(
+            text,
+            "\n| {} | {:.2} | {bar} | {word} |",
+            verdict.what, verdict.measured
+        );
+    }
+    text
+}
+
+fn cell(work: Work, medians: &Medians, amount: Amount) -> String {
+    let cpu = match work {
+        Work::Bulk(..) => {
+            let gibibytes = to_float(amount.bulk_bytes) / to_float(1 << 30);
+            format!("{:.2} s a GiB", medians.cpu_seconds / gibibytes)
+        }
+        Work::Connects => format!(
+            "{:.2} ms each",
+            medians.cpu_seconds * 1_000.0 / f64::from(amount.connects)
+        ),
+        Work::SmallFiles { .. } => format!("{:.2} s", medians.cpu_seconds),
+    };
+    format!(
+        "{:.2} s / {cpu} / {:.0} MiB",
+        medians.wall_seconds,
+        to_float(medians.peak_memory_bytes) / to_float(1 << 20)
+    )
+}
+
+fn middle<T: Copy + Ord>(values: impl Iterator<Item = T>) -> T {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "sizes shown with two decimals; 2^53 bytes is beyond any machine"
+)]
+fn to_float(value: u64) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Place;
+    use std::time::Duration;
+
+    fn options() -> Options {
+        Options {
+            server: None,
+            disk: "/d".into(),
+            amount: Amount {
+                bulk_bytes: 512 << 20,
+                small_files: 10,
+                connects: 200,
+                rounds: 3,
+            },
+        }
+    }
+
+    fn measured(work: Work) -> Measured {
+        let sample = |wall_ms, cpu_ms, mebibytes: u64| Sample {
+            wall: Duration::from_millis(wall_ms),
+            cpu: Duration::from_millis(cpu_ms),
+            peak_memory_bytes: mebibytes << 20,
+        };
+        Measured {
+            workload: Workload {
+                place: Place::Memory,
+                work,
+            },
+            samples: vec![
+                (Contestant::OpenSsh, sample(9_000, 1_000, 1)),
+                (Contestant::Durable, sample(500, 260, 20)),
+                (Contestant::OpenSsh, sample(1_000, 9_000, 3)),
+                (Contestant::OpenSsh, sample(2_000, 2_000, 2)),
+            ],
+        }
+    }
+
+    #[test]
+    fn tables() {
+        let results = [
+            measured(Work::Bulk(Direction::Up, Cipher::ChaCha20)),
+            measured(Work::Connects),
+        ];
+        let table = figures(&options(), &results);
+        let lines: Vec<&str> = table.lines().skip(3).collect();
+        assert_eq!(
+            lines,
+            [
+                "| | OpenSSH | ours, durable |",
+                "|---|---|---|",
+                "| bulk up, chacha20, tmpfs | 2.00 s / 4.00 s a GiB / 2 MiB \
+                 | 0.50 s / 0.52 s a GiB / 20 MiB |",
+                "| connects, tmpfs | 2.00 s / 10.00 ms each / 2 MiB \
+                 | 0.50 s / 1.30 ms each / 20 MiB |",
+            ]
+        );
+        let verdicts = verdicts(&crate::bars::judge(&results));
+        let lines: Vec<&str> = verdicts.lines().skip(4).collect();
+        assert_eq!(
+            lines,
+            [
+                "| bulk up, chacha20, tmpfs: throughput | 4.00 | at least 1.2 | reached |",
+                "| bulk up, chacha20, tmpfs: CPU | 0.13 | at most 0.9 | reached |",
+                "| connects, tmpfs: CPU saved | 7.69 | at least 10 | NOT reached |",
+            ]
+        );
+    }
+}

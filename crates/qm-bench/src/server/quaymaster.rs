@@ -1,0 +1,160 @@
+//! Our server: one bucket, one account that may do everything, no routes.
+
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+use super::{READY_LIMIT, Server, stop, tail};
+use crate::client::Target;
+use crate::keys::KeyPair;
+use crate::plan::Contestant;
+
+const ACCOUNT: &str = "bench";
+/// What the node prints once it takes connections.
+const READY: &str = "listening on ";
+
+pub(super) fn start(
+    binary: &Path,
+    folder: &Path,
+    client_key: &KeyPair,
+    contestant: Contestant,
+) -> Result<Server> {
+    fs::create_dir_all(folder.join("bucket").join(ACCOUNT)).context("making the bucket")?;
+    fs::create_dir_all(folder.join("data")).context("making the data folder")?;
+    let configuration = folder.join("quaymaster.toml");
+    fs::write(
+        &configuration,
+        configuration_text(folder, &client_key.public_line),
+    )?;
+    let log = folder.join("quaymaster.log");
+    let mut command = Command::new(binary);
+    command.arg("serve").arg("-c").arg(&configuration);
+    if contestant == Contestant::Unsynced {
+        command.arg("--unsafe-no-sync");
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(&log)?)
+        .spawn()
+        .with_context(|| format!("starting {}", binary.display()))?;
+    match wait_until_ready(&mut child) {
+        Ok(address) => Ok(Server {
+            contestant,
+            child,
+            target: Target {
+                user: ACCOUNT.to_owned(),
+                port: address.port(),
+                private_key_file: client_key.private_file.clone(),
+            },
+            remote_folder: "/".into(),
+        }),
+        Err(error) => {
+            stop(&mut child);
+            Err(error.context(tail(&log)))
+        }
+    }
+}
+
+fn configuration_text(folder: &Path, public_key: &str) -> String {
+    let folder = folder.display();
+    format!(
+        r#"[node]
+data = "{folder}/data"
+
+[listen.sftp]
+address = "127.0.0.1:0"
+connections_per_account_max = 64
+
+[bucket.bench]
+url = "file://{folder}/bucket"
+
+[partner.bench.account.{ACCOUNT}]
+ssh_keys = ["{public_key}"]
+mailbox = "bench/{ACCOUNT}"
+may = ["list", "read", "write", "overwrite", "delete", "rename", "mkdir"]
+"#
+    )
+}
+
+fn wait_until_ready(child: &mut Child) -> Result<SocketAddr> {
+    let output = child.stdout.take().context("stdout was asked for")?;
+    match addresses(output).recv_timeout(READY_LIMIT) {
+        Ok(address) => Ok(address),
+        Err(RecvTimeoutError::Timeout) => bail!("it did not say `{READY}ADDRESS` in time"),
+        Err(RecvTimeoutError::Disconnected) => {
+            bail!("it ended or closed its output before it said `{READY}ADDRESS`")
+        }
+    }
+}
+
+/// Reads to the end, so that a server that goes on printing never waits for us.
+fn addresses(output: impl Read + Send + 'static) -> Receiver<SocketAddr> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(address) = ready_address(&line) {
+                // Only the first is waited for.
+                let _ = sender.send(address);
+            }
+        }
+    });
+    receiver
+}
+
+fn ready_address(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(READY)?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line() {
+        for (line, expect) in [
+            ("listening on 127.0.0.1:2022", Some("127.0.0.1:2022")),
+            (
+                "sftp: listening on 127.0.0.1:9 (SHA256:x)",
+                Some("127.0.0.1:9"),
+            ),
+            ("listening on nothing", None),
+            ("ready", None),
+        ] {
+            assert_eq!(
+                ready_address(line),
+                expect.map(|a| a.parse().unwrap()),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_that_ends_is_not_waited_for() {
+        let receiver = addresses(&b"starting\nlistening on 127.0.0.1:7\nmore\n"[..]);
+        assert_eq!(receiver.recv().unwrap().port(), 7);
+        assert!(receiver.recv().is_err());
+    }
+
+    #[test]
+    fn a_program_that_is_no_server_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = KeyPair {
+            private_file: folder.path().join("key"),
+            public_line: "ssh-ed25519 AAAA bench".to_owned(),
+        };
+        let started = start(
+            Path::new("/bin/echo"),
+            folder.path(),
+            &key,
+            Contestant::Durable,
+        );
+        let error = format!("{:#}", started.err().unwrap());
+        assert!(error.contains("before it said"), "{error}");
+    }
+}

@@ -1,0 +1,51 @@
+//! Reconciler `alert`: hands messages to notifiers until they take them, and tells of uploads
+//! that broke off and were not resumed.
+
+mod notify;
+mod partials;
+
+use async_trait::async_trait;
+use qm_core::Result;
+
+use crate::pass::Faults;
+use crate::{Pass, Ports, Reconciler};
+use partials::Told;
+
+/// Tells people.
+pub struct AlertReconciler {
+    ports: Ports,
+    told: Told,
+}
+
+impl AlertReconciler {
+    /// Over these ports.
+    pub fn new(ports: Ports) -> Self {
+        Self {
+            ports,
+            told: Told::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Reconciler for AlertReconciler {
+    fn name(&self) -> &'static str {
+        "alert"
+    }
+
+    async fn pass(&self) -> Result<Pass> {
+        let mut faults = Faults::default();
+        let (_, config) = self.ports.running();
+        // First, so that what they raise is sent in the same pass.
+        let partials = partials::look(&self.ports, &config, &self.told).await;
+        let partials = faults.keep(partials).unwrap_or_default();
+        let sent = notify::send_due(&self.ports, &config, &mut faults).await;
+        let now = self.ports.clock.now();
+        let next = faults.keep(self.ports.ledger.next_notification().await);
+        let pass = Pass {
+            has_progressed: partials.has_progressed || sent,
+            next: next.flatten().filter(|at| *at > now),
+        };
+        faults.or(pass.at(partials.next))
+    }
+}

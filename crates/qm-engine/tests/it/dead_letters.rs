@@ -1,0 +1,182 @@
+use qm_core::Kind;
+use qm_core::config::Config;
+use qm_core::delivery::DeliveryState;
+use qm_testkit::outside::Act;
+
+use crate::settings::{add_notifier, add_route, config, destination, notifier};
+use crate::world::World;
+
+fn copying() -> Config {
+    let mut config = config();
+    add_notifier(&mut config, "sre");
+    add_route(&mut config, "copy", "landing/**", &["share"]).alert = vec![notifier("sre")];
+    config
+}
+
+#[tokio::test(start_paused = true)]
+async fn out_of_attempts_it_is_dead_and_somebody_is_told() {
+    let world = World::new(copying());
+    let share = world.destination("share");
+    share.set_down(Some(Kind::Unavailable));
+    let version = world.arrives("landing/north/a.csv").await;
+    for _ in 0..10 {
+        world.after_minutes(2).await;
+    }
+    assert_eq!(world.table().await, ["landing/north/a.csv share dead 3"]);
+    let sent = world.notifier("sre").sent();
+    assert_eq!(sent.len(), 1);
+    let id = world.delivery_of(version.id).await.id;
+    assert_eq!(
+        sent[0].text.subject,
+        "Delivery of landing/north/a.csv to share failed"
+    );
+    assert!(sent[0].text.body.contains("after 3 attempts"));
+    assert!(
+        sent[0]
+            .text
+            .body
+            .contains("Reason: the destination says no")
+    );
+    assert!(sent[0].text.body.contains(&format!("redrive {id}")));
+    assert!(world.mails("ops").is_empty());
+
+    share.set_down(None);
+    assert_eq!(world.redrives().await, 1);
+    world.settles().await;
+    assert_eq!(
+        world.table().await,
+        ["landing/north/a.csv share delivered 1"]
+    );
+    assert!(world.firing().await.is_empty());
+    assert_eq!(world.mails("sre").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_it_is_dead_at_once() {
+    let world = World::new(copying());
+    world.destination("share").acts([Act::Fail(Kind::Refused)]);
+    world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    assert_eq!(world.table().await, ["landing/north/a.csv share dead 1"]);
+    assert_eq!(world.mails("sre").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_without_alert_tells_the_node() {
+    let mut config = copying();
+    add_route(&mut config, "copy", "landing/**", &[])
+        .alert
+        .clear();
+    let world = World::new(config);
+    world.destination("share").acts([Act::Fail(Kind::Refused)]);
+    world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    assert_eq!((world.mails("ops").len(), world.mails("sre").len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redriven_one_that_fails_again_is_told_again() {
+    let world = World::new(copying());
+    let refusal = [Act::Fail(Kind::Refused), Act::Fail(Kind::Refused)];
+    world.destination("share").acts(refusal);
+    world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    world.redrives().await;
+    world.settles().await;
+    assert_eq!(world.table().await, ["landing/north/a.csv share dead 1"]);
+    assert_eq!(world.mails("sre").len(), 2);
+    assert_eq!(world.firing().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_gone_are_said_to_be() {
+    let world = World::new(copying());
+    let version = world.arrives("landing/north/a.csv").await;
+    world.shelf.lose(version.id);
+    world.settles().await;
+    let delivery = world.delivery_of(version.id).await;
+    assert_eq!(delivery.state, DeliveryState::Dead);
+    let reason = delivery.last_error.unwrap();
+    assert!(
+        reason.contains("bytes of the version are not in the bucket"),
+        "{reason}"
+    );
+    assert_eq!(world.destination("share").attempts(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_cannot_be_read_now_is_read_later() {
+    let world = World::new(copying());
+    world.shelf.set_down(Some(Kind::Unavailable));
+    world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    assert_eq!(world.table().await, ["landing/north/a.csv share waiting 1"]);
+    world.shelf.set_down(None);
+    world.after_minutes(1).await;
+    assert_eq!(
+        world.table().await,
+        ["landing/north/a.csv share delivered 2"]
+    );
+}
+
+/// Makes the delivery wait, takes a part of its way out of the configuration, and looks.
+async fn check_vanished(take_out: impl FnOnce(&mut Config), told: &str, words: &str) {
+    let mut config = copying();
+    // The ready ones of another destination must not hide it.
+    add_route(&mut config, "keep", "landing/**", &["archive"]);
+    let world = World::new(config.clone());
+    let share = world.destination("share");
+    share.acts([Act::Fail(Kind::Unavailable)]);
+    let version = world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    let without = {
+        let mut without = config.clone();
+        take_out(&mut without);
+        without
+    };
+    world.applies(without);
+    world.after_minutes(1).await;
+    let of_share = |table: Vec<String>| {
+        let mut rows = table.into_iter().filter(|row| row.contains(" share "));
+        rows.next().unwrap()
+    };
+    assert_eq!(
+        of_share(world.table().await),
+        "landing/north/a.csv share dead 2"
+    );
+    let sent = world.notifier(told).sent();
+    assert_eq!(sent.len(), 1);
+    assert!(sent[0].text.body.contains(words), "{}", sent[0].text.body);
+    assert_eq!(share.landed().len(), 0);
+
+    world.applies(config);
+    world.redrives().await;
+    world.settles().await;
+    assert_eq!(
+        of_share(world.table().await),
+        "landing/north/a.csv share delivered 1"
+    );
+    assert_eq!(share.landed()[0].version, version.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_vanished_makes_a_dead_letter() {
+    check_vanished(
+        |config| {
+            config.destinations.remove(&destination("share"));
+        },
+        "sre",
+        "destination `share` is not in the configuration any more",
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_vanished_makes_a_dead_letter() {
+    check_vanished(
+        |config| config.routes.retain(|name, _| name.as_str() != "copy"),
+        "ops",
+        "route `copy` is not in the configuration any more",
+    )
+    .await;
+}

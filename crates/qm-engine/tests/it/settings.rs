@@ -1,0 +1,161 @@
+//! Configurations as short as the test that needs them.
+
+use jiff::civil::Time;
+use qm_core::account::{Account, MailboxRoot};
+use qm_core::config::{
+    Bucket, Config, Destination, Directory, Email, Node, Notifier, OnFailure, Route, SftpListen,
+    SmtpSecurity,
+};
+use qm_core::expectation::{Days, Expectation};
+use qm_core::id::{
+    AccountName, BucketName, DestinationName, ExpectationName, NotifierName, PartnerName, RouteName,
+};
+use qm_core::name::Prefix;
+use qm_core::pattern::Pattern;
+use qm_core::retry::RetryPolicy;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(crate) fn bucket(name: &str) -> BucketName {
+    BucketName::parse(name).unwrap()
+}
+
+pub(crate) fn destination(name: &str) -> DestinationName {
+    DestinationName::parse(name).unwrap()
+}
+
+pub(crate) fn notifier(name: &str) -> NotifierName {
+    NotifierName::parse(name).unwrap()
+}
+
+/// A bucket `landing`, a notifier `ops` for the node's own alerts, and nothing else.
+pub(crate) fn config() -> Config {
+    let mut config = Config {
+        node: Node {
+            data: "/nowhere".into(),
+            secrets: None,
+            alert: vec![notifier("ops")],
+            partial_kept: Duration::from_hours(24),
+            partial_alert_after: Duration::from_mins(30),
+        },
+        sftp: SftpListen {
+            address: "127.0.0.1:0".parse().unwrap(),
+            connections_max: 1,
+            connections_per_account_max: 1,
+            idle: Duration::from_mins(1),
+        },
+        buckets: BTreeMap::from([(
+            bucket("landing"),
+            Bucket {
+                folder: "/nowhere".into(),
+            },
+        )]),
+        accounts: BTreeMap::new(),
+        expectations: BTreeMap::new(),
+        notifiers: BTreeMap::new(),
+        routes: BTreeMap::new(),
+        destinations: BTreeMap::new(),
+    };
+    add_notifier(&mut config, "ops");
+    config
+}
+
+/// Also adds the destinations that the configuration lacks.
+pub(crate) fn add_route<'a>(
+    config: &'a mut Config,
+    name: &str,
+    arrives: &str,
+    deliver: &[&str],
+) -> &'a mut Route {
+    for one in deliver {
+        let directory = Directory {
+            folder: "/nowhere".into(),
+            strip: Prefix::default(),
+            uid: None,
+            gid: None,
+            mode: 0o664,
+            folder_mode: 0o770,
+            concurrency: 4,
+        };
+        config
+            .destinations
+            .entry(destination(one))
+            .or_insert(Destination::Directory(directory));
+    }
+    let name = RouteName::parse(name).unwrap();
+    config.routes.entry(name.clone()).or_insert_with(|| Route {
+        name,
+        arrives: Pattern::parse(arrives).unwrap(),
+        deliver: deliver.iter().map(|d| destination(d)).collect(),
+        retry: RetryPolicy::lambda(),
+        on_failure: OnFailure::Block,
+        min_size_bytes: 0,
+        alert: vec![],
+    })
+}
+
+/// The settings of a destination.
+pub(crate) fn directory<'a>(config: &'a mut Config, name: &str) -> &'a mut Directory {
+    let Destination::Directory(directory) =
+        config.destinations.get_mut(&destination(name)).unwrap();
+    directory
+}
+
+pub(crate) fn add_notifier(config: &mut Config, name: &str) {
+    config.notifiers.insert(
+        notifier(name),
+        Notifier::Email(Email {
+            to: vec![format!("{name}@example.org")],
+            from: "gate@example.org".to_owned(),
+            host: "localhost".to_owned(),
+            port: 25,
+            security: SmtpSecurity::Plain,
+            login: None,
+            ca_file: None,
+            retry: RetryPolicy::lambda(),
+        }),
+    );
+}
+
+/// An account with the folder of the same name as its mailbox.
+pub(crate) fn add_account(config: &mut Config, name: &str) {
+    let account = Account {
+        name: AccountName::parse(name).unwrap(),
+        partner: PartnerName::parse(name).unwrap(),
+        ssh_keys: vec![],
+        networks: vec![],
+        mailbox: MailboxRoot {
+            bucket: bucket("landing"),
+            prefix: Prefix::parse(name).unwrap(),
+        },
+        may: std::collections::BTreeSet::new(),
+        types: None,
+        temp_suffixes: vec![],
+    };
+    config.accounts.insert(account.name.clone(), account);
+}
+
+/// Any non-empty file in the partner's folder by 17:00 in Dublin, told to `sre`.
+pub(crate) fn add_expectation<'a>(
+    config: &'a mut Config,
+    partner: &str,
+    on: &str,
+) -> &'a mut Expectation {
+    add_notifier(config, "sre");
+    let name = ExpectationName::parse(partner).unwrap();
+    config
+        .expectations
+        .entry(name.clone())
+        .or_insert_with(|| Expectation {
+            name,
+            partner: PartnerName::parse(partner).unwrap(),
+            files: Pattern::parse(&format!("landing/{partner}/*")).unwrap(),
+            types: None,
+            min_size_bytes: 1,
+            due: Time::constant(17, 0, 0, 0),
+            on: Days::parse(on).unwrap(),
+            zone: "Europe/Dublin".to_owned(),
+            grace: Duration::ZERO,
+            alert: vec![notifier("sre")],
+        })
+}

@@ -1,0 +1,227 @@
+-- The ledger. Times are microseconds since 1970, versions ULIDs, delivery ids hexadecimal.
+
+-- The last group of transactions that each writer committed: what is read when a COMMIT failed
+-- and nobody can say whether it counts.
+CREATE TABLE commit_groups (
+    place INTEGER PRIMARY KEY,
+    writer TEXT NOT NULL UNIQUE,
+    number INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE versions (
+    id TEXT NOT NULL PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    identity TEXT NOT NULL,
+    received_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE arrivals (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version TEXT NOT NULL REFERENCES versions (id),
+    sha256 BLOB NOT NULL,
+    account TEXT,
+    cause TEXT NOT NULL CHECK (cause IN ('upload', 'rename', 'restore')),
+    at INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('appearing', 'arrived', 'failed')),
+    duplicate_of INTEGER REFERENCES arrivals (seq),
+    -- How many; NULL while it is in the outbox.
+    deliveries INTEGER
+) STRICT;
+
+CREATE INDEX arrivals_outbox ON arrivals (seq) WHERE state = 'arrived' AND deliveries IS NULL;
+CREATE INDEX arrivals_unrouted ON arrivals (version) WHERE deliveries IS NULL;
+CREATE INDEX arrivals_content ON arrivals (bucket, key, sha256, at) WHERE account IS NOT NULL;
+CREATE INDEX arrivals_time ON arrivals (bucket, at, key) WHERE state = 'arrived';
+
+CREATE TABLE operations (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    change TEXT NOT NULL CHECK (change IN ('publish', 'rename', 'remove', 'restore')),
+    renamed_to TEXT,
+    version TEXT REFERENCES versions (id),
+    replaces TEXT,
+    keep_aside INTEGER NOT NULL CHECK (keep_aside IN (0, 1)),
+    arrival INTEGER REFERENCES arrivals (seq),
+    account TEXT,
+    at INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'completed', 'failed')),
+    reason TEXT
+) STRICT;
+
+-- Keys with an operation that is neither completed nor failed: the primary key is what makes it
+-- one at most.
+CREATE TABLE pending_names (
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    operation INTEGER NOT NULL REFERENCES operations (seq),
+    PRIMARY KEY (bucket, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE current_names (
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version TEXT NOT NULL REFERENCES versions (id),
+    PRIMARY KEY (bucket, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kept_versions (
+    version TEXT NOT NULL PRIMARY KEY,
+    bucket TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE partials (
+    account TEXT NOT NULL,
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version TEXT NOT NULL UNIQUE,
+    size_bytes INTEGER NOT NULL,
+    lost_at INTEGER NOT NULL,
+    PRIMARY KEY (account, bucket, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    arrival INTEGER NOT NULL REFERENCES arrivals (seq),
+    version TEXT NOT NULL REFERENCES versions (id),
+    route TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    target TEXT NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('waiting', 'running', 'delivered', 'dead', 'superseded')),
+    -- Waiting: when it is ready. Running: when the lease ends.
+    state_until INTEGER CHECK ((state IN ('waiting', 'running')) = (state_until IS NOT NULL)),
+    -- Where a waiting one stands, so that a claim looks only at what it can take:
+    -- 'ready' in line by arrival, 'later' its time has not come, 'behind' another of its ordering
+    -- key goes first. The oldest waiting one of a key of which none runs is never 'behind'.
+    queue TEXT NOT NULL CHECK (queue IN ('ready', 'later', 'behind')),
+    -- A newer arrival of the same source path has a delivery to the same target.
+    overtaken INTEGER NOT NULL CHECK (overtaken IN (0, 1)),
+    attempts INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    last_error TEXT,
+    revision INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX deliveries_version ON deliveries (version, route);
+CREATE INDEX deliveries_target ON deliveries (destination, target, arrival);
+CREATE INDEX deliveries_state ON deliveries (state, state_until);
+CREATE INDEX deliveries_line ON deliveries (destination, arrival)
+    WHERE state = 'waiting' AND queue = 'ready';
+CREATE INDEX deliveries_later ON deliveries (state_until)
+    WHERE state = 'waiting' AND queue = 'later';
+CREATE INDEX deliveries_next ON deliveries (state_until)
+    WHERE state = 'waiting' AND queue <> 'behind';
+CREATE INDEX deliveries_waiting ON deliveries (destination, target, arrival)
+    WHERE state = 'waiting';
+CREATE INDEX deliveries_running ON deliveries (destination, target) WHERE state = 'running';
+CREATE INDEX deliveries_newest ON deliveries (destination, target, arrival)
+    WHERE overtaken = 0 AND state IN ('waiting', 'running', 'dead');
+CREATE INDEX deliveries_overtaken ON deliveries (number)
+    WHERE overtaken = 1 AND state IN ('waiting', 'dead');
+
+CREATE TABLE attempts (
+    delivery INTEGER NOT NULL REFERENCES deliveries (number),
+    -- The fence of the claim.
+    number INTEGER NOT NULL,
+    began_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    note TEXT,
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;
+
+-- Up to which cutoff an expectation was evaluated.
+CREATE TABLE evaluations (
+    expectation TEXT NOT NULL PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE slots (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    expectation TEXT NOT NULL,
+    date TEXT NOT NULL,
+    opens INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    cutoff INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('met', 'missed', 'late')),
+    arrival INTEGER REFERENCES arrivals (seq),
+    evaluated_at INTEGER NOT NULL,
+    UNIQUE (expectation, date)
+) STRICT;
+
+CREATE INDEX slots_cutoff ON slots (cutoff);
+CREATE INDEX slots_missed ON slots (number) WHERE state = 'missed';
+
+CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('firing', 'resolved')),
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    raised_at INTEGER NOT NULL,
+    resolved_at INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX alerts_firing ON alerts (key) WHERE state = 'firing';
+
+CREATE TABLE notifications (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    alert INTEGER NOT NULL REFERENCES alerts (id),
+    notifier TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'dead')),
+    attempts INTEGER NOT NULL,
+    ready_at INTEGER NOT NULL,
+    last_error TEXT,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX notifications_alert ON notifications (alert);
+CREATE INDEX notifications_waiting ON notifications (ready_at) WHERE state = 'waiting';
+CREATE INDEX notifications_dead ON notifications (id) WHERE state = 'dead';
+
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    source TEXT,
+    activity TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    decision TEXT NOT NULL CHECK (decision IN ('allowed', 'denied', 'failed')),
+    reason TEXT
+) STRICT;
+
+CREATE TABLE revisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    config TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    taken_up_at INTEGER,
+    rejected TEXT
+) STRICT;
+
+CREATE TABLE account_keys (
+    account TEXT NOT NULL,
+    -- Type and key in base64: what makes two lines the same key.
+    material TEXT NOT NULL,
+    line TEXT NOT NULL,
+    added_at INTEGER NOT NULL,
+    PRIMARY KEY (account, material)
+) STRICT;
+
+CREATE TABLE nodes (
+    -- One node a ledger.
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    sftp_address TEXT NOT NULL,
+    fingerprints TEXT NOT NULL,
+    process INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    alive_at INTEGER
+) STRICT;

@@ -1,0 +1,114 @@
+//! One group of jobs in one transaction: a savepoint each, so that one's failure undoes nothing
+//! of another's, and one COMMIT for all.
+
+use rusqlite::Connection;
+
+use super::CommitStep;
+use super::fault::{Fault, Sql};
+use super::job::Job;
+use super::statements::Statements as _;
+
+/// How a group ended.
+pub(super) enum GroupEnd {
+    /// Durable. True if any row changed.
+    Committed { is_changed: bool },
+    /// Nothing of the jobs that were run counts.
+    RolledBack(Fault),
+    /// COMMIT failed; only a look into the file tells whether it counts.
+    Unknown(rusqlite::Error),
+}
+
+/// Runs jobs off the front of `waiting` into `done`, as far as one transaction goes: all of them
+/// unless `SQLite` gives up the transaction in between, as it does on a full disk.
+pub(super) fn run_group(
+    connection: &Connection,
+    stamp: &Stamp<'_>,
+    commit: &dyn CommitStep,
+    waiting: &mut std::vec::IntoIter<Box<dyn Job>>,
+    done: &mut Vec<Box<dyn Job>>,
+) -> GroupEnd {
+    if let Err(fault) = connection.run("BEGIN IMMEDIATE", []) {
+        // Whoever waits is told at once: the next group tries again.
+        done.extend(waiting);
+        return GroupEnd::RolledBack(fault);
+    }
+    let mut is_changed = false;
+    for mut job in waiting {
+        let ran = run_one(connection, job.as_mut());
+        done.push(job);
+        match ran {
+            Ok(has_changed) => is_changed |= has_changed,
+            Err(fault) => return roll_back(connection, fault),
+        }
+    }
+    if !is_changed {
+        return match connection.run("COMMIT", []) {
+            Ok(_) => GroupEnd::Committed { is_changed: false },
+            Err(fault) => roll_back(connection, fault),
+        };
+    }
+    if let Err(fault) = stamp.write(connection) {
+        return roll_back(connection, fault);
+    }
+    match commit.commit(connection) {
+        Ok(()) => GroupEnd::Committed { is_changed: true },
+        Err(error) => GroupEnd::Unknown(error),
+    }
+}
+
+/// A writer and the number of its group: written with the group, read when COMMIT failed.
+pub(super) struct Stamp<'a> {
+    pub(super) writer: &'a str,
+    pub(super) number: i64,
+}
+
+impl Stamp<'_> {
+    /// Replaces the writer's row; its place tells which writers wrote last.
+    pub(super) fn write(&self, connection: &Connection) -> Sql<()> {
+        connection.run(
+            "INSERT OR REPLACE INTO commit_groups (writer, number) VALUES (?1, ?2)",
+            (self.writer, self.number),
+        )?;
+        Ok(())
+    }
+
+    /// True if the group counts.
+    pub(super) fn is_committed(&self, connection: &Connection) -> Sql<bool> {
+        connection.holds(
+            "SELECT number = ?2 FROM commit_groups WHERE writer = ?1",
+            (self.writer, self.number),
+        )
+    }
+}
+
+/// Whether it changed a row. An error means that the whole transaction is lost, not only this
+/// job.
+fn run_one(connection: &Connection, job: &mut dyn Job) -> Sql<bool> {
+    let changes_before = connection.total_changes();
+    connection.run("SAVEPOINT job", [])?;
+    let is_done = job.run(connection);
+    if connection.is_autocommit() {
+        return Err(Fault::Refused(super::fault::unavailable().with(
+            "cause",
+            "SQLite gave up the transaction of a group, as it does on a full disk",
+        )));
+    }
+    if !is_done {
+        connection.run("ROLLBACK TO job", [])?;
+    }
+    connection.run("RELEASE job", [])?;
+    Ok(is_done && connection.total_changes() != changes_before)
+}
+
+fn roll_back(connection: &Connection, fault: Fault) -> GroupEnd {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.run("ROLLBACK", [])
+    {
+        // The next BEGIN would fail for ever in an open transaction: the connection must go.
+        let Fault::Sql(error) = error else {
+            return GroupEnd::RolledBack(error);
+        };
+        return GroupEnd::Unknown(error);
+    }
+    GroupEnd::RolledBack(fault)
+}

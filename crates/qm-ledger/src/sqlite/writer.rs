@@ -1,0 +1,286 @@
+//! The writer's thread: owns the write connection, takes all that waits, commits it at once,
+//! answers. There is no timer: while one group is made durable the next one gathers.
+
+use parking_lot::{Condvar, Mutex};
+use qm_core::{Error, Kind, Result};
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+use super::CommitStep;
+use super::connection::{Missing, data_version, open_writer};
+use super::fault::{Sql, unavailable};
+use super::group::{GroupEnd, Stamp, run_group};
+use super::job::Job;
+
+/// Most jobs in one transaction: bounds how long the first one waits for the others.
+const GROUP_MAX: usize = 512;
+/// Most jobs waiting: every session waits for its own, so more means that the disk has stopped.
+const WAITING_MAX: usize = 16_384;
+/// How soon a row that another process wrote is noticed; the price is one read of a page header.
+const FOREIGN_CHANGE_POLL: Duration = Duration::from_millis(200);
+/// Pauses between tries to open the ledger again.
+const REOPEN_PAUSE_MIN: Duration = Duration::from_millis(20);
+const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The queue of the thread; dropped, it ends the thread when all that waits is done.
+pub(super) struct Writer {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    closing: Arc<Closing>,
+    changes: watch::Sender<u64>,
+}
+
+/// Told when nobody will wait for the writer any more.
+#[derive(Default)]
+struct Closing {
+    is_closing: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Writer {
+    /// Starts the thread on an open connection. `name` is this writer's alone.
+    pub(super) fn start(
+        file: PathBuf,
+        name: String,
+        connection: Connection,
+        commit: Arc<dyn CommitStep>,
+    ) -> Result<Self> {
+        let (queue, jobs) = sync_channel(WAITING_MAX);
+        let closing = Arc::new(Closing::default());
+        let changes = watch::Sender::new(0);
+        let foreign = data_version(&connection)
+            .map_err(|fault| fault.into_error("start the ledger's writer"))?;
+        let state = Thread {
+            file,
+            name,
+            connection: Some(connection),
+            commit,
+            jobs,
+            closing: Arc::clone(&closing),
+            changes: changes.clone(),
+            groups: 0,
+            foreign,
+            looked_at: Instant::now(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("ledger-writer".to_owned())
+            .spawn(move || state.run())
+            .map_err(|e| Error::io("start the ledger's writer", e))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            closing,
+            changes,
+        })
+    }
+
+    /// Enqueues now; jobs run in the order of these calls.
+    pub(super) fn enqueue(&self, job: Box<dyn Job>) {
+        let Some(queue) = &self.queue else {
+            return job.refuse(closed());
+        };
+        match queue.try_send(job) {
+            Ok(()) => {}
+            Err(TrySendError::Full(job)) => job.refuse(Error::new(
+                Kind::Limit,
+                "the server has too much to record; please try again later",
+            )),
+            Err(TrySendError::Disconnected(job)) => job.refuse(closed()),
+        }
+    }
+
+    /// Counts up with every commit that changed something, here or in another process.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        *self.closing.is_closing.lock() = true;
+        self.closing.told.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the ledger's writer ended by a panic");
+        }
+    }
+}
+
+struct Thread {
+    file: PathBuf,
+    name: String,
+    /// `None` only while it is opened again.
+    connection: Option<Connection>,
+    commit: Arc<dyn CommitStep>,
+    jobs: Receiver<Box<dyn Job>>,
+    closing: Arc<Closing>,
+    changes: watch::Sender<u64>,
+    /// Groups begun; also the number of the last one.
+    groups: i64,
+    /// The last data version seen.
+    foreign: i64,
+    looked_at: Instant,
+}
+
+impl Thread {
+    fn run(mut self) {
+        loop {
+            match self.jobs.recv_timeout(FOREIGN_CHANGE_POLL) {
+                Ok(first) => {
+                    let mut group = vec![first];
+                    group.extend(self.jobs.try_iter().take(GROUP_MAX - 1));
+                    self.run_jobs(group);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.looked_at.elapsed() >= FOREIGN_CHANGE_POLL {
+                self.look_for_foreign_changes();
+            }
+        }
+    }
+
+    fn run_jobs(&mut self, jobs: Vec<Box<dyn Job>>) {
+        let mut waiting = jobs.into_iter();
+        while waiting.len() > 0 {
+            let Some(connection) = &self.connection else {
+                return refuse_all(waiting, "the ledger is being closed");
+            };
+            self.groups += 1;
+            let stamp = Stamp {
+                writer: &self.name,
+                number: self.groups,
+            };
+            let mut done = Vec::with_capacity(waiting.len());
+            let commit = self.commit.as_ref();
+            match run_group(connection, &stamp, commit, &mut waiting, &mut done) {
+                GroupEnd::Committed { is_changed } => self.answer(done, is_changed),
+                GroupEnd::RolledBack(fault) => {
+                    let cause = fault.into_error("commit a group").chain();
+                    tracing::error!(cause, jobs = done.len(), "ledger group rolled back");
+                    refuse_all(done, &cause);
+                }
+                GroupEnd::Unknown(error) => {
+                    tracing::error!(%error, jobs = done.len(), "ledger commit failed");
+                    match self.find_out() {
+                        Some(true) => self.answer(done, true),
+                        Some(false) => refuse_all(done, &error.to_string()),
+                        None => refuse_all(done, "the ledger was closed before it worked again"),
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer(&self, jobs: Vec<Box<dyn Job>>, is_changed: bool) {
+        for job in jobs {
+            job.answer();
+        }
+        if is_changed {
+            self.announce();
+        }
+    }
+
+    /// Whether the last group counts. Nobody is answered and nothing else is written until the
+    /// file can say so; `None` if the ledger is closed first.
+    fn find_out(&mut self) -> Option<bool> {
+        drop(self.connection.take());
+        let mut pause = REOPEN_PAUSE_MIN;
+        loop {
+            match self.reopen() {
+                Ok((connection, is_committed)) => {
+                    self.connection = Some(connection);
+                    tracing::info!(is_committed, "ledger works again");
+                    return Some(is_committed);
+                }
+                Err(error) => {
+                    tracing::warn!(cause = error.chain(), "ledger does not work yet");
+                }
+            }
+            if self.closing.is_told_within(pause) {
+                return None;
+            }
+            pause = (pause * 2).min(REOPEN_PAUSE_MAX);
+        }
+    }
+
+    fn reopen(&self) -> Result<(Connection, bool)> {
+        let mut connection = open_writer(&self.file, Missing::Refuse)?;
+        let is_committed = self
+            .settle(&mut connection)
+            .map_err(|fault| fault.into_error("look whether a group counts"))?;
+        Ok((connection, is_committed))
+    }
+
+    /// Reads whether the group counts and makes the answer final. The log may hold the frames of
+    /// a group whose sync failed: a commit written in their place takes them away, so that a
+    /// crash cannot bring back what was refused.
+    fn settle(&self, connection: &mut Connection) -> Sql<bool> {
+        let stamp = Stamp {
+            writer: &self.name,
+            number: self.groups,
+        };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let is_committed = stamp.is_committed(&transaction)?;
+        let settled = Stamp {
+            writer: &self.name,
+            number: if is_committed { self.groups } else { 0 },
+        };
+        settled.write(&transaction)?;
+        transaction.commit()?;
+        if is_committed {
+            // What a failed sync has lost of the log is written once more, into the file itself.
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        }
+        Ok(is_committed)
+    }
+
+    fn look_for_foreign_changes(&mut self) {
+        self.looked_at = Instant::now();
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        match data_version(connection) {
+            Ok(found) if found == self.foreign => {}
+            Ok(found) => {
+                self.foreign = found;
+                self.announce();
+            }
+            Err(fault) => {
+                let cause = fault.into_error("look for changes").chain();
+                tracing::warn!(cause, "ledger cannot be watched");
+            }
+        }
+    }
+
+    fn announce(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+impl Closing {
+    fn is_told_within(&self, pause: Duration) -> bool {
+        let mut is_closing = self.is_closing.lock();
+        if !*is_closing {
+            self.told.wait_for(&mut is_closing, pause);
+        }
+        *is_closing
+    }
+}
+
+fn refuse_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, cause: &str) {
+    for job in jobs {
+        job.refuse(unavailable().with("cause", cause));
+    }
+}
+
+fn closed() -> Error {
+    Error::new(Kind::Unavailable, "the server is stopping")
+}

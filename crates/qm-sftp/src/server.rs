@@ -1,0 +1,189 @@
+//! The listener: admission, the accept loop, the end.
+
+use qm_core::ports::access::{Authenticator, Gate};
+use qm_core::ports::clock::Clock;
+use qm_core::ports::mailbox::Mailboxes;
+use qm_core::{Error, Kind, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::HostKey;
+use crate::life::Life;
+use crate::limits::{ACCEPT_PAUSE, LOGIN_DEADLINE, SHUTDOWN_DEADLINE};
+use crate::transport::{self, Front};
+use crate::workers::{Worker, Workers};
+
+/// How the front listens.
+#[derive(Clone, Debug)]
+pub struct SftpConfig {
+    /// Where; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Most connections at a time, logged in or not; more are closed at once.
+    pub connections_max: u32,
+    /// From accept to login.
+    pub login_deadline: Duration,
+    /// A session that asks for nothing ends after this time.
+    pub idle: Duration,
+    /// What the server proves itself with; the client's preference chooses.
+    pub host_keys: Vec<HostKey>,
+}
+
+/// The SFTP front and what is behind it.
+pub struct Server {
+    /// How it listens.
+    pub config: SftpConfig,
+    /// What accounts see.
+    pub mailboxes: Arc<dyn Mailboxes>,
+    /// Who may log in.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Who may connect.
+    pub gate: Arc<dyn Gate>,
+    /// For the times in listings.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A front that has its address.
+pub struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    connections: Arc<Semaphore>,
+    front: Arc<Front>,
+}
+
+impl SftpConfig {
+    /// The default of [`SftpConfig::login_deadline`].
+    pub const LOGIN_DEADLINE: Duration = LOGIN_DEADLINE;
+}
+
+impl Server {
+    /// Takes the address. Connections wait in the kernel until [`Listening::run`].
+    pub async fn bind(self) -> Result<Listening> {
+        let config = self.config;
+        if config.host_keys.is_empty() {
+            return Err(Error::new(Kind::Invalid, "the SFTP server has no host key"));
+        }
+        let failed = |source: std::io::Error| {
+            Error::new(
+                Kind::Unavailable,
+                format!("cannot listen on {}", config.address),
+            )
+            .help("another program may use that address; `listen.sftp.address` names ours")
+            .during("bind the SFTP listener")
+            .source(source)
+        };
+        let listener = TcpListener::bind(config.address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Listening {
+            listener,
+            address,
+            connections: Arc::new(Semaphore::new(config.connections_max as usize)),
+            front: Arc::new(Front {
+                ssh: Arc::new(transport::ssh_config(config.host_keys)),
+                login_deadline: config.login_deadline,
+                idle: config.idle,
+                mailboxes: self.mailboxes,
+                authenticator: self.authenticator,
+                gate: self.gate,
+                clock: self.clock,
+            }),
+        })
+    }
+}
+
+impl Listening {
+    /// Where it listens.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` completes; then no connection is accepted, every session is told
+    /// and ended, and every open upload abandoned before this returns, within 20 s.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        let sessions = Workers::new();
+        let (stop, stopping) = watch::channel(false);
+        let worker = sessions.worker();
+        tokio::select! {
+            () = self.accept(&worker, &stopping) => {}
+            () = shutdown => {}
+        }
+        drop(worker);
+        drop(self.listener);
+        stop.send_replace(true);
+        if tokio::time::timeout(SHUTDOWN_DEADLINE, sessions.finished())
+            .await
+            .is_err()
+        {
+            tracing::error!("sessions did not end in time; their uploads are recovered at start");
+        }
+    }
+
+    async fn accept(&self, worker: &Worker, stopping: &watch::Receiver<bool>) {
+        let mut is_short = false;
+        loop {
+            match self.listener.accept().await {
+                Ok((socket, address)) => {
+                    is_short = false;
+                    self.admit(socket, address, worker, stopping);
+                }
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => {
+                    // Out of descriptors or memory: said once, not ten times a second.
+                    if !is_short {
+                        tracing::error!(?error, "cannot accept connections");
+                    }
+                    is_short = true;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Nothing is spent on a connection before it is admitted.
+    fn admit(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        worker: &Worker,
+        stopping: &watch::Receiver<bool>,
+    ) {
+        let source = address.ip().to_canonical();
+        let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
+            tracing::warn!(%source, "connection refused: there are too many");
+            return;
+        };
+        let Some(admission) = self.front.gate.admit(source) else {
+            tracing::debug!(%source, "connection refused by the gate");
+            return;
+        };
+        let front = Arc::clone(&self.front);
+        let worker = worker.clone();
+        let mut stopping = stopping.clone();
+        let life = Arc::new(Life::new());
+        tokio::spawn(async move {
+            let stop_with_server = async {
+                // An error means that the server is gone, which is the same.
+                let _ = stopping.wait_for(|stop| *stop).await;
+                life.stop();
+                std::future::pending::<()>().await;
+            };
+            let life = Arc::clone(&life);
+            tokio::select! {
+                () = transport::serve(front, socket, source, admission, life, worker) => {}
+                () = stop_with_server => {}
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// The connection that was to be accepted was gone already.
+fn is_of_the_peer(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}

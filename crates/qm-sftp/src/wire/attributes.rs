@@ -1,0 +1,123 @@
+//! The attribute block of SFTP version 3.
+
+use bytes::{BufMut as _, BytesMut};
+use jiff::Timestamp;
+use qm_core::ports::bucket::{Attributes, Entry, EntryKind};
+
+use super::Malformed;
+use super::cursor::Cursor;
+
+const SIZE: u32 = 0x1;
+const OWNER: u32 = 0x2;
+const PERMISSIONS: u32 = 0x4;
+const TIMES: u32 = 0x8;
+const EXTENDED: u32 = 0x8000_0000;
+
+const MODE_BITS: u32 = 0o7777;
+const TYPE_FILE: u32 = 0o100_000;
+const TYPE_FOLDER: u32 = 0o040_000;
+/// Two empty strings: a count of more pairs than fit is a lie.
+const PAIR_BYTES_MIN: usize = 8;
+
+/// Attributes as a client sends them. Owner and extended pairs are decoded and dropped: nobody
+/// here has a numeric owner.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct WireAttributes {
+    /// The size the file shall have, or (at OPEN) will have.
+    pub(crate) size_bytes: Option<u64>,
+    /// Permission bits, without type.
+    pub(crate) mode: Option<u32>,
+    /// Modification time in seconds since 1970; the access time that comes with it is dropped.
+    pub(crate) modified_seconds: Option<u32>,
+}
+
+impl WireAttributes {
+    pub(crate) fn decode(body: &mut Cursor) -> Result<Self, Malformed> {
+        let flags = body.u32()?;
+        let mut attributes = Self::default();
+        if flags & SIZE != 0 {
+            attributes.size_bytes = Some(body.u64()?);
+        }
+        if flags & OWNER != 0 {
+            body.u32()?;
+            body.u32()?;
+        }
+        if flags & PERMISSIONS != 0 {
+            attributes.mode = Some(body.u32()? & MODE_BITS);
+        }
+        if flags & TIMES != 0 {
+            body.u32()?;
+            attributes.modified_seconds = Some(body.u32()?);
+        }
+        if flags & EXTENDED != 0 {
+            let pairs = body.u32()? as usize;
+            if pairs > body.remaining() / PAIR_BYTES_MIN {
+                return Err(Malformed);
+            }
+            for _ in 0..pairs {
+                body.string_pieces()?;
+                body.string_pieces()?;
+            }
+        }
+        Ok(attributes)
+    }
+
+    /// What can be set, without the size.
+    pub(crate) fn settable(&self) -> Attributes {
+        Attributes {
+            modified: self
+                .modified_seconds
+                .and_then(|seconds| Timestamp::from_second(i64::from(seconds)).ok()),
+            mode: self.mode,
+        }
+    }
+}
+
+/// The mode with its type bits, which clients need to tell files from folders.
+pub(super) fn typed_mode(entry: &Entry) -> u32 {
+    let kind = match entry.kind {
+        EntryKind::File => TYPE_FILE,
+        EntryKind::Folder => TYPE_FOLDER,
+    };
+    kind | (entry.mode & MODE_BITS)
+}
+
+pub(super) fn encode(out: &mut BytesMut, entry: &Entry) {
+    // The format has no times before 1970 or after 2106.
+    let seconds = u32::try_from(entry.modified.as_second().max(0)).unwrap_or(u32::MAX);
+    out.put_u32(SIZE | PERMISSIONS | TIMES);
+    out.put_u64(entry.size_bytes);
+    out.put_u32(typed_mode(entry));
+    out.put_u32(seconds);
+    out.put_u32(seconds);
+}
+
+pub(super) fn encode_none(out: &mut BytesMut) {
+    out.put_u32(0);
+}
+
+#[cfg(test)]
+pub(super) fn encode_wire(out: &mut BytesMut, attributes: &WireAttributes) {
+    let flags = [
+        (attributes.size_bytes.is_some(), SIZE),
+        (attributes.mode.is_some(), PERMISSIONS),
+        (attributes.modified_seconds.is_some(), TIMES),
+    ];
+    out.put_u32(
+        flags
+            .iter()
+            .filter(|(is_set, _)| *is_set)
+            .map(|(_, bit)| bit)
+            .sum(),
+    );
+    if let Some(size_bytes) = attributes.size_bytes {
+        out.put_u64(size_bytes);
+    }
+    if let Some(mode) = attributes.mode {
+        out.put_u32(mode);
+    }
+    if let Some(seconds) = attributes.modified_seconds {
+        out.put_u32(seconds);
+        out.put_u32(seconds);
+    }
+}

@@ -1,0 +1,206 @@
+//! A destination in memory whose behaviour a test scripts, attempt by attempt.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use qm_core::delivery::{Delivery, Outcome};
+use qm_core::id::{DeliveryId, VersionId};
+use qm_core::ports::bucket::Content;
+use qm_core::ports::connector::{Connector, Fence};
+use qm_core::{Error, Kind, Result};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tokio::sync::watch;
+
+/// What a destination does in one attempt instead of delivering.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Act {
+    /// Fails with an error of this kind, without effect.
+    Fail(Kind),
+    /// Has its effect, then fails: the answer is lost.
+    LoseAnswer,
+    /// Panics.
+    Panic,
+}
+
+/// An effect at the destination.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Landed {
+    /// By which delivery.
+    pub delivery: DeliveryId,
+    /// What.
+    pub version: VersionId,
+    /// Under which name.
+    pub target: String,
+}
+
+/// A destination in memory. Delivers unless told otherwise.
+#[derive(Debug)]
+pub struct FakeDestination {
+    state: Mutex<State>,
+    is_open: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    script: VecDeque<Act>,
+    down: Option<Kind>,
+    refused: BTreeSet<String>,
+    held: BTreeMap<String, (VersionId, Bytes)>,
+    landed: Vec<Landed>,
+    attempts: u32,
+    questions: u32,
+    at_once: u32,
+    at_once_max: u32,
+}
+
+impl Default for FakeDestination {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            is_open: watch::Sender::new(true),
+        }
+    }
+}
+
+impl FakeDestination {
+    /// The next attempts do this, in turn.
+    pub fn acts(&self, acts: impl IntoIterator<Item = Act>) {
+        self.state.lock().script.extend(acts);
+    }
+
+    /// Every attempt and question fails with this kind until `None` is set.
+    pub fn set_down(&self, kind: Option<Kind>) {
+        self.state.lock().down = kind;
+    }
+
+    /// Every attempt for this target is refused.
+    pub fn refuse(&self, target: &str) {
+        self.state.lock().refused.insert(target.to_owned());
+    }
+
+    /// Attempts wait before their effect until [`Self::release`].
+    pub fn hold(&self) {
+        self.is_open.send_replace(false);
+    }
+
+    /// Waiting attempts go on.
+    pub fn release(&self) {
+        self.is_open.send_replace(true);
+    }
+
+    /// The effects so far, in order.
+    pub fn landed(&self) -> Vec<Landed> {
+        self.state.lock().landed.clone()
+    }
+
+    /// The bytes under a name.
+    pub fn bytes(&self, target: &str) -> Option<Bytes> {
+        self.state
+            .lock()
+            .held
+            .get(target)
+            .map(|(_, bytes)| bytes.clone())
+    }
+
+    /// How many attempts were begun.
+    pub fn attempts(&self) -> u32 {
+        self.state.lock().attempts
+    }
+
+    /// How often it was asked whether something is there.
+    pub fn questions(&self) -> u32 {
+        self.state.lock().questions
+    }
+
+    /// The most attempts that ran at the same time.
+    pub fn at_once_max(&self) -> u32 {
+        self.state.lock().at_once_max
+    }
+
+    fn begin(&self, target: &str) -> (Option<Act>, Option<Kind>) {
+        let mut state = self.state.lock();
+        state.attempts += 1;
+        state.at_once += 1;
+        state.at_once_max = state.at_once_max.max(state.at_once);
+        let refused = state.refused.contains(target).then_some(Kind::Refused);
+        (state.script.pop_front(), refused.or(state.down))
+    }
+
+    async fn perform(
+        &self,
+        delivery: &Delivery,
+        content: &dyn Content,
+        fence: &dyn Fence,
+    ) -> Result<()> {
+        let mut bytes = Vec::new();
+        loop {
+            let chunk = content.read(bytes.len() as u64, 64 * 1024).await?;
+            if chunk.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let mut is_open = self.is_open.subscribe();
+        // The sender lives as long as `self`.
+        let _ = is_open.wait_for(|open| *open).await;
+        fence.check().await?;
+        let mut state = self.state.lock();
+        state.held.insert(
+            delivery.target.clone(),
+            (delivery.version.id, Bytes::from(bytes)),
+        );
+        state.landed.push(Landed {
+            delivery: delivery.id,
+            version: delivery.version.id,
+            target: delivery.target.clone(),
+        });
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Connector for FakeDestination {
+    async fn deliver(
+        &self,
+        delivery: &Delivery,
+        content: &dyn Content,
+        fence: &dyn Fence,
+    ) -> Outcome {
+        let (act, down) = self.begin(&delivery.target);
+        let _ends = Ends(self);
+        let scripted = |kind| Outcome::Failed(Error::new(kind, "the destination says no"));
+        match (act, down) {
+            (Some(Act::Panic), _) => panic!("the destination's code has a fault"),
+            (Some(Act::Fail(kind)), _) | (_, Some(kind)) => scripted(kind),
+            (Some(Act::LoseAnswer), None) => match self.perform(delivery, content, fence).await {
+                Ok(()) => scripted(Kind::Unavailable),
+                Err(error) => Outcome::Failed(error),
+            },
+            (None, None) => match self.perform(delivery, content, fence).await {
+                Ok(()) => Outcome::Delivered("held in memory".to_owned()),
+                Err(error) => Outcome::Failed(error),
+            },
+        }
+    }
+
+    async fn is_delivered(&self, delivery: &Delivery) -> Result<bool> {
+        let mut state = self.state.lock();
+        state.questions += 1;
+        if let Some(kind) = state.down {
+            return Err(Error::new(kind, "the destination does not answer"));
+        }
+        Ok(state
+            .held
+            .get(&delivery.target)
+            .is_some_and(|(version, _)| *version == delivery.version.id))
+    }
+}
+
+/// Counts an attempt out also when it is dropped or panics.
+struct Ends<'a>(&'a FakeDestination);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().at_once -= 1;
+    }
+}

@@ -1,0 +1,79 @@
+//! `quaymaster arrival …`
+
+use clap::Subcommand;
+
+use super::account::explain;
+use super::{LIST_ROWS, Ledger, table};
+use qm_core::ports::ledger::{Arrivals as _, Partials as _};
+
+#[derive(Subcommand)]
+pub(crate) enum ArrivalCommand {
+    /// List arrivals, newest first, and uploads that broke off
+    List {
+        /// Most rows
+        #[arg(long, default_value_t = LIST_ROWS)]
+        limit: u32,
+        #[command(flatten)]
+        ledger: Ledger,
+    },
+}
+
+impl ArrivalCommand {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let Self::List { limit, ledger } = self;
+        let ledger = ledger.open()?;
+        let arrivals = ledger.latest(limit).await.map_err(explain)?;
+        let rows: Vec<Vec<String>> = arrivals
+            .iter()
+            .map(|arrival| {
+                vec![
+                    arrival.seq.to_string(),
+                    table::time(arrival.at),
+                    arrival.state.as_str().to_owned(),
+                    arrival
+                        .account
+                        .as_ref()
+                        .map_or("-".to_owned(), ToString::to_string),
+                    arrival.version.size_bytes.to_string(),
+                    arrival
+                        .deliveries
+                        .map_or("not routed yet".to_owned(), |n| n.to_string()),
+                    arrival
+                        .duplicate_of
+                        .map_or("-".to_owned(), |seq| seq.to_string()),
+                    arrival.path.to_string(),
+                ]
+            })
+            .collect();
+        table::print(
+            &[
+                "SEQ",
+                "AT",
+                "STATE",
+                "ACCOUNT",
+                "BYTES",
+                "DELIVERIES",
+                "DUPLICATE OF",
+                "OBJECT",
+            ],
+            &rows,
+        );
+        let partials = ledger.partials().await.map_err(explain)?;
+        if !partials.is_empty() {
+            println!("\nbroken off, kept for their accounts to resume:");
+            let rows: Vec<Vec<String>> = partials
+                .iter()
+                .map(|p| {
+                    vec![
+                        table::time(p.lost_at),
+                        p.account.to_string(),
+                        p.size_bytes.to_string(),
+                        p.path.to_string(),
+                    ]
+                })
+                .collect();
+            table::print(&["SINCE", "ACCOUNT", "BYTES", "OBJECT"], &rows);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! `quaymaster check`, `plan` and `apply`.
+
+use anyhow::{Context as _, bail};
+use std::path::Path;
+use std::time::Duration;
+
+use super::account::explain;
+use super::{ledger, table};
+use crate::config::{self, Loaded};
+use crate::system::SystemClock;
+use qm_core::audit::Activity;
+use qm_core::config::Config;
+use qm_core::ports::clock::Clock as _;
+use qm_core::ports::ledger::{Nodes as _, Revision, Revisions as _};
+use qm_ledger::SqliteLedger;
+
+/// How long `apply` waits for a running node to take the revision up.
+const TAKE_UP_WAIT: Duration = Duration::from_secs(20);
+
+pub(crate) fn check(file: &Path) -> anyhow::Result<()> {
+    let config = load(file)?.config;
+    println!(
+        "{} is right: {} buckets, {} accounts, {} routes, {} destinations, {} expectations",
+        file.display(),
+        config.buckets.len(),
+        config.accounts.len(),
+        config.routes.len(),
+        config.destinations.len(),
+        config.expectations.len()
+    );
+    Ok(())
+}
+
+pub(crate) async fn plan(file: &Path) -> anyhow::Result<()> {
+    let loaded = load(file)?;
+    let running = match open_if_there(&loaded.config)? {
+        Some(ledger) => ledger.revision().await.map_err(explain)?,
+        None => None,
+    };
+    let before = running.as_ref().map(read).transpose()?;
+    match &running {
+        Some(revision) => println!(
+            "against revision {} of {}:",
+            revision.number,
+            table::time(revision.at)
+        ),
+        None => println!("there is no revision yet; everything is new:"),
+    }
+    print_difference(before.as_ref(), &loaded.config);
+    Ok(())
+}
+
+pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
+    let loaded = load(file)?;
+    let data = &loaded.config.node.data;
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("making the data folder {}", data.display()))?;
+    let ledger = crate::node::open_ledger(data)?;
+    let before = ledger.revision().await.map_err(explain)?;
+    let revision = record(&ledger, &loaded.config).await?;
+    if before
+        .as_ref()
+        .is_some_and(|before| before.number == revision.number)
+    {
+        println!("no change: revision {} is the same", revision.number);
+        return Ok(());
+    }
+    let before = before.as_ref().map(read).transpose()?;
+    print_difference(before.as_ref(), &loaded.config);
+    let is_running = ledger
+        .node()
+        .await
+        .map_err(explain)?
+        .is_some_and(|node| node.alive_at.is_some());
+    if !is_running {
+        println!(
+            "recorded revision {}; the node takes it up when it starts",
+            revision.number
+        );
+        return Ok(());
+    }
+    wait_until_taken_up(&ledger, &revision).await
+}
+
+/// Records the configuration as a revision, unless it is the newest already.
+pub(crate) async fn record(ledger: &SqliteLedger, config: &Config) -> anyhow::Result<Revision> {
+    let text = serde_json::to_string(config).context("writing the configuration as JSON")?;
+    let record = ledger::operator(Activity::Apply, "configuration");
+    ledger.apply(text, record, SystemClock.now()).await.map_err(explain)
+}
+
+/// The configuration of a recorded revision.
+pub(crate) fn read(revision: &Revision) -> anyhow::Result<Config> {
+    serde_json::from_str(&revision.config).with_context(|| {
+        format!(
+            "revision {} was recorded by another version of quaymaster; apply the configuration file again",
+            revision.number
+        )
+    })
+}
+
+fn print_difference(before: Option<&Config>, after: &Config) {
+    let changes = config::plan::difference(before, after);
+    if changes.is_empty() {
+        println!("nothing changes");
+    }
+    for change in changes {
+        println!("{change}");
+    }
+}
+
+async fn wait_until_taken_up(ledger: &SqliteLedger, revision: &Revision) -> anyhow::Result<()> {
+    let mut changes = ledger.changes();
+    let deadline = tokio::time::Instant::now() + TAKE_UP_WAIT;
+    loop {
+        let newest = ledger
+            .revision()
+            .await
+            .map_err(explain)?
+            .context("the revision is gone")?;
+        if newest.number != revision.number {
+            bail!(
+                "revision {} was replaced by {} meanwhile",
+                revision.number,
+                newest.number
+            );
+        }
+        if let Some(reason) = newest.rejected {
+            bail!(
+                "the running node did not take up revision {}: {reason}",
+                revision.number
+            );
+        }
+        if newest.taken_up_at.is_some() {
+            println!("revision {} is in force", revision.number);
+            return Ok(());
+        }
+        if tokio::time::timeout_at(deadline, changes.changed())
+            .await
+            .is_err()
+        {
+            bail!(
+                "revision {} is recorded, but the running node has not taken it up within {} s\n  help: \
+                 `quaymaster status` tells whether the node is alive",
+                revision.number,
+                TAKE_UP_WAIT.as_secs()
+            );
+        }
+    }
+}
+
+fn open_if_there(config: &Config) -> anyhow::Result<Option<SqliteLedger>> {
+    if !crate::node::ledger_file(&config.node.data).exists() {
+        return Ok(None);
+    }
+    crate::node::open_ledger(&config.node.data).map(Some)
+}
+
+/// The configuration, or everything that is wrong with it.
+pub(crate) fn load(file: &Path) -> anyhow::Result<Loaded> {
+    config::load_or_explain(file)
+}

@@ -1,0 +1,128 @@
+//! The command line: what can be asked for, and where each question is answered.
+
+mod account;
+mod alert;
+mod arrival;
+mod audit;
+pub(crate) mod configuration;
+mod delivery;
+mod expectation;
+mod install;
+mod ledger;
+pub(crate) mod serve;
+mod status;
+pub(crate) mod table;
+mod teardown;
+
+pub(crate) use account::explain;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Files from partners over SFTP: received safely, recorded, delivered, and missed when they do
+/// not come.
+///
+/// Try `quaymaster demo` first: it shows everything in a temporary folder. Then write a
+/// configuration, look at it with `check` and `plan`, and `serve` it.
+#[derive(Parser)]
+#[command(name = "quaymaster", version, max_term_width = 100)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole thing at work in a temporary folder, until Ctrl-C
+    Demo(crate::demo::DemoOptions),
+    /// Read a configuration and say everything that is wrong with it
+    Check(FileArgument),
+    /// Show what a configuration would change on the running node
+    Plan(FileArgument),
+    /// Record a configuration as the new revision; the running node takes it up without a restart
+    Apply(FileArgument),
+    /// Apply a configuration and serve it until SIGTERM or Ctrl-C
+    Serve(serve::ServeOptions),
+    /// Show endpoint, fingerprints, buckets, open deliveries and next expectations
+    Status(Ledger),
+    /// Accounts and the keys they log in with
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// What has arrived
+    #[command(subcommand)]
+    Arrival(arrival::ArrivalCommand),
+    /// What was or is to be delivered, and what failed
+    #[command(subcommand)]
+    Delivery(delivery::DeliveryCommand),
+    /// What had to arrive by when, and did or did not
+    #[command(subcommand)]
+    Expectation(expectation::ExpectationCommand),
+    /// Alerts, and the messages about them
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
+    /// Who did or tried what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Set up this machine: user, folders, configuration and systemd unit (may be repeated)
+    Install(install::InstallOptions),
+    /// Remove what install made; refuses while a bucket still holds files
+    Teardown(teardown::TeardownOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct FileArgument {
+    /// The configuration; files of `conf.d` beside it belong to it
+    #[arg(default_value = DEFAULT_CONFIG)]
+    file: PathBuf,
+}
+
+/// Which node's ledger a command works on; it need not be running.
+#[derive(Args)]
+pub(crate) struct Ledger {
+    /// The node's configuration; only its data folder is used
+    #[arg(short, long, value_name = "FILE", env = "QUAYMASTER_CONFIG", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+    /// The node's data folder, instead of the one that the configuration names
+    #[arg(long, value_name = "FOLDER", env = "QUAYMASTER_DATA")]
+    data: Option<PathBuf>,
+}
+
+/// Where `install` puts it.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/quaymaster/quaymaster.toml";
+
+/// Most rows a list shows unless asked.
+const LIST_ROWS: u32 = 50;
+
+impl CommandLine {
+    /// What is logged unless `QUAYMASTER_LOG` says otherwise: a server tells what happens, a
+    /// command only what goes wrong. russh logs every peer that misbehaves.
+    pub(crate) fn log_level(&self) -> &'static str {
+        match self.command {
+            Command::Serve(_) => "info,russh=warn",
+            _ => "warn,russh=error",
+        }
+    }
+
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Demo(options) => crate::demo::run(options).await,
+            Command::Check(argument) => configuration::check(&argument.file),
+            Command::Plan(argument) => configuration::plan(&argument.file).await,
+            Command::Apply(argument) => configuration::apply(&argument.file).await,
+            Command::Serve(options) => serve::run(options).await,
+            Command::Status(ledger) => status::run(&ledger).await,
+            Command::Account(command) => command.run().await,
+            Command::Arrival(command) => command.run().await,
+            Command::Delivery(command) => command.run().await,
+            Command::Expectation(command) => command.run().await,
+            Command::Alert(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
+            Command::Install(options) => install::run(&options),
+            Command::Teardown(options) => teardown::run(&options),
+        }
+    }
+}
+
+/// The ledger's file, for people.
+fn ledger_file_of(options: &Ledger) -> anyhow::Result<PathBuf> {
+    Ok(crate::node::ledger_file(&options.data_folder()?))
+}

@@ -1,0 +1,143 @@
+//! Folders that must not lie in each other. A delivery into a bucket would be an upload of
+//! nobody's, the ledger in a bucket a partner's download.
+
+use qm_core::config::{Bucket, Destination, Node};
+use qm_core::id::{BucketName, DestinationName};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::problem::{Fault, Report};
+use super::section::path_of;
+
+/// A folder, what it is, and the key that set it.
+struct Folder {
+    what: String,
+    key: String,
+    path: PathBuf,
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Role {
+    Private,
+    Bucket,
+    Destination,
+}
+
+pub(super) fn check(
+    node: Option<&Node>,
+    buckets: &BTreeMap<BucketName, Bucket>,
+    destinations: &BTreeMap<DestinationName, Destination>,
+    report: &mut Report,
+) {
+    let mut folders = Vec::new();
+    let mut add = |what: String, key: String, path: &Path, role: Role| {
+        let path = resolved(path);
+        folders.push(Folder {
+            what,
+            key,
+            path,
+            role,
+        });
+    };
+    if let Some(node) = node {
+        let what = "the node's data".to_owned();
+        add(what, "node.data".to_owned(), &node.data, Role::Private);
+        if let Some(secrets) = &node.secrets {
+            let what = "the node's secrets".to_owned();
+            add(what, "node.secrets".to_owned(), secrets, Role::Private);
+        }
+    }
+    for (name, bucket) in buckets {
+        let key = path_of(&["bucket", name.as_str(), "url"]);
+        add(
+            format!("bucket `{name}`"),
+            key,
+            &bucket.folder,
+            Role::Bucket,
+        );
+    }
+    for (name, destination) in destinations {
+        let Destination::Directory(directory) = destination;
+        let key = path_of(&["destination", name.as_str(), "path"]);
+        let what = format!("destination `{name}`");
+        add(what, key, &directory.folder, Role::Destination);
+    }
+    for (index, left) in folders.iter().enumerate() {
+        for right in folders.iter().skip(index + 1) {
+            if let Some((inner, outer)) = clash(left, right) {
+                say(inner, outer, report);
+            }
+        }
+    }
+}
+
+/// The two, inner first, if they must not lie as they do.
+fn clash<'f>(left: &'f Folder, right: &'f Folder) -> Option<(&'f Folder, &'f Folder)> {
+    let (inner, outer) = if right.path.starts_with(&left.path) {
+        (right, left)
+    } else if left.path.starts_with(&right.path) {
+        (left, right)
+    } else {
+        return None;
+    };
+    match (inner.role, outer.role) {
+        // A demonstration keeps everything below its data folder, and harms nothing by it.
+        (Role::Bucket | Role::Destination, Role::Private) if inner.path != outer.path => None,
+        // Two destinations may share a folder, and data and secrets one.
+        (Role::Destination, Role::Destination) | (Role::Private, Role::Private) => None,
+        (Role::Private, Role::Bucket | Role::Destination)
+        | (Role::Bucket | Role::Destination, Role::Private)
+        | (Role::Bucket, Role::Bucket | Role::Destination)
+        | (Role::Destination, Role::Bucket) => Some((inner, outer)),
+    }
+}
+
+fn say(inner: &Folder, outer: &Folder, report: &mut Report) {
+    let relation = if inner.path == outer.path {
+        "is also"
+    } else {
+        "lies in"
+    };
+    let why = match (inner.role, outer.role) {
+        (Role::Bucket, Role::Bucket) => "each object must belong to one bucket",
+        (Role::Destination, Role::Bucket) | (Role::Bucket, Role::Destination) => {
+            "deliveries would land among the uploads"
+        }
+        (Role::Private, Role::Bucket) | (Role::Bucket, Role::Private) => {
+            "partners could read and replace it"
+        }
+        (Role::Private, Role::Destination | Role::Private)
+        | (Role::Destination, Role::Private | Role::Destination) => "deliveries could replace it",
+    };
+    // Told where the later of the two stands: the one that was added to the other.
+    let (inner_place, outer_place) = (report.place_of(&inner.key), report.place_of(&outer.key));
+    let later = if inner_place >= outer_place {
+        inner
+    } else {
+        outer
+    };
+    let folder = outer.path.display();
+    let fault = Fault::new(format!(
+        "the folder of {} {relation} the folder of {} ({folder})",
+        inner.what, outer.what
+    ))
+    .help(format!("{why}; use folders beside each other"));
+    report.say_of(&later.key, fault);
+}
+
+/// The folder with the links of what exists of it resolved; two names may mean one folder.
+fn resolved(path: &Path) -> PathBuf {
+    path.ancestors()
+        .find_map(|existing| {
+            let real = existing.canonicalize().ok()?;
+            let rest = path.strip_prefix(existing).ok()?;
+            // Joining nothing would add a slash.
+            Some(if rest.as_os_str().is_empty() {
+                real
+            } else {
+                real.join(rest)
+            })
+        })
+        .unwrap_or_else(|| path.to_owned())
+}

@@ -1,0 +1,181 @@
+//! Values that name a place outside: folders, mail addresses, hosts, secrets.
+
+use qm_core::account::MailboxRoot;
+use qm_core::config::SecretName;
+use qm_core::id::BucketName;
+use qm_core::name::Prefix;
+use std::path::{Component, Path, PathBuf};
+
+use super::problem::Fault;
+use super::tree::{Item, Value};
+use super::values::text;
+
+/// The longest mail address there is (RFC 5321).
+const MAIL_ADDRESS_BYTES_MAX: usize = 254;
+/// Buckets of other stores, which a later version may have.
+const OTHER_STORES: [&str; 5] = ["s3", "gs", "az", "http", "https"];
+
+/// A folder of this machine; a relative one is meant from the configuration's folder.
+pub(super) fn folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> {
+    let text = text(item)?;
+    if text.contains('\0') {
+        return Err(Fault::new("a path has no NUL in it"));
+    }
+    Ok(without_dots(&base.join(text)))
+}
+
+/// A bucket's `file://` folder. What follows `file://` is the path as it is, absolute
+/// (`file:///srv/landing`) or relative to the configuration's folder (`file://landing`); nothing
+/// in it is decoded.
+pub(super) fn bucket_folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> {
+    let text = text(item)?;
+    let Some((scheme, path)) = text.split_once("://") else {
+        return Err(Fault::new("not the URL of a bucket").help(format!(
+            "did you mean `file://{}`?",
+            text.trim_start_matches("file:").escape_debug()
+        )));
+    };
+    if OTHER_STORES.contains(&scheme) {
+        return Err(
+            Fault::new(format!("there are no {scheme}:// buckets in this version"))
+                .help("this version stores in directories: file:///srv/landing"),
+        );
+    }
+    if scheme != "file" {
+        return Err(
+            Fault::new(format!("`{}` is not a store", scheme.escape_debug()))
+                .help("this version stores in directories: file:///srv/landing"),
+        );
+    }
+    if path.trim().is_empty() {
+        return Err(Fault::new("no folder behind file://").help("as in file:///srv/landing"));
+    }
+    if path.contains('\0') {
+        return Err(Fault::new("a path has no NUL in it"));
+    }
+    Ok(without_dots(&base.join(path)))
+}
+
+/// `bucket/folder`, what an account sees as its root.
+pub(super) fn mailbox(item: &Item) -> Result<MailboxRoot, Fault> {
+    let text = text(item)?;
+    let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
+    Ok(MailboxRoot {
+        bucket: BucketName::parse(bucket)?,
+        prefix: prefix_of(prefix)?,
+    })
+}
+
+/// A folder within a bucket.
+pub(super) fn prefix(item: &Item) -> Result<Prefix, Fault> {
+    prefix_of(text(item)?)
+}
+
+fn prefix_of(text: &str) -> Result<Prefix, Fault> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    if text.starts_with('/') {
+        return Err(
+            Fault::new("a folder of a bucket does not begin with `/`").help(format!(
+                "write `{}`",
+                text.trim_start_matches('/').escape_debug()
+            )),
+        );
+    }
+    Ok(Prefix::parse(text)?)
+}
+
+/// `secret:NAME`. The text itself is in no message: it may be the secret.
+pub(super) fn secret(item: &Item) -> Result<SecretName, Fault> {
+    let inline = || {
+        Fault::new("a secret does not stand in the configuration").help(
+            "write `secret:NAME` and put the secret into the file NAME of the [node] secrets folder, \
+             or into the environment variable QUAYMASTER_SECRET_NAME",
+        )
+    };
+    let Value::Text(text) = &item.value else {
+        return Err(inline());
+    };
+    let name = text.strip_prefix("secret:").ok_or_else(inline)?;
+    let is_well_formed = (1..=64).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if !is_well_formed {
+        return Err(Fault::new("not the name of a secret").help(
+            "behind `secret:` use 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first",
+        ));
+    }
+    Ok(SecretName(name.to_owned()))
+}
+
+/// A mail address; what a server makes of it is its own business.
+pub(super) fn mail_address(item: &Item) -> Result<String, Fault> {
+    let text = text(item)?;
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"@".contains(c))
+    };
+    let is_address = text.len() <= MAIL_ADDRESS_BYTES_MAX
+        && text
+            .rsplit_once('@')
+            .is_some_and(|(user, host)| is_plain(user) && is_plain(host));
+    if is_address {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Fault::new(format!("`{}` is not a mail address", text.escape_debug()))
+            .help("write the address alone, as in `sre@example.org`"),
+    )
+}
+
+/// A host by name or address, without port and scheme.
+pub(super) fn host(item: &Item) -> Result<String, Fault> {
+    let text = text(item)?;
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    let is_name = text.len() <= 253
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if is_address || is_name {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{}` is not a host", text.escape_debug()))
+        .help("write the name or address alone, as in `mail.example.org`; the port is a key of its own"))
+}
+
+/// A suffix of temp names.
+pub(super) fn temp_suffix(item: &Item) -> Result<String, Fault> {
+    let text = text(item)?;
+    let is_suffix = text.len() <= 32
+        && text.starts_with(|c: char| c.is_ascii_punctuation())
+        && !text.contains(['/', '\\'])
+        && !text.contains(char::is_control)
+        && text != ".";
+    if is_suffix {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Fault::new(format!("`{}` is not a suffix", text.escape_debug()))
+            .help("write the end of the name with its dot, as in `.wip`"),
+    )
+}
+
+/// Removes `.` and resolves `..` by name, as people read paths.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
+                plain.push(component);
+            }
+        }
+    }
+    plain
+}

@@ -1,0 +1,172 @@
+//! From the tree to the types, table by table; one file for each kind of table.
+
+mod account;
+mod destination;
+mod expectation;
+mod node;
+mod notifier;
+mod route;
+
+use qm_core::config::{Bucket, Config};
+use qm_core::id::BucketName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::folders;
+use super::places;
+use super::problem::{Fault, Report};
+use super::section::{Named, Section};
+use super::suggest;
+use super::tree::{Item, Table, Value};
+use super::values::{self, text};
+
+/// Reads the whole tree. `None` if a part without which there is no configuration is missing or
+/// wrong, which is told.
+pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<Config> {
+    let context = Context {
+        base,
+        names: Names::of(tree),
+    };
+    let mut top = Section::top(tree);
+    let node = node::node(&mut top, &context, report);
+    let sftp = node::sftp(&mut top, report);
+    let buckets = buckets(&mut top, &context, report);
+    let accounts = account::accounts(&mut top, &context, report);
+    let expectations = expectation::expectations(&mut top, &context, report);
+    let notifiers = notifier::notifiers(&mut top, &context, report);
+    let routes = route::routes(&mut top, &context, report);
+    let destinations = destination::destinations(&mut top, &context, report);
+    top.finish(report);
+    folders::check(node.as_ref(), &buckets, &destinations, report);
+    Some(Config {
+        node: node?,
+        sftp: sftp?,
+        buckets,
+        accounts,
+        expectations,
+        notifiers,
+        routes,
+        destinations,
+    })
+}
+
+/// What readers need beside their table.
+struct Context<'a> {
+    /// The folder that relative paths are meant from.
+    base: &'a Path,
+    names: Names,
+}
+
+/// What can be referred to. A name counts even if its table has mistakes: those are told once.
+struct Names {
+    buckets: BTreeSet<String>,
+    destinations: BTreeSet<String>,
+    notifiers: BTreeSet<String>,
+    partners: BTreeSet<String>,
+}
+
+impl Names {
+    fn of(tree: &Table) -> Self {
+        let below = |key: &str| match tree.entries.get(key).map(|entry| &entry.item.value) {
+            Some(Value::Table(table)) => table.entries.keys().cloned().collect(),
+            _ => BTreeSet::new(),
+        };
+        Self {
+            buckets: below("bucket"),
+            destinations: below("destination"),
+            notifiers: below("notifier"),
+            partners: below("partner"),
+        }
+    }
+
+    fn bucket(&self, name: &str) -> Result<(), Fault> {
+        refer("bucket", &self.buckets, name)
+    }
+
+    fn destination(&self, name: &str) -> Result<(), Fault> {
+        refer("destination", &self.destinations, name)
+    }
+
+    fn notifier(&self, name: &str) -> Result<(), Fault> {
+        refer("notifier", &self.notifiers, name)
+    }
+
+    fn partner(&self, name: &str) -> Result<(), Fault> {
+        refer("partner", &self.partners, name)
+    }
+}
+
+fn refer(kind: &str, existing: &BTreeSet<String>, name: &str) -> Result<(), Fault> {
+    if existing.contains(name) {
+        return Ok(());
+    }
+    let fault = Fault::new(format!("there is no {kind} `{}`", name.escape_debug()));
+    if existing.is_empty() {
+        return Err(fault.help(format!("add a table [{kind}.{}]", name.escape_debug())));
+    }
+    let there = existing.iter().map(String::as_str);
+    let what = format!("{kind}s are");
+    Err(fault.help(suggest::remedy(name, there, &what)))
+}
+
+/// Reads every table below `key`. A table with mistakes is left out, its mistakes are told.
+fn each<N: Ord, T>(
+    top: &mut Section<'_>,
+    key: &'static str,
+    report: &mut Report,
+    parse_name: impl Fn(&str) -> qm_core::Result<N>,
+    mut read: impl FnMut(Option<&N>, Section<'_>, &mut Report) -> Option<T>,
+) -> BTreeMap<N, T> {
+    let mut all = BTreeMap::new();
+    for Named {
+        name,
+        place,
+        section,
+    } in top.named(report, key)
+    {
+        let parsed = parse_name(name)
+            .map_err(|error| report.say(place, error.into()))
+            .ok();
+        let value = read(parsed.as_ref(), section, report);
+        if let (Some(name), Some(value)) = (parsed, value) {
+            all.insert(name, value);
+        }
+    }
+    all
+}
+
+fn buckets(
+    top: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> BTreeMap<BucketName, Bucket> {
+    each(
+        top,
+        "bucket",
+        report,
+        BucketName::parse,
+        |_, mut section, report| {
+            let folder = section.required(report, "url", |item| {
+                places::bucket_folder(item, context.base)
+            });
+            section.finish(report);
+            Some(Bucket { folder: folder? })
+        },
+    )
+}
+
+/// True if the table is of a kind that there is; what an unknown kind needs, nobody knows.
+fn is_of_kind(section: &mut Section<'_>, report: &mut Report, kind: &'static str) -> bool {
+    let is_set = section.has("kind");
+    section
+        .required(report, "kind", |item| values::word(item, &[(kind, ())]))
+        .is_some()
+        || !is_set
+}
+
+/// A notifier by name, which must exist.
+fn notifier_name(item: &Item, names: &Names) -> Result<qm_core::id::NotifierName, Fault> {
+    let text = text(item)?;
+    names.notifier(text)?;
+    Ok(qm_core::id::NotifierName::parse(text)?)
+}

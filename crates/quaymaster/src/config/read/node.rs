@@ -1,0 +1,86 @@
+//! `[node]` and `[listen.sftp]`.
+
+use qm_core::config::{Node, SftpListen};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::{Context, notifier_name};
+use crate::config::places;
+use crate::config::problem::{Fault, Report};
+use crate::config::section::Section;
+use crate::config::values;
+
+/// A broken-off upload can be resumed the next day.
+const PARTIAL_KEPT: Duration = Duration::from_secs(24 * 3_600);
+/// A client that means to resume does so within seconds; a person within minutes.
+const PARTIAL_ALERT_AFTER: Duration = Duration::from_secs(10 * 60);
+/// 22 belongs to the machine's own sshd and needs a privilege.
+const SFTP_PORT: u16 = 2022;
+/// 43 KiB a session were measured: 43 MiB.
+const CONNECTIONS_MAX: u32 = 1_000;
+/// A client opens up to ten at a time; two of them may run side by side.
+const CONNECTIONS_PER_ACCOUNT_MAX: u32 = 20;
+/// Open files of one process are the limit beyond.
+const CONNECTIONS_LIMIT: u32 = 100_000;
+/// As AWS Transfer Family has it.
+const IDLE: Duration = Duration::from_secs(30 * 60);
+
+pub(super) fn node(
+    top: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Node> {
+    if !top.has("node") {
+        report.say_of_all(Fault::new("there is no [node]").help(
+            "add it with the folder for ledger and host keys: data = \"/var/lib/quaymaster\"",
+        ));
+    }
+    let mut section = top.section(report, "node")?;
+    let folder = |item: &_| places::folder(item, context.base);
+    let data = section.required(report, "data", folder);
+    let secrets = section.optional(report, "secrets", folder);
+    let alert = section.list(report, "alert", |item| notifier_name(item, &context.names));
+    let partial_kept = section.optional(report, "partial_kept", values::positive_duration);
+    let partial_alert_after = section.optional(report, "partial_alert_after", values::duration);
+    section.finish(report);
+    Some(Node {
+        data: data?,
+        secrets,
+        alert: alert.unwrap_or_default(),
+        partial_kept: partial_kept.unwrap_or(PARTIAL_KEPT),
+        partial_alert_after: partial_alert_after.unwrap_or(PARTIAL_ALERT_AFTER),
+    })
+}
+
+/// All of it may be left out.
+pub(super) fn sftp(top: &mut Section<'_>, report: &mut Report) -> Option<SftpListen> {
+    let default = SftpListen {
+        address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, SFTP_PORT)),
+        connections_max: CONNECTIONS_MAX,
+        connections_per_account_max: CONNECTIONS_PER_ACCOUNT_MAX,
+        idle: IDLE,
+    };
+    if !top.has("listen") {
+        // Asked for all the same: it is a known table.
+        let _ = top.section(report, "listen");
+        return Some(default);
+    }
+    let mut listen = top.section(report, "listen")?;
+    let section = listen.section(report, "sftp");
+    listen.finish(report);
+    let Some(mut section) = section else {
+        return Some(default);
+    };
+    let count = |item: &_| values::whole(item, 1..=CONNECTIONS_LIMIT);
+    let address = section.optional(report, "address", values::socket_address);
+    let connections_max = section.optional(report, "connections_max", count);
+    let per_account = section.optional(report, "connections_per_account_max", count);
+    let idle = section.optional(report, "idle", values::positive_duration);
+    section.finish(report);
+    Some(SftpListen {
+        address: address.unwrap_or(default.address),
+        connections_max: connections_max.unwrap_or(default.connections_max),
+        connections_per_account_max: per_account.unwrap_or(default.connections_per_account_max),
+        idle: idle.unwrap_or(default.idle),
+    })
+}

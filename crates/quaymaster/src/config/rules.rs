@@ -1,0 +1,223 @@
+//! Routes and expectations that make no sense together with the accounts: what can never match,
+//! and what another route does already. They would be silent for ever, so they are mistakes.
+
+use qm_core::account::{Account, Verb};
+use qm_core::config::{Config, Route};
+use qm_core::expectation::Expectation;
+use qm_core::file_type::{FileType, listed};
+use qm_core::name::Prefix;
+use qm_core::pattern::Pattern;
+use qm_core::temp_name;
+
+use super::problem::{Fault, Report};
+use super::section::path_of;
+use super::suggest;
+
+/// What no file name has in it, to stand for "anything" in a name made from a pattern: neither a
+/// temp name's mark nor an extension can begin or end with it.
+const ANYTHING: char = '\u{2022}';
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    for route in config.routes.values() {
+        let accounts = config.accounts.values();
+        let verbs = [Verb::Write, Verb::Overwrite, Verb::Rename];
+        let files = Files {
+            pattern: &route.arrives,
+            types: None,
+        };
+        if let Err(fault) = files.can_come(accounts, &verbs, "account") {
+            let key = path_of(&["route", route.name.as_str(), "when", "arrives"]);
+            let message = format!("the route can never match: {}", fault.message);
+            report.say_of(&key, Fault { message, ..fault });
+        }
+    }
+    for expectation in config.expectations.values() {
+        check_expectation(config, expectation, report);
+    }
+    check_hidden(config, report);
+}
+
+fn check_expectation(config: &Config, expectation: &Expectation, report: &mut Report) {
+    let accounts = config
+        .accounts
+        .values()
+        .filter(|account| account.partner == expectation.partner);
+    let files = Files {
+        pattern: &expectation.files,
+        types: expectation.types.as_deref(),
+    };
+    let whose = format!("account of partner `{}`", expectation.partner);
+    if let Err(fault) = files.can_come(accounts, &[Verb::Write, Verb::Overwrite], &whose) {
+        let key = path_of(&["expectation", expectation.name.as_str(), "files"]);
+        let message = format!("the expectation can never be met: {}", fault.message);
+        report.say_of(&key, Fault { message, ..fault });
+    }
+}
+
+/// Files that somebody waits for.
+struct Files<'a> {
+    pattern: &'a Pattern,
+    types: Option<&'a [FileType]>,
+}
+
+/// Why an account cannot bring them, the nearest miss last.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Obstacle {
+    /// It may not upload.
+    Rights,
+    /// Its mailbox is elsewhere.
+    Elsewhere,
+    /// The pattern names its mailbox, not what is in it.
+    IsMailbox,
+    /// Its types are others.
+    Types(String),
+    /// They are temp names.
+    TempName,
+}
+
+impl Files<'_> {
+    fn can_come<'a>(
+        &self,
+        accounts: impl Iterator<Item = &'a Account> + Clone,
+        verbs: &[Verb],
+        whose: &str,
+    ) -> Result<(), Fault> {
+        self.check_name()?;
+        let mut nearest: Option<Obstacle> = None;
+        for account in accounts.clone() {
+            match self.obstacle(account, verbs) {
+                None => return Ok(()),
+                Some(obstacle) => nearest = nearest.max(Some(obstacle)),
+            }
+        }
+        let pattern = self.pattern;
+        Err(match nearest {
+            None => Fault::new(format!("there is no {whose}")),
+            Some(Obstacle::Rights) => {
+                Fault::new(format!("no {whose} may upload")).help("give one of them `write`")
+            }
+            Some(Obstacle::Elsewhere) => {
+                let mailboxes: Vec<String> = accounts.map(|a| a.mailbox.to_string()).collect();
+                Fault::new(format!(
+                    "no {whose} that may upload has `{pattern}` in its mailbox"
+                ))
+                .help(format!(
+                    "mailboxes are: {}",
+                    suggest::listed(mailboxes.iter().map(String::as_str))
+                ))
+            }
+            Some(Obstacle::IsMailbox) => {
+                Fault::new(format!("`{pattern}` is a mailbox, not a file")).help(format!(
+                    "for the files in it write `{pattern}/*`, for folders as well `{pattern}/**`"
+                ))
+            }
+            Some(Obstacle::Types(types)) => Fault::new(format!(
+                "no {whose} that reaches `{pattern}` may upload such a file"
+            ))
+            .help(format!("the types are {types}")),
+            Some(Obstacle::TempName) => Fault::new(format!(
+                "`{pattern}` matches only names of unfinished uploads"
+            ))
+            .help("a file arrives under its final name; match that"),
+        })
+    }
+
+    /// Parts without wildcards must be names that we take.
+    fn check_name(&self) -> Result<(), Fault> {
+        let pattern = self.pattern.to_string();
+        for part in pattern.split('/').skip(1).filter(|part| *part != "**") {
+            let sample = part.replace(['*', '?'], &ANYTHING.to_string());
+            if let Err(error) = Prefix::parse(&sample) {
+                let fault =
+                    Fault::new(format!("no file has `{}` in its path", part.escape_debug()));
+                return Err(fault.help(error.public_message()));
+            }
+        }
+        Ok(())
+    }
+
+    fn obstacle(&self, account: &Account, verbs: &[Verb]) -> Option<Obstacle> {
+        let mailbox = &account.mailbox;
+        if !verbs.iter().any(|verb| account.may.contains(verb)) {
+            return Some(Obstacle::Rights);
+        }
+        if !Pattern::below(&mailbox.bucket, &mailbox.prefix).overlaps(self.pattern) {
+            return Some(Obstacle::Elsewhere);
+        }
+        if self.is_mailbox_of(account) {
+            return Some(Obstacle::IsMailbox);
+        }
+        if !self.has_type_of(account) {
+            let types = account.types.as_deref().or(self.types);
+            return Some(Obstacle::Types(listed(types.unwrap_or_default())));
+        }
+        let is_temp = self
+            .sample_name()
+            .is_some_and(|name| temp_name::is_temp(&name, &account.temp_suffixes));
+        is_temp.then_some(Obstacle::TempName)
+    }
+
+    /// A mailbox is a folder: nobody can put a file in its place.
+    fn is_mailbox_of(&self, account: &Account) -> bool {
+        let prefix = &account.mailbox.prefix;
+        !prefix.is_root()
+            && self.pattern.file_name().is_some()
+            && self.pattern.to_string() == account.mailbox.to_string()
+    }
+
+    /// True if a file of a type that is both allowed and waited for can match.
+    fn has_type_of(&self, account: &Account) -> bool {
+        let (types, wanted) = match (account.types.as_deref(), self.types) {
+            (None, None) => return true,
+            (Some(types), None) | (None, Some(types)) => (types, None),
+            (Some(types), Some(wanted)) => (types, Some(wanted)),
+        };
+        types
+            .iter()
+            .filter(|t| wanted.is_none_or(|wanted| wanted.contains(t)))
+            .any(
+                |t| match (self.pattern.file_name(), self.pattern.extension()) {
+                    (Some(name), _) => FileType::of(&name).as_ref() == Some(t),
+                    (None, Some(extension)) => extension == t.as_str(),
+                    (None, None) => true,
+                },
+            )
+    }
+
+    /// A name that the last part of the pattern matches and that is a temp name only if all are.
+    fn sample_name(&self) -> Option<String> {
+        let pattern = self.pattern.to_string();
+        let last = pattern.rsplit('/').next().filter(|last| *last != "**")?;
+        Some(last.replace(['*', '?'], &ANYTHING.to_string()))
+    }
+}
+
+fn check_hidden(config: &Config, report: &mut Report) {
+    let key = |route: &Route| path_of(&["route", route.name.as_str(), "when", "arrives"]);
+    for hidden in config.routes.values() {
+        let by = config.routes.values().find(|other| {
+            let is_earlier = report.place_of(&key(other)) < report.place_of(&key(hidden));
+            other.name != hidden.name
+                && hides(other, hidden)
+                // Of two that hide each other, the later one is told.
+                && (is_earlier || !hides(hidden, other))
+        });
+        let Some(by) = by else { continue };
+        let fault = Fault::new(format!(
+            "route `{}` is hidden by route `{}`, whose `{}` matches the same files and delivers them to the same destinations",
+            hidden.name, by.name, by.arrives
+        ))
+        .help("remove one of the two, or let them match different files");
+        report.say_of(&key(hidden), fault);
+    }
+}
+
+/// True if whatever the second does, the first does as well: every file would go twice.
+fn hides(wide: &Route, narrow: &Route) -> bool {
+    wide.arrives.covers(&narrow.arrives)
+        && wide.min_size_bytes <= narrow.min_size_bytes
+        && narrow
+            .deliver
+            .iter()
+            .all(|name| wide.deliver.contains(name))
+}

@@ -1,0 +1,290 @@
+//! Values of the configuration, from text to type. Each says what would be right.
+
+use ipnet::IpNet;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use qm_core::expectation::Days;
+use qm_core::retry::RetryPolicy;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::problem::Fault;
+use super::suggest;
+use super::tree::{Item, Value};
+
+/// The largest file we take, as S3's largest object.
+pub(super) const FILE_BYTES_MAX: u64 = 5 << 40;
+/// No pause, grace or keeping time is meant to be longer; it also keeps sums of times in range.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// More attempts than anybody waits for.
+const PAUSES_MAX: usize = 50;
+
+/// A text that says something.
+pub(super) fn text(item: &Item) -> Result<&str, Fault> {
+    match &item.value {
+        Value::Text(text) if text.trim().is_empty() => Err(Fault::new("the text is empty")),
+        Value::Text(text) => Ok(text),
+        other => Err(wrong_kind("a text in quotes", other)),
+    }
+}
+
+/// A whole number.
+pub(super) fn whole(item: &Item, range: RangeInclusive<u32>) -> Result<u32, Fault> {
+    let Value::Whole { digits, radix } = &item.value else {
+        return Err(wrong_kind("a whole number", &item.value));
+    };
+    u32::from_str_radix(digits, *radix)
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            Fault::new(format!("{digits} is out of range")).help(format!(
+                "use a number from {} to {}",
+                range.start(),
+                range.end()
+            ))
+        })
+}
+
+/// One of some words.
+pub(super) fn word<T: Copy>(item: &Item, words: &[(&'static str, T)]) -> Result<T, Fault> {
+    let text = text(item)?;
+    words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, meaning)| *meaning)
+        .ok_or_else(|| {
+            let known = words.iter().map(|(word, _)| *word);
+            Fault::new(format!("`{}` is not known here", text.escape_debug()))
+                .help(suggest::remedy(text, known, "known are"))
+        })
+}
+
+/// A time span, `30m`.
+pub(super) fn duration(item: &Item) -> Result<Duration, Fault> {
+    let help = "write a number and its unit (ms, s, m, h or d), as in `30m` or `24h`";
+    if let Value::Whole { digits, .. } = &item.value {
+        return Err(Fault::new(format!("{digits} has no unit")).help(help));
+    }
+    let text = text(item)?;
+    let bad = || Fault::new(format!("`{}` is not a time span", text.escape_debug())).help(help);
+    let (number, unit) = split_unit(text);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(bad()),
+    };
+    number
+        .checked_mul(milliseconds)
+        .map(Duration::from_millis)
+        .filter(|span| *span <= DURATION_MAX)
+        .ok_or_else(|| Fault::new(format!("`{text}` is too long")).help("at most a year (366d)"))
+}
+
+/// A time span that is not zero.
+pub(super) fn positive_duration(item: &Item) -> Result<Duration, Fault> {
+    match duration(item)? {
+        Duration::ZERO => Err(Fault::new("zero is not enough").help("write at least `1s`")),
+        span => Ok(span),
+    }
+}
+
+/// A size in bytes, as a number or as `1KiB`.
+pub(super) fn size(item: &Item) -> Result<u64, Fault> {
+    let help =
+        "write a number of bytes, or a number and its unit (KiB, MiB, GiB, TiB), as in `1KiB`";
+    let (number, unit) = match &item.value {
+        Value::Whole { digits, radix } => (u64::from_str_radix(digits, *radix).ok(), ""),
+        Value::Text(text) => {
+            let (number, unit) = split_unit(text);
+            (number.parse().ok(), unit)
+        }
+        other @ (Value::Fraction
+        | Value::Truth
+        | Value::Moment(_)
+        | Value::List(_)
+        | Value::Table(_)) => return Err(wrong_kind("a size", other).help(help)),
+    };
+    let bytes = match unit {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        "TiB" => Some(1_u64 << 40),
+        _ => None,
+    };
+    let (Some(number), Some(bytes)) = (number, bytes) else {
+        return Err(Fault::new("not a size").help(help));
+    };
+    number
+        .checked_mul(bytes)
+        .filter(|size| *size <= FILE_BYTES_MAX)
+        .ok_or_else(|| Fault::new("no file is that large").help("at most 5TiB"))
+}
+
+/// A time of day, `17:00`.
+pub(super) fn time(item: &Item) -> Result<Time, Fault> {
+    let text = match &item.value {
+        Value::Moment(moment) => moment.as_str(),
+        Value::Text(_)
+        | Value::Whole { .. }
+        | Value::Fraction
+        | Value::Truth
+        | Value::List(_)
+        | Value::Table(_) => text(item)?,
+    };
+    time_of(text).ok_or_else(|| {
+        Fault::new(format!("`{}` is not a time of day", text.escape_debug())).help(
+            "write hours and minutes, `17:00`, or with seconds, `17:00:05`; the last is `23:59:59`",
+        )
+    })
+}
+
+fn time_of(text: &str) -> Option<Time> {
+    let mut parts = [0_i8; 3];
+    let mut count = 0;
+    for part in text.split(':') {
+        let is_two_digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        *parts.get_mut(count).filter(|_| is_two_digits)? = part.parse().ok()?;
+        count += 1;
+    }
+    let [hour, minute, second] = parts;
+    (count >= 2)
+        .then(|| Time::new(hour, minute, second, 0).ok())
+        .flatten()
+}
+
+/// The IANA name of a time zone.
+pub(super) fn zone(item: &Item) -> Result<String, Fault> {
+    let text = text(item)?;
+    let known = TimeZone::get(text).ok();
+    if let Some(name) = known.as_ref().and_then(TimeZone::iana_name) {
+        return Ok(name.to_owned());
+    }
+    let fault = Fault::new(format!("`{}` is not a time zone", text.escape_debug()));
+    let names: Vec<String> = jiff::tz::db()
+        .available()
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    Err(
+        match suggest::nearest(text, names.iter().map(String::as_str)) {
+            Some(name) => fault.help(format!("did you mean `{name}`?")),
+            None => fault.help("write the IANA name, as in `Europe/Dublin`"),
+        },
+    )
+}
+
+/// Days of the week.
+pub(super) fn days(item: &Item) -> Result<Days, Fault> {
+    let text = text(item)?;
+    Days::parse(text).ok_or_else(|| {
+        Fault::new(format!("`{}` names no days", text.escape_debug()))
+            .help("write `daily`, `weekdays`, or `weekly:` and days, as in `weekly:fri` or `weekly:mon,thu`")
+    })
+}
+
+/// An address to listen on; port 0 lets the system choose.
+pub(super) fn socket_address(item: &Item) -> Result<SocketAddr, Fault> {
+    let text = text(item)?;
+    text.parse().map_err(|_| {
+        Fault::new(format!(
+            "`{}` is not an IP address with a port",
+            text.escape_debug()
+        ))
+        .help("write `0.0.0.0:2022`, `127.0.0.1:2022` or `[::]:2022`")
+    })
+}
+
+/// A network, `203.0.113.0/24`.
+pub(super) fn network(item: &Item) -> Result<IpNet, Fault> {
+    let text = text(item)?;
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        return Err(Fault::new(format!("`{text}` is an address, not a network"))
+            .help(format!("for this one address write `{text}/{bits}`")));
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        Fault::new(format!("`{}` is not a network", text.escape_debug()))
+            .help("write it in CIDR form, as in `203.0.113.0/24` or `2001:db8::/32`")
+    })?;
+    if network.trunc() != network {
+        return Err(Fault::new(format!(
+            "`{text}` has bits behind its /{}",
+            network.prefix_len()
+        ))
+        .help(format!("the network is `{}`", network.trunc())));
+    }
+    Ok(network)
+}
+
+/// Permission bits, `"0664"`.
+pub(super) fn mode(item: &Item) -> Result<u32, Fault> {
+    let help = "write octal digits in quotes, as in \"0664\"";
+    let bits = match &item.value {
+        Value::Text(text) => {
+            let is_octal =
+                (3..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+            is_octal
+                .then(|| u32::from_str_radix(text, 8).ok())
+                .flatten()
+        }
+        Value::Whole { digits, radix: 8 } => u32::from_str_radix(digits, 8).ok(),
+        // 664 without quotes is decimal and would mean 1230.
+        Value::Whole { .. }
+        | Value::Fraction
+        | Value::Truth
+        | Value::Moment(_)
+        | Value::List(_)
+        | Value::Table(_) => {
+            return Err(wrong_kind("octal permissions", &item.value).help(help));
+        }
+    };
+    let bits = bits.ok_or_else(|| Fault::new("not octal permissions").help(help))?;
+    if bits & !0o777 != 0 {
+        return Err(Fault::new("only read, write and execute can be set")
+            .help("use at most \"0777\": set-user-id, set-group-id and sticky are not offered"));
+    }
+    Ok(bits)
+}
+
+/// When to try again: a preset, or the pauses.
+pub(super) fn retry(item: &Item) -> Result<RetryPolicy, Fault> {
+    let help = "write `lambda` (3 attempts: now, +1 min, +2 min), `camel` (4: now, +10, +20, +40 min), or the pauses, as in [\"1m\", \"10m\"]";
+    match &item.value {
+        Value::Text(text) => match text.as_str() {
+            "lambda" => Ok(RetryPolicy::lambda()),
+            "camel" => Ok(RetryPolicy::camel()),
+            other => Err(
+                Fault::new(format!("`{}` is not a way to retry", other.escape_debug())).help(help),
+            ),
+        },
+        Value::List(items) if items.len() > PAUSES_MAX => {
+            Err(Fault::new(format!("more than {PAUSES_MAX} pauses")))
+        }
+        Value::List(items) => items
+            .iter()
+            .map(duration)
+            .collect::<Result<_, _>>()
+            .map(RetryPolicy::pauses),
+        other @ (Value::Whole { .. }
+        | Value::Fraction
+        | Value::Truth
+        | Value::Moment(_)
+        | Value::Table(_)) => Err(wrong_kind("a preset or a list of pauses", other).help(help)),
+    }
+}
+
+fn wrong_kind(wanted: &str, found: &Value) -> Fault {
+    Fault::new(format!("{wanted} is needed, not {}", found.kind()))
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    text.split_at(at)
+}

@@ -1,0 +1,39 @@
+//! One node a data folder.
+
+use anyhow::{Context as _, bail};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+/// Held while the node runs; the kernel releases it however the process ends.
+pub(crate) struct DataLock {
+    _file: File,
+}
+
+impl DataLock {
+    /// Takes the folder; says who has it otherwise.
+    pub(crate) fn take(data: &Path) -> anyhow::Result<Self> {
+        let path = data.join("node.lock");
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut owner = String::new();
+            file.read_to_string(&mut owner).unwrap_or_default();
+            bail!(
+                "another node (process {}) already uses the data folder {}\n  help: stop it first, or give this \
+                 node a `data` folder of its own",
+                owner.trim(),
+                data.display()
+            );
+        }
+        file.set_len(0)?;
+        write!(file, "{}", std::process::id())?;
+        Ok(Self { _file: file })
+    }
+}

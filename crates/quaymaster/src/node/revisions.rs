@@ -1,0 +1,75 @@
+//! Follows the ledger: a new revision or a changed key is taken up without a restart.
+
+use std::sync::Arc;
+use tokio::sync::watch;
+
+use super::{Access, Running, until_stopped};
+use crate::cli::configuration;
+use crate::system::SystemClock;
+use qm_core::id::RevisionNumber;
+use qm_core::ports::clock::Clock as _;
+use qm_core::ports::ledger::Revisions as _;
+use qm_ledger::SqliteLedger;
+
+/// Until the node stops.
+pub(super) async fn follow(
+    ledger: Arc<SqliteLedger>,
+    running: Arc<Running>,
+    access: Access,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut changes = ledger.changes();
+    let mut rejected = None;
+    let stopped = until_stopped(stopping);
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+        if let Err(error) = look(&ledger, &running, &access, &mut rejected).await {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "Keys or configuration could not be taken up"
+            );
+        }
+    }
+}
+
+async fn look(
+    ledger: &SqliteLedger,
+    running: &Running,
+    access: &Access,
+    rejected: &mut Option<RevisionNumber>,
+) -> anyhow::Result<()> {
+    let revision = ledger.revision().await?;
+    let in_force = running.watch().borrow().0;
+    if let Some(revision) =
+        revision.filter(|newest| newest.number > in_force && *rejected != Some(newest.number))
+    {
+        let config = configuration::read(&revision);
+        let taken_up = match config {
+            Ok(config) => running.take_up(revision.number, config).await,
+            Err(error) => Err(error),
+        };
+        // Accounts before the answer: whoever reads it may log in.
+        access.update(ledger, &running.config()).await?;
+        let refusal = taken_up.err().map(|error| format!("{error:#}"));
+        match &refusal {
+            None => tracing::info!(revision = revision.number.0, "Took up a new revision"),
+            Some(reason) => {
+                *rejected = Some(revision.number);
+                tracing::error!(
+                    revision = revision.number.0,
+                    reason,
+                    "A revision was not taken up"
+                );
+            }
+        }
+        ledger
+            .taken_up(revision.number, refusal, SystemClock.now())
+            .await?;
+        return Ok(());
+    }
+    access.update(ledger, &running.config()).await
+}

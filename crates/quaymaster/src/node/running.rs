@@ -1,0 +1,187 @@
+//! The running revision: what every part of the node asks for its rules, buckets and outside.
+
+use anyhow::Context as _;
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+use crate::system::SystemClock;
+use qm_connect::{DirectoryConnector, EmailNotifier};
+use qm_core::account::Account;
+use qm_core::config::{Config, Destination, Notifier};
+use qm_core::id::{AccountName, BucketName, DestinationName, NotifierName, RevisionNumber};
+use qm_core::ports::access::Secrets;
+use qm_core::ports::bucket::{Bucket, Buckets, FolderChange};
+use qm_core::ports::connector::{Connector, NotifierPort};
+use qm_engine::Outside;
+use qm_intake::Rules;
+use qm_store::{DirectoryBucket, Durability};
+
+/// The revision in force with what was opened for it.
+pub(crate) struct Running {
+    revision: watch::Sender<(RevisionNumber, Arc<Config>)>,
+    opened: RwLock<Opened>,
+    durability: Durability,
+    secrets: Arc<dyn Secrets>,
+    node_id: String,
+}
+
+#[derive(Default)]
+struct Opened {
+    accounts: BTreeMap<AccountName, Arc<Account>>,
+    buckets: BTreeMap<BucketName, (PathBuf, Arc<dyn Bucket>)>,
+    connectors: BTreeMap<DestinationName, (Destination, Arc<dyn Connector>)>,
+    notifiers: BTreeMap<NotifierName, Arc<dyn NotifierPort>>,
+}
+
+impl Running {
+    /// Opens what the first revision needs.
+    pub(crate) async fn new(
+        number: RevisionNumber,
+        config: Config,
+        durability: Durability,
+        secrets: Arc<dyn Secrets>,
+        node_id: String,
+    ) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        let (revision, _) = watch::channel((number, Arc::clone(&config)));
+        let running = Self {
+            revision,
+            opened: RwLock::default(),
+            durability,
+            secrets,
+            node_id,
+        };
+        running.open(&config).await?;
+        Ok(running)
+    }
+
+    /// Takes up another revision: opens all it needs, then switches, so that a revision that
+    /// cannot be opened changes nothing.
+    pub(crate) async fn take_up(
+        &self,
+        number: RevisionNumber,
+        config: Config,
+    ) -> anyhow::Result<()> {
+        let config = Arc::new(config);
+        self.open(&config).await?;
+        self.revision.send_replace((number, config));
+        Ok(())
+    }
+
+    /// The revision in force, and a way to wait for the next.
+    pub(crate) fn watch(&self) -> watch::Receiver<(RevisionNumber, Arc<Config>)> {
+        self.revision.subscribe()
+    }
+
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.revision.borrow().1)
+    }
+
+    async fn open(&self, config: &Config) -> anyhow::Result<()> {
+        let mut opened = Opened::default();
+        for (name, bucket) in &config.buckets {
+            let known = self.opened.read().buckets.get(name).cloned();
+            // The same folder stays the same bucket: its syncs are shared by all who use it.
+            let open = match known.filter(|(folder, _)| *folder == bucket.folder) {
+                Some((_, open)) => open,
+                None => Arc::new(
+                    DirectoryBucket::open(&bucket.folder, self.durability).with_context(|| {
+                        format!("opening bucket {name} in {}", bucket.folder.display())
+                    })?,
+                ),
+            };
+            opened
+                .buckets
+                .insert(name.clone(), (bucket.folder.clone(), open));
+        }
+        for account in config.accounts.values() {
+            if let Some((_, bucket)) = opened.buckets.get(&account.mailbox.bucket) {
+                bucket
+                    .change_folder(FolderChange::MakeAll(account.mailbox.prefix.clone()))
+                    .await
+                    .with_context(|| {
+                        format!(
+                            "making the mailbox {} of account {}",
+                            account.mailbox, account.name
+                        )
+                    })?;
+            }
+            opened
+                .accounts
+                .insert(account.name.clone(), Arc::new(account.clone()));
+        }
+        for (name, destination) in &config.destinations {
+            let known = self.opened.read().connectors.get(name).cloned();
+            let connector = match known.filter(|(known, _)| known == destination) {
+                Some((_, connector)) => connector,
+                None => connect(destination),
+            };
+            opened
+                .connectors
+                .insert(name.clone(), (destination.clone(), connector));
+        }
+        for (name, notifier) in &config.notifiers {
+            let notifier = self
+                .notify(notifier)
+                .with_context(|| format!("setting up notifier {name}"))?;
+            opened.notifiers.insert(name.clone(), notifier);
+        }
+        *self.opened.write() = opened;
+        Ok(())
+    }
+
+    fn notify(&self, notifier: &Notifier) -> anyhow::Result<Arc<dyn NotifierPort>> {
+        Ok(match notifier {
+            Notifier::Email(email) => Arc::new(EmailNotifier::new(
+                email,
+                &self.node_id,
+                Arc::clone(&self.secrets),
+                Arc::new(SystemClock),
+            )?),
+        })
+    }
+}
+
+fn connect(destination: &Destination) -> Arc<dyn Connector> {
+    match destination {
+        Destination::Directory(directory) => Arc::new(DirectoryConnector::new(directory)),
+    }
+}
+
+impl Rules for Running {
+    fn account(&self, name: &AccountName) -> Option<Arc<Account>> {
+        self.opened.read().accounts.get(name).cloned()
+    }
+
+    fn told_of_faults(&self) -> Vec<NotifierName> {
+        self.config().node.alert.clone()
+    }
+}
+
+impl Buckets for Running {
+    fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
+        self.opened
+            .read()
+            .buckets
+            .get(name)
+            .map(|(_, bucket)| Arc::clone(bucket))
+    }
+}
+
+impl Outside for Running {
+    fn connector(&self, name: &DestinationName) -> Option<Arc<dyn Connector>> {
+        self.opened
+            .read()
+            .connectors
+            .get(name)
+            .map(|(_, connector)| Arc::clone(connector))
+    }
+
+    fn notifier(&self, name: &NotifierName) -> Option<Arc<dyn NotifierPort>> {
+        self.opened.read().notifiers.get(name).cloned()
+    }
+}

@@ -1,0 +1,125 @@
+//! Migrations are append-only: a ledger in the field has run them as they were. Their digests are
+//! listed beside them, so that a change of an old one is a change of two files.
+
+use sha2::{Digest as _, Sha256};
+
+use super::Complaint;
+use super::tree::TextFile;
+
+const FOLDER: &str = "crates/qm-ledger/migrations/";
+const LIST: &str = "crates/qm-ledger/migrations/checksums.txt";
+
+pub(crate) fn check(tree: &[TextFile]) -> Vec<Complaint> {
+    let migrations: Vec<&TextFile> = tree
+        .iter()
+        .filter(|file| file.path.starts_with(FOLDER) && file.has_extension("sql"))
+        .collect();
+    let list = tree.iter().find(|file| file.path == LIST);
+    if migrations.is_empty() && list.is_none() {
+        return Vec::new();
+    }
+    let Some(list) = list else {
+        return vec![Complaint::new(
+            LIST,
+            "is missing; it has one line `SHA-256  FILE` a migration",
+        )];
+    };
+    let mut complaints = Vec::new();
+    let mut listed: Vec<(&str, &str)> = Vec::new();
+    for (number, line) in list.lines() {
+        match line.split_once("  ") {
+            Some((digest, name)) if is_digest(digest) && !name.is_empty() => {
+                listed.push((digest, name));
+            }
+            _ => complaints.push(Complaint::at_line(LIST, number, "is not `SHA-256  FILE`")),
+        }
+    }
+    complaints.extend(check_numbers(&migrations));
+    for migration in &migrations {
+        let name = migration.file_name();
+        let digest = hex::encode(Sha256::digest(migration.text.as_bytes()));
+        match listed.iter().find(|(_, listed)| *listed == name) {
+            None => complaints.push(Complaint::new(
+                &migration.path,
+                format!("is not in checksums.txt; append the line `{digest}  {name}`"),
+            )),
+            Some((expected, _)) if *expected != digest => complaints.push(Complaint::new(
+                &migration.path,
+                "was changed after it was listed; take the change back and write a new migration",
+            )),
+            Some(_) => {}
+        }
+    }
+    for (_, name) in &listed {
+        if !migrations.iter().any(|m| m.file_name() == *name) {
+            complaints.push(Complaint::new(
+                format!("{FOLDER}{name}"),
+                "is listed but gone; ledgers in the field have run it, put it back",
+            ));
+        }
+    }
+    complaints
+}
+
+/// `0001_…`, `0002_…`: without a gap, so that their order is their name's.
+fn check_numbers(migrations: &[&TextFile]) -> Vec<Complaint> {
+    let mut paths: Vec<&TextFile> = migrations.to_vec();
+    paths.sort_by(|a, b| a.path.cmp(&b.path));
+    paths
+        .iter()
+        .zip(1..)
+        .filter(|(file, expected)| !file.file_name().starts_with(&format!("{expected:04}_")))
+        .map(|(file, expected)| {
+            Complaint::new(&file.path, format!("the next number is {expected:04}"))
+        })
+        .collect()
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, places};
+    use super::*;
+
+    const FIRST: &str = "crates/qm-ledger/migrations/0001_first.sql";
+    const SECOND: &str = "crates/qm-ledger/migrations/0002_second.sql";
+
+    fn line(name: &str, text: &str) -> String {
+        format!("{}  {name}\n", hex::encode(Sha256::digest(text)))
+    }
+
+    #[track_caller]
+    fn expect(files: &[(&str, &str)], list: Option<&str>, expect: &[&str]) {
+        let mut tree: Vec<TextFile> = files.iter().map(|(p, t)| file(p, t)).collect();
+        tree.extend(list.map(|list| file(LIST, list)));
+        assert_eq!(places(&check(&tree)), expect);
+    }
+
+    #[test]
+    fn append_only() {
+        let first = line("0001_first.sql", "one");
+        let both = format!("{first}{}", line("0002_second.sql", "two"));
+        expect(&[], None, &[]);
+        expect(&[(FIRST, "one")], None, &[LIST]);
+        expect(&[(FIRST, "one")], Some(&first), &[]);
+        expect(&[(FIRST, "one"), (SECOND, "two")], Some(&both), &[]);
+        expect(&[(FIRST, "one"), (SECOND, "two")], Some(&first), &[SECOND]);
+        expect(&[(FIRST, "one, edited")], Some(&first), &[FIRST]);
+        expect(&[(FIRST, "one")], Some(&both), &[SECOND]);
+        expect(&[], Some(&first), &[FIRST]);
+        expect(
+            &[(SECOND, "two")],
+            Some(&line("0002_second.sql", "two")),
+            &[SECOND],
+        );
+        let broken = format!("{first}0001 nonsense\n");
+        expect(
+            &[(FIRST, "one")],
+            Some(&broken),
+            &["crates/qm-ledger/migrations/checksums.txt:2"],
+        );
+    }
+}
