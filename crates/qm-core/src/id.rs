@@ -109,7 +109,11 @@ impl FromStr for VersionId {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         Ulid::from_string(text).map(Self).map_err(|e| {
-            Error::new(Kind::Invalid, format!("`{text}` is not a version id")).source(e)
+            Error::new(
+                Kind::Invalid,
+                format!("`{}` is not a version id", text.escape_debug()),
+            )
+            .with("reason", e)
         })
     }
 }

@@ -17,9 +17,10 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> ExitCode {
     let command_line = cli::CommandLine::parse();
     let filter = EnvFilter::try_from_env("QUAYMASTER_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,russh=warn"));
+        .unwrap_or_else(|_| EnvFilter::new(command_line.log_level()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match command_line.run().await {

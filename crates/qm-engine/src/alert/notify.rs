@@ -18,8 +18,9 @@ use crate::driver::panicked;
 use crate::pass::Faults;
 use crate::retain::later;
 
-/// A pass takes so many; the rest are next.
-const BATCH: u32 = 100;
+/// Enough that the backlog of a notifier that is down does not hide the messages of another, few
+/// enough to hold in memory.
+const BATCH: u32 = 1_000;
 /// Above the notifier's own limits: only one that breaks its promise meets it.
 const SEND_LIMIT: Duration = Duration::from_mins(2);
 

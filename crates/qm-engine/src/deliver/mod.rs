@@ -117,31 +117,45 @@ impl DeliverReconciler {
 
     /// Claims for every destination what it has room for.
     async fn claim_all(&self, config: &Config, faults: &mut Faults) -> bool {
-        let now = self.ports.clock.now();
-        let ledger = &self.ports.ledger;
-        let skipping = skipping(config);
-        if !skipping.is_empty() {
-            let superseded = faults.keep(ledger.supersede(&skipping, now).await);
-            if let Some(count) = superseded.filter(|count| *count > 0) {
-                tracing::info!(deliveries = count, "superseded by newer versions");
-            }
+        let rooms: Vec<(&DestinationName, u32)> = config
+            .destinations
+            .iter()
+            .map(|(name, destination)| {
+                let room = concurrency(destination).saturating_sub(self.running.at(name));
+                (name, room)
+            })
+            .collect();
+        if rooms.iter().any(|(_, room)| *room > 0) {
+            faults.keep(self.supersede(config).await);
         }
         let (mut any, mut is_full) = (false, false);
-        for (name, destination) in &config.destinations {
-            let room = concurrency(destination).saturating_sub(self.running.at(name));
-            if room > 0 {
-                let claimed = faults.keep(self.claim(name, room).await).unwrap_or(0);
-                any |= claimed > 0;
-                is_full |= claimed == room;
-            } else {
-                is_full = true;
-            }
+        for (name, room) in rooms {
+            let claimed = match room {
+                0 => 0,
+                _ => faults.keep(self.claim(name, room).await).unwrap_or(0),
+            };
+            any |= claimed > 0;
+            is_full |= claimed == room;
         }
         if !any && !is_full && !faults.any() {
             // Something is ready, every destination has room, and none has anything ready.
             any = faults.keep(self.claim_orphans(config).await) == Some(true);
         }
         any
+    }
+
+    /// Before claiming: an older version that a newer one replaces is not attempted any more.
+    async fn supersede(&self, config: &Config) -> Result<()> {
+        let routes = skipping(config);
+        if routes.is_empty() {
+            return Ok(());
+        }
+        let now = self.ports.clock.now();
+        let count = self.ports.ledger.supersede(&routes, now).await?;
+        if count > 0 {
+            tracing::info!(deliveries = count, "superseded by newer versions");
+        }
+        Ok(())
     }
 }
 

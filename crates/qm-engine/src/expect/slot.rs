@@ -92,7 +92,7 @@ async fn alert(
         use std::fmt::Write as _;
         let _ = write!(
             text.body,
-            "\n\nEvaluated late: at {now} instead of {}, because the gateway was not running.",
+            "\n\nThis was evaluated late: at {now} instead of {}.",
             slot.cutoff
         );
     }

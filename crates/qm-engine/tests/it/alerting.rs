@@ -118,9 +118,9 @@ async fn a_notifier_that_is_not_configured_is_a_dead_message_with_the_reason() {
 #[tokio::test(start_paused = true)]
 async fn more_messages_than_one_pass_takes() {
     let world = World::new(telling());
-    for number in 0..250 {
+    for number in 0..1_200 {
         raise(&world, &number.to_string(), &["sre"]).await;
     }
     world.settles().await;
-    assert_eq!(world.mails("sre").len(), 250);
+    assert_eq!(world.mails("sre").len(), 1_200);
 }

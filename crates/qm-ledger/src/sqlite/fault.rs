@@ -48,10 +48,6 @@ impl Fault {
 
 /// An error of `SQLite`, sorted by what a caller can do about it.
 pub(super) fn from_sqlite(operation: &'static str, error: rusqlite::Error) -> Error {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the codes are SQLite's and open-ended"
-    )]
     let made = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::new(
             Kind::Limit,

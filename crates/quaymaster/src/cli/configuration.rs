@@ -46,7 +46,7 @@ pub(crate) async fn plan(file: &Path) -> anyhow::Result<()> {
         ),
         None => println!("there is no revision yet; everything is new:"),
     }
-    print_difference(before.as_ref(), &loaded.config);
+    println!("{}", config::plan::plan(before.as_ref(), &loaded.config));
     Ok(())
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let before = before.as_ref().map(read).transpose()?;
-    print_difference(before.as_ref(), &loaded.config);
+    println!("{}", config::plan::plan(before.as_ref(), &loaded.config));
     let is_running = ledger
         .node()
         .await
@@ -84,29 +84,17 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
 
 /// Records the configuration as a revision, unless it is the newest already.
 pub(crate) async fn record(ledger: &SqliteLedger, config: &Config) -> anyhow::Result<Revision> {
-    let text = serde_json::to_string(config).context("writing the configuration as JSON")?;
+    let text = config::revision::to_json(config).map_err(explain)?;
     let record = ledger::operator(Activity::Apply, "configuration");
-    ledger.apply(text, record, SystemClock.now()).await.map_err(explain)
+    ledger
+        .apply(text, record, SystemClock.now())
+        .await
+        .map_err(explain)
 }
 
 /// The configuration of a recorded revision.
 pub(crate) fn read(revision: &Revision) -> anyhow::Result<Config> {
-    serde_json::from_str(&revision.config).with_context(|| {
-        format!(
-            "revision {} was recorded by another version of quaymaster; apply the configuration file again",
-            revision.number
-        )
-    })
-}
-
-fn print_difference(before: Option<&Config>, after: &Config) {
-    let changes = config::plan::difference(before, after);
-    if changes.is_empty() {
-        println!("nothing changes");
-    }
-    for change in changes {
-        println!("{change}");
-    }
+    config::revision::from_json(&revision.config).map_err(explain)
 }
 
 async fn wait_until_taken_up(ledger: &SqliteLedger, revision: &Revision) -> anyhow::Result<()> {
@@ -158,5 +146,12 @@ fn open_if_there(config: &Config) -> anyhow::Result<Option<SqliteLedger>> {
 
 /// The configuration, or everything that is wrong with it.
 pub(crate) fn load(file: &Path) -> anyhow::Result<Loaded> {
-    config::load_or_explain(file)
+    config::load(file).map_err(|problems| {
+        let count = match problems.len() {
+            1 => "1 mistake".to_owned(),
+            many => format!("{many} mistakes"),
+        };
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{count} in the configuration\n\n{}", texts.join("\n\n"))
+    })
 }

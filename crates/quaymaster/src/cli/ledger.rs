@@ -3,8 +3,7 @@
 use anyhow::{Context as _, bail};
 use std::path::PathBuf;
 
-use super::Ledger;
-use crate::config;
+use super::{Ledger, configuration};
 use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::ports::clock::Clock as _;
 use qm_ledger::SqliteLedger;
@@ -28,7 +27,7 @@ impl Ledger {
         if let Some(data) = &self.data {
             return Ok(data.clone());
         }
-        Ok(config::load_or_explain(&self.config)?.config.node.data)
+        Ok(configuration::load(&self.config)?.config.node.data)
     }
 }
 

@@ -5,8 +5,8 @@ use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::configuration;
 use super::install::{BINARY, BUCKET, CONFIG, DATA, Machine, SECRETS, UNIT_FILE};
-use crate::config;
 use qm_core::name::RESERVED_COMPONENT;
 
 #[derive(Args)]
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &TeardownOptions) -> anyhow::Result<()> {
 fn bucket_folders(machine: &Machine) -> anyhow::Result<Vec<PathBuf>> {
     let mut folders = vec![machine.path(BUCKET)];
     if machine.path(CONFIG).exists() && !machine.is_own_config() {
-        let config = config::load_or_explain(&machine.path(CONFIG))?.config;
+        let config = configuration::load(&machine.path(CONFIG))?.config;
         folders.extend(config.buckets.into_values().map(|bucket| bucket.folder));
     }
     folders.retain(|folder| folder.is_dir());

@@ -38,6 +38,18 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
 }
 
+/// Like [`load`], with all mistakes as one text for the terminal.
+pub(crate) fn load_or_explain(path: &Path) -> anyhow::Result<Loaded> {
+    load(path).map_err(|problems| {
+        let count = match problems.len() {
+            1 => "1 mistake".to_owned(),
+            many => format!("{many} mistakes"),
+        };
+        let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        anyhow::anyhow!("{count} in the configuration\n\n{}", texts.join("\n\n"))
+    })
+}
+
 /// Reads a configuration and `conf.d/*.toml` beside it. Relative paths in all of them are meant
 /// from the folder of the file at `path`.
 pub(crate) fn load(path: &Path) -> Result<Loaded, Vec<Problem>> {

@@ -1,5 +1,7 @@
 #[test]
 fn dump() {
     let text = include_str!("mistakes.toml");
-    for p in super::read(&[("quaymaster.toml", text)]).unwrap_err() { println!("{p}\n"); }
+    for p in super::read(&[("quaymaster.toml", text)]).unwrap_err() {
+        println!("{p}\n");
+    }
 }

@@ -14,8 +14,10 @@ use std::path::Path;
 use super::source::Sources;
 
 /// Public keys whose private halves were thrown away.
-const NORTH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDAgFpyTroXOefjWz2YW8TWXlqEACCd3CV8kcGlrm+wW ops@north";
-const SOUTH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmTfvl0yPB32YvKrQTU1D45mmXOaYzkpARAx3w8MH+l ops@south";
+const NORTH_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDAgFpyTroXOefjWz2YW8TWXlqEACCd3CV8kcGlrm+wW ops@north";
+const SOUTH_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmTfvl0yPB32YvKrQTU1D45mmXOaYzkpARAx3w8MH+l ops@south";
 
 /// Files by name, as if they were in `/etc/quaymaster`; the problems as they are printed.
 fn read(files: &[(&str, &str)]) -> Result<Config, Vec<String>> {
@@ -42,11 +44,7 @@ fn messages(text: &str) -> Vec<String> {
         .iter()
         .map(|problem| {
             let kept = |line: &&str| !line.contains(" | ");
-            problem
-                .lines()
-                .filter(kept)
-                .collect::<Vec<_>>()
-                .join("\n")
+            problem.lines().filter(kept).collect::<Vec<_>>().join("\n")
         })
         .collect()
 }

@@ -1,0 +1,93 @@
+//! The contract of `qm_core::ports::ledger`, grouped by noun. [`run_all`] runs every case.
+
+pub mod account_keys;
+pub mod alerts;
+pub mod arrivals;
+pub mod audit;
+pub mod claims;
+pub mod deliveries;
+pub mod duplicates;
+pub mod kept;
+pub mod names;
+pub mod nodes;
+pub mod overtaking;
+pub mod partials;
+pub mod redrive;
+pub mod revisions;
+mod sample;
+pub mod slots;
+
+use qm_core::ports::ledger::Ledger;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// One case of the contract.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Its noun and name.
+    pub name: &'static str,
+    run: for<'a> fn(&'a dyn Ledger) -> Running<'a>,
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Runs every case on a ledger of its own: `fresh` makes an empty one for the case of that name.
+pub async fn run_all(mut fresh: impl FnMut(&'static str) -> Arc<dyn Ledger>) {
+    for case in CASES {
+        let ledger = fresh(case.name);
+        (case.run)(ledger.as_ref()).await;
+    }
+}
+
+macro_rules! cases {
+    ($($noun:ident: $($case:ident)*;)*) => {
+        /// Every case.
+        pub const CASES: &[Case] = &[$($(Case {
+            name: concat!(stringify!($noun), "-", stringify!($case)),
+            run: |ledger| Box::pin($noun::$case(ledger)),
+        }),*),*];
+    };
+}
+
+cases! {
+    account_keys: keys_are_added_once_and_removed_once;
+    alerts: an_alert_fires_once_until_it_is_resolved messages_become_due_in_order
+        an_attempt_to_send_ends_in_one_state dead_messages_are_sent_again
+        alerts_are_listed_newest_first;
+    arrivals: the_outbox_is_in_order routing_creates_deliveries_once
+        a_route_fires_once_a_version only_what_is_there_is_routed
+        arrivals_of_a_time_and_folder arrivals_of_a_time_are_paged;
+    audit: records_are_kept_as_they_were;
+    claims: a_claim_begins_an_attempt claims_follow_the_order_of_arrival
+        one_of_an_ordering_key_runs an_older_one_is_never_overtaken
+        a_dead_one_blocks_nobody one_arrival_by_two_routes_is_serial
+        a_long_line_behind_one_does_not_hide_others the_next_ready_one;
+    deliveries: an_attempt_ends_in_one_transaction a_lost_lease_is_a_conflict
+        interrupted_ones_are_found_and_finished deliveries_are_filtered deliveries_are_counted;
+    duplicates: the_same_again_within_a_day a_failed_arrival_is_no_original;
+    kept: a_version_is_needed_until_its_deliveries_end
+        kept_versions_are_released_when_nothing_needs_them a_restored_version_is_not_kept;
+    names: a_change_is_recorded_then_completed a_failed_change_leaves_the_names
+        an_operation_ends_once names_follow_the_operations pending_operations_come_back_as_recorded
+        one_pending_operation_a_key completions_take_effect_in_the_order_of_calls
+        a_change_without_its_version_is_refused;
+    nodes: a_report_replaces_the_last;
+    overtaking: the_latest_of_a_source newer_arrivals_supersede_open_deliveries
+        superseding_leaves_what_is_not_overtaken superseding_frees_the_line;
+    partials: parking_replaces_the_same_name parking_again_replaces_nothing
+        a_recorded_change_forgets_its_partial;
+    redrive: dead_ones_get_new_attempts only_what_the_filter_names;
+    revisions: the_same_text_is_one_revision a_revision_is_taken_up_or_rejected;
+    slots: a_slot_is_recorded_once evaluation_begins_now_and_moves_on a_missed_slot_is_met_late;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::MemoryLedger;
+
+    #[tokio::test]
+    async fn the_ledger_in_memory() {
+        run_all(|_| Arc::new(MemoryLedger::new())).await;
+    }
+}

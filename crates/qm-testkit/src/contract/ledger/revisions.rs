@@ -1,0 +1,49 @@
+//! Revisions of the configuration.
+
+use qm_core::Kind;
+use qm_core::id::RevisionNumber;
+use qm_core::ports::ledger::{Ledger, Revision};
+
+use super::sample::{audit, minute};
+
+/// The newest decides: an older text that comes back is a new revision.
+pub async fn the_same_text_is_one_revision(ledger: &dyn Ledger) {
+    assert_eq!(ledger.revision().await.unwrap(), None);
+    let table = [("one", 1), ("one", 1), ("two", 2), ("one", 3), ("one", 3)];
+    for (at, (config, number)) in (0..).zip(table) {
+        let applied = ledger.apply(config.to_owned(), audit(config), minute(at));
+        let applied = applied.await.unwrap();
+        assert_eq!(applied.number, RevisionNumber(number), "{config} at {at}");
+        assert_eq!(applied.config, config);
+        assert_eq!(ledger.revision().await.unwrap(), Some(applied));
+    }
+    let third = Revision {
+        number: RevisionNumber(3),
+        config: "one".to_owned(),
+        at: minute(3),
+        taken_up_at: None,
+        rejected: None,
+    };
+    assert_eq!(ledger.revision().await.unwrap(), Some(third));
+    let records = ledger.audit(9).await.unwrap();
+    let recorded: Vec<&str> = records.iter().map(|(_, r)| r.subject.as_str()).collect();
+    assert_eq!(recorded, ["one", "two", "one"]);
+}
+
+/// The node says one of the two; the last word counts.
+pub async fn a_revision_is_taken_up_or_rejected(ledger: &dyn Ledger) {
+    let applied = ledger.apply("one".to_owned(), audit("one"), minute(0));
+    let applied = applied.await.unwrap();
+    let reason = Some("the folder is missing".to_owned());
+    let said = ledger.taken_up(applied.number, reason.clone(), minute(1));
+    said.await.unwrap();
+    let rejected = ledger.revision().await.unwrap().unwrap();
+    assert_eq!((rejected.taken_up_at, rejected.rejected), (None, reason));
+    let said = ledger.taken_up(applied.number, None, minute(2));
+    said.await.unwrap();
+    let taken_up = ledger.revision().await.unwrap().unwrap();
+    assert_eq!(taken_up.taken_up_at, Some(minute(2)));
+    assert_eq!(taken_up.rejected, None);
+    let unknown = ledger.taken_up(RevisionNumber(9), None, minute(3)).await;
+    assert_eq!(unknown.unwrap_err().kind(), Kind::NotFound);
+}

@@ -1,0 +1,236 @@
+//! What the cases are made of: one bucket, one account, times in minutes after noon.
+
+use jiff::{SignedDuration, Timestamp};
+use qm_core::alert::{NewAlert, Text};
+use qm_core::arrival::{Arrival, Cause};
+use qm_core::audit::{Activity, AuditRecord, Decision};
+use qm_core::delivery::{Delivery, DeliveryState, NewDelivery, Transition};
+use qm_core::id::{
+    AccountName, ArrivalSeq, BucketName, DeliveryId, DestinationName, NotifierName, RevisionNumber,
+    RouteName, Sha256Digest, VersionId,
+};
+use qm_core::name::{ObjectKey, ObjectPath};
+use qm_core::operation::{Change, NameChange, Operation, Version};
+use qm_core::ports::ledger::{Claim, DeliveryFilter, Ledger};
+
+/// Of every delivery in the cases.
+pub(super) const REVISION: RevisionNumber = RevisionNumber(7);
+
+/// 2026-11-20 12:00 UTC and some minutes.
+pub(super) fn minute(minutes: i64) -> Timestamp {
+    const NOON: &str = "2026-11-20T12:00:00Z";
+    let noon: Timestamp = NOON.parse().expect("a valid timestamp");
+    noon + SignedDuration::from_mins(minutes)
+}
+
+pub(super) fn bucket() -> BucketName {
+    BucketName::parse("landing").expect("a valid name")
+}
+
+pub(super) fn key(text: &str) -> ObjectKey {
+    ObjectKey::parse(text).expect("a valid key")
+}
+
+pub(super) fn path(text: &str) -> ObjectPath {
+    ObjectPath {
+        bucket: bucket(),
+        key: key(text),
+    }
+}
+
+pub(super) fn account(text: &str) -> AccountName {
+    AccountName::parse(text).expect("a valid name")
+}
+
+pub(super) fn route(text: &str) -> RouteName {
+    RouteName::parse(text).expect("a valid name")
+}
+
+pub(super) fn destination(text: &str) -> DestinationName {
+    DestinationName::parse(text).expect("a valid name")
+}
+
+pub(super) fn notifier(text: &str) -> NotifierName {
+    NotifierName::parse(text).expect("a valid name")
+}
+
+/// Version number `number`, with bytes of its own.
+pub(super) fn version(number: u8) -> Version {
+    Version {
+        id: VersionId::from_parts(1_763_640_000_000, u128::from(number)),
+        size_bytes: 1_000 + u64::from(number),
+        sha256: Sha256Digest([number; 32]),
+        identity: format!("64768:{number}"),
+        received_at: minute(0),
+    }
+}
+
+pub(super) fn audit(subject: &str) -> AuditRecord {
+    AuditRecord {
+        at: minute(0),
+        actor: "north".to_owned(),
+        source: Some([203, 0, 113, 9].into()),
+        activity: Activity::Upload,
+        subject: subject.to_owned(),
+        decision: Decision::Allowed,
+    }
+}
+
+/// An upload by account `north`, at noon.
+pub(super) fn publish(name: &str, number: u8) -> NameChange {
+    NameChange {
+        path: path(name),
+        change: Change::Publish,
+        version: Some(version(number)),
+        replaces: None,
+        keep_aside: false,
+        arrival: Some(Cause::Upload),
+        account: Some(account("north")),
+        at: minute(0),
+        audit: audit(name),
+    }
+}
+
+/// A version gets another name, as an operator would give it one: no arrival.
+pub(super) fn rename(from: &str, to: &str, number: u8) -> NameChange {
+    NameChange {
+        change: Change::Rename { to: key(to) },
+        arrival: None,
+        ..publish(from, number)
+    }
+}
+
+/// Records and completes.
+pub(super) async fn run(ledger: &dyn Ledger, change: NameChange) -> Operation {
+    let operation = ledger.record(change).await.expect("recorded");
+    ledger.complete(&operation).await.expect("completed");
+    operation
+}
+
+/// An upload, there and not routed.
+pub(super) async fn arrive(ledger: &dyn Ledger, name: &str, number: u8) -> Arrival {
+    run(ledger, publish(name, number)).await;
+    newest(ledger).await
+}
+
+pub(super) async fn newest(ledger: &dyn Ledger) -> Arrival {
+    let mut latest = ledger.latest(1).await.expect("listed");
+    latest.pop().expect("an arrival")
+}
+
+pub(super) async fn arrival(ledger: &dyn Ledger, seq: ArrivalSeq) -> Arrival {
+    let all = ledger.latest(1_000).await.expect("listed");
+    all.into_iter().find(|a| a.seq == seq).expect("recorded")
+}
+
+pub(super) fn new_delivery(arrival: &Arrival, by: &str, to: &str, target: &str) -> NewDelivery {
+    NewDelivery {
+        id: DeliveryId::derive(arrival.version.id, &route(by), &destination(to)),
+        route: route(by),
+        destination: destination(to),
+        target: target.to_owned(),
+    }
+}
+
+/// Routes the arrival to `share` by route `products` at noon.
+pub(super) async fn deliver(ledger: &dyn Ledger, arrival: &Arrival, target: &str) -> DeliveryId {
+    deliver_by(ledger, arrival, "products", "share", target).await
+}
+
+pub(super) async fn deliver_by(
+    ledger: &dyn Ledger,
+    arrival: &Arrival,
+    by: &str,
+    to: &str,
+    target: &str,
+) -> DeliveryId {
+    let new = new_delivery(arrival, by, to, target);
+    let id = new.id;
+    let created = ledger
+        .route(arrival.seq, vec![new], REVISION, minute(0))
+        .await;
+    assert_eq!(created.expect("routed"), 1);
+    id
+}
+
+/// Uploads and routes to a target of the same name.
+pub(super) async fn upload_and_deliver(ledger: &dyn Ledger, name: &str, number: u8) -> DeliveryId {
+    let arrival = arrive(ledger, name, number).await;
+    deliver(ledger, &arrival, name).await
+}
+
+/// Claims for `share` at the minute; the lease is ten minutes.
+pub(super) async fn claim(ledger: &dyn Ledger, at: i64, limit: u32) -> Vec<Delivery> {
+    claim_to(ledger, "share", at, limit).await
+}
+
+pub(super) async fn claim_to(ledger: &dyn Ledger, to: &str, at: i64, limit: u32) -> Vec<Delivery> {
+    let claim = Claim {
+        destination: destination(to),
+        limit,
+        now: minute(at),
+        lease_until: minute(at + 10),
+    };
+    ledger.claim(claim).await.expect("claimed")
+}
+
+pub(super) fn ids(deliveries: &[Delivery]) -> Vec<DeliveryId> {
+    deliveries.iter().map(|delivery| delivery.id).collect()
+}
+
+pub(super) async fn delivery(ledger: &dyn Ledger, id: DeliveryId) -> Delivery {
+    let filter = DeliveryFilter {
+        id: Some(id),
+        ..DeliveryFilter::default()
+    };
+    let mut found = ledger.deliveries(filter).await.expect("listed");
+    assert_eq!(found.len(), 1);
+    found.pop().expect("one")
+}
+
+pub(super) fn waiting(minutes: i64) -> DeliveryState {
+    DeliveryState::Waiting {
+        ready_at: minute(minutes),
+    }
+}
+
+pub(super) fn transition(state: DeliveryState, note: &str) -> Transition {
+    Transition {
+        is_dead_letter: state == DeliveryState::Dead,
+        state,
+        note: note.to_owned(),
+    }
+}
+
+/// Ends the attempt of a claimed delivery at the minute.
+pub(super) async fn finish(ledger: &dyn Ledger, claimed: &Delivery, state: DeliveryState, at: i64) {
+    ledger
+        .finish(claimed, transition(state, "note"), None, minute(at))
+        .await
+        .expect("finished");
+}
+
+/// Claims the next one and ends its attempt.
+pub(super) async fn claim_and_finish(ledger: &dyn Ledger, state: DeliveryState) -> DeliveryId {
+    let claimed = claim(ledger, 0, 1).await;
+    assert_eq!(claimed.len(), 1);
+    finish(ledger, &claimed[0], state, 0).await;
+    claimed[0].id
+}
+
+pub(super) fn text(subject: &str) -> Text {
+    Text {
+        subject: subject.to_owned(),
+        body: format!("{subject}, in full"),
+    }
+}
+
+/// Tells notifiers `sre` and `desk` at noon.
+pub(super) fn alert(key: &str) -> NewAlert {
+    NewAlert {
+        key: key.to_owned(),
+        text: text(key),
+        notifiers: vec![notifier("sre"), notifier("desk")],
+        at: minute(0),
+    }
+}

@@ -1,0 +1,153 @@
+# What every recipe's check needs: a folder of its own, the node, real clients, and a line for
+# each row that was proven. Read by `source`, with `set -euo pipefail` in force.
+
+: "${QUAYMASTER:?set it to the path of the quaymaster binary}"
+# These would point the commands at another node than the check's own.
+unset QUAYMASTER_CONFIG QUAYMASTER_DATA
+export LC_ALL=C.UTF-8
+
+folder=$(mktemp -d "${TMPDIR:-/tmp}/quaymaster-check.XXXXXXXX")
+# The node's configuration, set by the check.
+config=
+# Processes of ours that still run; nothing else is ever stopped.
+declare -A running=()
+row= title= row_state=
+any_failed=no
+
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+trap 'echo "the check itself broke off at line $LINENO" >&2' ERR
+trap 'leave $?' EXIT
+
+# Begins a row: what follows is expected for it. Ends the one before.
+row() {
+    end_row
+    row=$1 title=$2 row_state=unproven
+}
+
+# Runs a command; the row fails if the command does.
+expect() {
+    local why=$1
+    shift
+    if [[ $row_state == unproven ]]; then row_state=proven; fi
+    if "$@" >"$folder/said" 2>&1; then return; fi
+    row_state=failed
+    echo "$row FAILS: $why"
+    sed 's/^/    | /' "$folder/said"
+}
+
+not() { ! "$@"; }
+
+# Waits for a command to succeed, for at most so many seconds.
+within() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        if ((SECONDS >= deadline)); then return 1; fi
+        sleep 0.1
+    done
+}
+
+# Ends the last row; the exit status tells whether all were proven.
+finish() {
+    end_row
+    [[ $any_failed == no ]]
+}
+
+end_row() {
+    case $row_state in
+    proven) echo "$row works: $title" ;;
+    unproven) echo "$row FAILS: nothing was asserted" && any_failed=yes ;;
+    failed) any_failed=yes ;;
+    esac
+    row_state=
+}
+
+# --- the node -----------------------------------------------------------------------------------
+
+# A command of ours on the check's node.
+qm() { "$QUAYMASTER" "$@" --config "$config"; }
+
+# Starts the node and waits until it listens; `port` is where.
+serve() {
+    : >"$folder/node.out"
+    "$QUAYMASTER" serve --config "$config" >"$folder/node.out" 2>>"$folder/node.log" &
+    node=$!
+    running[$node]=node
+    if ! within 30 node_listens_or_ended || ! node_listens; then
+        echo "the node did not start:" >&2
+        tail -n 20 "$folder/node.log" >&2
+        exit 1
+    fi
+    port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$folder/node.out")
+}
+
+node_listens() { grep -q '^listening on ' "$folder/node.out"; }
+node_listens_or_ended() { node_listens || ! kill -0 "$node" 2>/dev/null; }
+
+# Ends a process of ours with the signal and waits until it is gone.
+end_process() {
+    local process=$1 signal=$2
+    kill "-$signal" "$process" 2>/dev/null || true
+    wait "$process" 2>/dev/null || true
+    unset "running[$process]"
+}
+
+# True if a command of ours prints a line that matches.
+shows() {
+    local pattern=$1
+    shift
+    qm "$@" >"$folder/shown" 2>&1 || { cat "$folder/shown"; return 1; }
+    grep -Eq -- "$pattern" "$folder/shown" || { cat "$folder/shown"; return 1; }
+}
+
+# --- clients ------------------------------------------------------------------------------------
+
+# Makes a key pair for a name: `keys/NAME` and `keys/NAME.pub`.
+make_key() {
+    mkdir -p "$folder/keys"
+    ssh-keygen -q -N '' -C "$1" -f "$folder/keys/$1" -t "$2"
+}
+
+# Runs the batch on stdin as a user with the key of that name; fails if any line of it does.
+sftp_as() {
+    local user=$1 key=$2
+    shift 2
+    timeout 60 sftp -q -b - "${client[@]}" -i "$folder/keys/$key" "$@" -P "$port" \
+        "$user@127.0.0.1" >"$folder/client.out" 2>&1 || { cat "$folder/client.out"; return 1; }
+}
+
+# True if the last client printed a line that matches.
+client_said() {
+    grep -Eq -- "$1" "$folder/client.out" || { cat "$folder/client.out"; return 1; }
+}
+
+# Nothing of the machine's own configuration, agent or known hosts.
+client=(
+    -F none
+    -o "UserKnownHostsFile=$folder/known_hosts" -o GlobalKnownHostsFile=/dev/null
+    -o StrictHostKeyChecking=accept-new -o IdentitiesOnly=yes -o IdentityAgent=none
+    -o PreferredAuthentications=publickey -o ConnectTimeout=20 -o LogLevel=ERROR
+)
+
+# --- the end ------------------------------------------------------------------------------------
+
+leave() {
+    local status=$1 process
+    trap - ERR EXIT
+    set +e
+    if [[ $status != 0 || $any_failed == yes ]] && [[ -s $folder/node.log ]]; then
+        echo "the last lines of the node's log:"
+        tail -n 40 "$folder/node.log" | sed 's/^/    | /'
+    fi
+    for process in "${!running[@]}"; do
+        kill "$process" 2>/dev/null
+        within 20 gone "$process" || kill -KILL "$process" 2>/dev/null
+        wait "$process" 2>/dev/null
+    done
+    rm -rf -- "$folder"
+    exit "$status"
+}
+
+# Also true for one that ended and was not waited for.
+gone() { ! jobs -r -p | grep -qx "$1"; }
