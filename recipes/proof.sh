@@ -11,27 +11,32 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/quaymaster-check.XXXXXXXX")
 config=
 # Processes of ours that still run; nothing else is ever stopped.
 declare -A running=()
-row= title= row_state=
-any_failed=no
+# What became of each row, and in what order they began.
+declare -A title=() state=()
+rows=()
+row=
 
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-trap 'echo "the check itself broke off at line $LINENO" >&2' ERR
+set -o errtrace
+trap 'echo "the check itself broke off at line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
 trap 'leave $?' EXIT
 
-# Begins a row: what follows is expected for it. Ends the one before.
+# What follows is expected for this row. A row may be continued later by its id alone.
 row() {
-    end_row
-    row=$1 title=$2 row_state=unproven
+    row=$1
+    if [[ -n ${title[$row]-} ]]; then return; fi
+    title[$row]=$2 state[$row]=unproven
+    rows+=("$row")
 }
 
 # Runs a command; the row fails if the command does.
 expect() {
     local why=$1
     shift
-    if [[ $row_state == unproven ]]; then row_state=proven; fi
+    if [[ ${state[$row]} == unproven ]]; then state[$row]=proven; fi
     if "$@" >"$folder/said" 2>&1; then return; fi
-    row_state=failed
+    state[$row]=failed
     echo "$row FAILS: $why"
     sed 's/^/    | /' "$folder/said"
 }
@@ -48,19 +53,17 @@ within() {
     done
 }
 
-# Ends the last row; the exit status tells whether all were proven.
+# Prints a line for each row that was proven; the exit status tells whether all were.
 finish() {
-    end_row
-    [[ $any_failed == no ]]
-}
-
-end_row() {
-    case $row_state in
-    proven) echo "$row works: $title" ;;
-    unproven) echo "$row FAILS: nothing was asserted" && any_failed=yes ;;
-    failed) any_failed=yes ;;
-    esac
-    row_state=
+    local id failed=0
+    for id in "${rows[@]}"; do
+        case ${state[$id]} in
+        proven) echo "$id works: ${title[$id]}" ;;
+        unproven) echo "$id FAILS: nothing was asserted" && failed=1 ;;
+        failed) failed=1 ;;
+        esac
+    done
+    exit "$failed"
 }
 
 # --- the node -----------------------------------------------------------------------------------
@@ -97,8 +100,20 @@ end_process() {
 shows() {
     local pattern=$1
     shift
-    qm "$@" >"$folder/shown" 2>&1 || { cat "$folder/shown"; return 1; }
-    grep -Eq -- "$pattern" "$folder/shown" || { cat "$folder/shown"; return 1; }
+    qm "$@" >"$folder/shown" 2>&1 && grep -Eq -- "$pattern" "$folder/shown" || { cat "$folder/shown"; return 1; }
+}
+
+# True if a command of ours succeeds and prints no line that matches.
+lacks() {
+    local pattern=$1
+    shift
+    qm "$@" >"$folder/shown" 2>&1 && ! grep -E -- "$pattern" "$folder/shown"
+}
+
+# Applies the configuration to the running node; `applying_says` also wants a line that matches.
+apply() { "$QUAYMASTER" apply "$config"; }
+applying_says() {
+    apply >"$folder/applied" 2>&1 && grep -Eq -- "$1" "$folder/applied" || { cat "$folder/applied"; return 1; }
 }
 
 # --- clients ------------------------------------------------------------------------------------
@@ -117,10 +132,17 @@ sftp_as() {
         "$user@127.0.0.1" >"$folder/client.out" 2>&1 || { cat "$folder/client.out"; return 1; }
 }
 
+# True if the client is refused by the server, not for another reason.
+denied() { ! "$@" && client_said '[Pp]ermission denied'; }
+
 # True if the last client printed a line that matches.
 client_said() {
     grep -Eq -- "$1" "$folder/client.out" || { cat "$folder/client.out"; return 1; }
 }
+
+fingerprint() { ssh-keygen -lf "$folder/keys/$1.pub" | cut -d ' ' -f 2; }
+# As the clients saw it.
+host_fingerprint() { ssh-keygen -lf "$folder/known_hosts" | tail -n 1 | cut -d ' ' -f 2; }
 
 # Nothing of the machine's own configuration, agent or known hosts.
 client=(
@@ -136,7 +158,7 @@ leave() {
     local status=$1 process
     trap - ERR EXIT
     set +e
-    if [[ $status != 0 || $any_failed == yes ]] && [[ -s $folder/node.log ]]; then
+    if [[ $status != 0 && -s $folder/node.log ]]; then
         echo "the last lines of the node's log:"
         tail -n 40 "$folder/node.log" | sed 's/^/    | /'
     fi

@@ -1,1 +1,31 @@
-//! What the end-to-end tests and the recipes' checks share.
+//! What the end-to-end tests and the recipes' checks share: a [`World`] is one temporary folder
+//! with a configuration, keys, the real binary running in it, and the unmodified clients that
+//! partners use. Nothing is faked and nothing is global: every world has its own ports, folders
+//! and processes, and takes them with it when it is dropped.
+//!
+//! The harness knows the binary only from outside: its command line, its wire, its files. A test
+//! waits for a state with a deadline ([`wait`]), never for a time.
+
+pub mod clients;
+mod clock;
+mod configuration;
+mod content;
+mod keys;
+mod mail_server;
+mod mounts;
+mod node;
+mod process;
+mod rows;
+pub mod wait;
+mod world;
+
+pub use clock::{Due, due_in, now};
+pub use configuration::Configuration;
+pub use content::{Random, csv, digest, digest_of, workbook};
+pub use keys::{Algorithm, KeyPair};
+pub use mail_server::{Mail, MailServer, free_port};
+pub use mounts::{ReadOnly, SmallDisk};
+pub use node::{Node, binary};
+pub use process::{Background, Ran, run};
+pub use rows::{Row, Rows};
+pub use world::World;

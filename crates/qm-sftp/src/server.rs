@@ -4,6 +4,7 @@ use qm_core::ports::access::{Authenticator, Gate};
 use qm_core::ports::clock::Clock;
 use qm_core::ports::mailbox::Mailboxes;
 use qm_core::{Error, Kind, Result};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl Server {
         if config.host_keys.is_empty() {
             return Err(Error::new(Kind::Invalid, "the SFTP server has no host key"));
         }
-        let failed = |source: std::io::Error| {
+        let failed = |source: io::Error| {
             Error::new(
                 Kind::Unavailable,
                 format!("cannot listen on {}", config.address),
@@ -121,23 +122,9 @@ impl Listening {
     }
 
     async fn accept(&self, worker: &Worker, stopping: &watch::Receiver<bool>) {
-        let mut is_short = false;
         loop {
-            match self.listener.accept().await {
-                Ok((socket, address)) => {
-                    is_short = false;
-                    self.admit(socket, address, worker, stopping);
-                }
-                Err(error) if is_of_the_peer(&error) => {}
-                Err(error) => {
-                    // Out of descriptors or memory: said once, not ten times a second.
-                    if !is_short {
-                        tracing::error!(?error, "cannot accept connections");
-                    }
-                    is_short = true;
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+            let (socket, address) = next_connection(|| self.listener.accept()).await;
+            self.admit(socket, address, worker, stopping);
         }
     }
 
@@ -179,11 +166,55 @@ impl Listening {
     }
 }
 
+/// The next connection, however often accepting fails before: a listener that gives up for want
+/// of descriptors stays down when there are some again.
+async fn next_connection<T, F>(accept: impl Fn() -> F) -> T
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut is_short = false;
+    loop {
+        match accept().await {
+            Ok(connection) => return connection,
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) => {
+                // Said once, not ten times a second.
+                if !is_short {
+                    tracing::error!(?error, "cannot accept connections");
+                }
+                is_short = true;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 /// The connection that was to be accepted was gone already.
-fn is_of_the_peer(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind;
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind;
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[tokio::test]
+    async fn accepting_survives_every_error() {
+        const EMFILE: i32 = 24;
+        const ENOMEM: i32 = 12;
+        let outcomes = RefCell::new(vec![
+            Ok("a connection"),
+            Err(io::Error::from_raw_os_error(ENOMEM)),
+            Err(io::ErrorKind::ConnectionAborted.into()),
+            Err(io::Error::from_raw_os_error(EMFILE)),
+        ]);
+        let accepted = next_connection(async || outcomes.borrow_mut().pop().unwrap()).await;
+        assert_eq!(accepted, "a connection");
+        assert!(outcomes.borrow().is_empty());
+    }
 }

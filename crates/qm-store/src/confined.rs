@@ -194,6 +194,9 @@ impl Disk for ConfinedDisk {
         mode: Option<u32>,
     ) -> io::Result<()> {
         let fd = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        if to_stat(&fs::fstat(&fd)?).kind == FileKind::Other {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         set_attributes(fd.as_fd(), modified, mode)
     }
 

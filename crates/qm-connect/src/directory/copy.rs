@@ -43,8 +43,8 @@ pub(super) async fn copy(
         })
         .await?;
     }
-    if true {
-        let _ = digest; return Ok(file.into());
+    if is_digest(digest, size_bytes, version) {
+        return Ok(file.into());
     }
     Err(Error::new(
         Kind::Unavailable,

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::fault::{Progress, is_incompatible, offence};
 use super::handler::Handler;
 use super::socket::{Shears, Socket};
-use crate::life::Life;
+use crate::life::{Life, PanicWatch};
 use crate::limits::{CURRENT_CHECK_INTERVAL, FAREWELL};
 use crate::workers::{Worker, Workers};
 
@@ -94,6 +94,7 @@ pub(crate) async fn serve(
     // Small replies must not wait for each other; a socket that is gone fails later anyway.
     let _ = socket.set_nodelay(true);
     let (socket, shears) = Socket::new(socket);
+    let _panic_watch = PanicWatch::new(Arc::clone(&front.gate), source, Arc::clone(&life));
     let login = Arc::new(Login::default());
     let channels = Workers::new();
     let handler = Handler::new(
@@ -187,7 +188,7 @@ impl End {
             Self::Own(_) | Self::LoginDeadline => None,
             Self::Idle => Some("disconnected because nothing was done for a long time"),
             Self::Revoked => Some("this account or key was removed"),
-            Self::Stopped => Some("the server is stopping; please connect again later"),
+            Self::Stopped => Some("the server ended this session; please connect again"),
         }
     }
 }

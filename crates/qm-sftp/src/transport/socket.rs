@@ -14,7 +14,7 @@ pub(crate) struct Socket<S> {
     state: Arc<Mutex<State>>,
 }
 
-/// Cuts one socket.
+/// Cuts one socket, at the latest when dropped: nobody could any more.
 pub(crate) struct Shears(Arc<Mutex<State>>);
 
 #[derive(Default)]
@@ -60,6 +60,12 @@ impl Shears {
         for waker in [reader, writer].into_iter().flatten() {
             waker.wake();
         }
+    }
+}
+
+impl Drop for Shears {
+    fn drop(&mut self) {
+        self.cut();
     }
 }
 

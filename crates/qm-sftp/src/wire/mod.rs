@@ -3,7 +3,9 @@
 
 mod attributes;
 mod cursor;
+mod flags;
 mod frame;
+mod handle;
 mod longname;
 mod reply;
 mod request;
@@ -11,9 +13,11 @@ mod request;
 mod tests;
 
 pub(crate) use attributes::WireAttributes;
+pub(crate) use flags::OpenFlags;
 pub(crate) use frame::Framer;
+pub(crate) use handle::HandleId;
 pub(crate) use reply::{Name, Replies};
-pub(crate) use request::{Decoded, Extension, HandleId, OpenFlags, Operation, decode};
+pub(crate) use request::{Decoded, Extension, Operation, decode};
 
 /// The stream is not SFTP, or not any more: nothing after this point can be trusted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

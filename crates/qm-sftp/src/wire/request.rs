@@ -4,16 +4,7 @@ use bytes::Bytes;
 
 use super::cursor::Cursor;
 use super::frame::Packet;
-use super::{FramingError, Malformed, WireAttributes, extension, kind};
-
-/// A handle as we gave it out. Never given out twice, so that a late request cannot reach
-/// another file.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct HandleId(u64);
-
-/// Flags of OPEN.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct OpenFlags(pub(crate) u32);
+use super::{FramingError, HandleId, Malformed, OpenFlags, WireAttributes, extension, kind};
 
 /// A packet as understood.
 #[derive(Debug, Eq, PartialEq)]
@@ -275,63 +266,4 @@ fn extended(body: &mut Cursor) -> Result<Extension, Malformed> {
         },
         _ => Extension::Unknown { name },
     })
-}
-
-impl HandleId {
-    /// A handle that was never given out: what any string that is not ours becomes.
-    const NEVER: u64 = 0;
-
-    /// The first one that is given out.
-    pub(crate) const FIRST: Self = Self(Self::NEVER + 1);
-
-    /// The one after this.
-    pub(crate) fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-
-    /// As sent to the client.
-    pub(crate) fn to_bytes(self) -> [u8; 8] {
-        self.0.to_be_bytes()
-    }
-
-    fn decode(body: &mut Cursor) -> Result<Self, Malformed> {
-        let bytes = body.string()?;
-        Ok(Self(
-            <[u8; 8]>::try_from(&bytes[..]).map_or(Self::NEVER, u64::from_be_bytes),
-        ))
-    }
-}
-
-impl OpenFlags {
-    const READ: u32 = 0x01;
-    const WRITE: u32 = 0x02;
-    const APPEND: u32 = 0x04;
-    const CREATE: u32 = 0x08;
-    const TRUNCATE: u32 = 0x10;
-    const EXCLUSIVE: u32 = 0x20;
-
-    pub(crate) fn reads(self) -> bool {
-        self.0 & Self::READ != 0
-    }
-
-    /// Some clients ask for APPEND without WRITE.
-    pub(crate) fn writes(self) -> bool {
-        self.0 & (Self::WRITE | Self::APPEND) != 0
-    }
-
-    pub(crate) fn appends(self) -> bool {
-        self.0 & Self::APPEND != 0
-    }
-
-    pub(crate) fn creates(self) -> bool {
-        self.0 & Self::CREATE != 0
-    }
-
-    pub(crate) fn truncates(self) -> bool {
-        self.0 & Self::TRUNCATE != 0
-    }
-
-    pub(crate) fn is_exclusive(self) -> bool {
-        self.0 & Self::EXCLUSIVE != 0
-    }
 }

@@ -9,25 +9,25 @@ use std::sync::Arc;
 
 use crate::house::{DEADLINE, House, USER};
 
-pub const READ: u32 = 1;
-pub const WRITE: u32 = 2;
-pub const APPEND: u32 = 4;
-pub const CREATE: u32 = 8;
-pub const TRUNCATE: u32 = 16;
-pub const EXCLUSIVE: u32 = 32;
+pub(crate) const READ: u32 = 1;
+pub(crate) const WRITE: u32 = 2;
+pub(crate) const APPEND: u32 = 4;
+pub(crate) const CREATE: u32 = 8;
+pub(crate) const TRUNCATE: u32 = 16;
+pub(crate) const EXCLUSIVE: u32 = 32;
 /// How most clients open an upload.
-pub const UPLOAD: u32 = WRITE | CREATE | TRUNCATE;
+pub(crate) const UPLOAD: u32 = WRITE | CREATE | TRUNCATE;
 
-pub const OK: u32 = 0;
-pub const EOF: u32 = 1;
-pub const NO_SUCH_FILE: u32 = 2;
-pub const PERMISSION_DENIED: u32 = 3;
-pub const FAILURE: u32 = 4;
-pub const BAD_MESSAGE: u32 = 5;
-pub const UNSUPPORTED: u32 = 8;
+pub(crate) const OK: u32 = 0;
+pub(crate) const EOF: u32 = 1;
+pub(crate) const NO_SUCH_FILE: u32 = 2;
+pub(crate) const PERMISSION_DENIED: u32 = 3;
+pub(crate) const FAILURE: u32 = 4;
+pub(crate) const BAD_MESSAGE: u32 = 5;
+pub(crate) const UNSUPPORTED: u32 = 8;
 
 /// Believes any host key.
-pub struct Trusting;
+pub(crate) struct Trusting;
 
 impl client::Handler for Trusting {
     type Error = russh::Error;
@@ -38,11 +38,11 @@ impl client::Handler for Trusting {
 }
 
 /// A connection that is not logged in.
-pub async fn connect(address: SocketAddr) -> Result<Handle<Trusting>, russh::Error> {
+pub(crate) async fn connect(address: SocketAddr) -> Result<Handle<Trusting>, russh::Error> {
     client::connect(Arc::new(client::Config::default()), address, Trusting).await
 }
 
-pub async fn log_in(
+pub(crate) async fn log_in(
     connection: &mut Handle<Trusting>,
     user: &str,
     key: &PrivateKey,
@@ -52,7 +52,7 @@ pub async fn log_in(
 }
 
 /// A connection of the house's account.
-pub async fn logged_in(house: &House) -> Handle<Trusting> {
+pub(crate) async fn logged_in(house: &House) -> Handle<Trusting> {
     let mut connection = connect(house.address).await.unwrap();
     let result = log_in(&mut connection, USER, &house.key).await.unwrap();
     assert!(result.success());
@@ -61,24 +61,24 @@ pub async fn logged_in(house: &House) -> Handle<Trusting> {
 
 /// A body of a request.
 #[derive(Clone, Default)]
-pub struct Body(BytesMut);
+pub(crate) struct Body(BytesMut);
 
 impl Body {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub fn u32(mut self, value: u32) -> Self {
+    pub(crate) fn u32(mut self, value: u32) -> Self {
         self.0.put_u32(value);
         self
     }
 
-    pub fn u64(mut self, value: u64) -> Self {
+    pub(crate) fn u64(mut self, value: u64) -> Self {
         self.0.put_u64(value);
         self
     }
 
-    pub fn string(mut self, bytes: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn string(mut self, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
         self.0.put_u32(u32::try_from(bytes.len()).unwrap());
         self.0.put_slice(bytes);
@@ -87,7 +87,7 @@ impl Body {
 }
 
 /// A packet with its length.
-pub fn packet(kind: u8, id: u32, body: &Body) -> Vec<u8> {
+pub(crate) fn packet(kind: u8, id: u32, body: &Body) -> Vec<u8> {
     let length = u32::try_from(1 + 4 + body.0.len()).unwrap();
     [
         &length.to_be_bytes()[..],
@@ -100,15 +100,15 @@ pub fn packet(kind: u8, id: u32, body: &Body) -> Vec<u8> {
 
 /// A reply.
 #[derive(Clone, Debug)]
-pub struct Reply {
-    pub kind: u8,
-    pub id: u32,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) kind: u8,
+    pub(crate) id: u32,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
     /// The next packet of `stream`, if it is whole.
-    pub fn take(stream: &mut BytesMut) -> Option<Self> {
+    pub(crate) fn take(stream: &mut BytesMut) -> Option<Self> {
         let length = stream.get(..4)?;
         let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
         if stream.len() < 4 + length {
@@ -127,7 +127,7 @@ impl Reply {
 
     /// Code and message of a status.
     #[track_caller]
-    pub fn status(&self) -> (u32, String) {
+    pub(crate) fn status(&self) -> (u32, String) {
         assert_eq!(self.kind, 101, "{self:?}");
         let mut body = self.body.clone();
         let code = body.get_u32();
@@ -136,20 +136,20 @@ impl Reply {
 
     /// The code of a status.
     #[track_caller]
-    pub fn code(&self) -> u32 {
+    pub(crate) fn code(&self) -> u32 {
         self.status().0
     }
 
     /// The string that DATA and HANDLE carry.
     #[track_caller]
-    pub fn string(&self) -> Bytes {
+    pub(crate) fn string(&self) -> Bytes {
         assert!(matches!(self.kind, 102 | 103), "{self:?}");
         string(&mut self.body.clone())
     }
 
     /// Names of a NAME reply, without their attributes.
     #[track_caller]
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         assert_eq!(self.kind, 104, "{self:?}");
         let mut body = self.body.clone();
         let count = body.get_u32();
@@ -165,7 +165,7 @@ impl Reply {
 
     /// Size, mode and modification time of an ATTRS reply.
     #[track_caller]
-    pub fn attributes(&self) -> (u64, u32, u32) {
+    pub(crate) fn attributes(&self) -> (u64, u32, u32) {
         assert_eq!(self.kind, 105, "{self:?}");
         let mut body = self.body.clone();
         assert_eq!(body.get_u32(), 0b1101);
@@ -193,17 +193,17 @@ fn skip_attributes(body: &mut Bytes) {
 }
 
 /// A channel that speaks SFTP.
-pub struct Sftp {
-    pub channel: Channel<client::Msg>,
+pub(crate) struct Sftp {
+    pub(crate) channel: Channel<client::Msg>,
     received: BytesMut,
     next_id: u32,
     /// Kept alive; dropping it cuts the connection.
-    pub connection: Option<Handle<Trusting>>,
+    pub(crate) connection: Option<Handle<Trusting>>,
 }
 
 impl Sftp {
     /// Logged in and greeted.
-    pub async fn open(house: &House) -> Self {
+    pub(crate) async fn open(house: &House) -> Self {
         let connection = logged_in(house).await;
         let mut sftp = Self::open_on(&connection).await;
         sftp.connection = Some(connection);
@@ -211,7 +211,7 @@ impl Sftp {
     }
 
     /// One more channel of a connection.
-    pub async fn open_on(connection: &Handle<Trusting>) -> Self {
+    pub(crate) async fn open_on(connection: &Handle<Trusting>) -> Self {
         let channel = connection.channel_open_session().await.unwrap();
         channel.request_subsystem(true, "sftp").await.unwrap();
         let mut sftp = Self {
@@ -226,19 +226,19 @@ impl Sftp {
         sftp
     }
 
-    pub async fn send(&self, bytes: Vec<u8>) {
+    pub(crate) async fn send(&self, bytes: Vec<u8>) {
         self.channel.data_bytes(bytes).await.unwrap();
     }
 
     /// Sends a request without waiting for its reply.
-    pub async fn request(&mut self, kind: u8, body: Body) -> u32 {
+    pub(crate) async fn request(&mut self, kind: u8, body: Body) -> u32 {
         self.next_id += 1;
         self.send(packet(kind, self.next_id, &body)).await;
         self.next_id
     }
 
     /// The next reply; `None` when the channel is closed.
-    pub async fn try_reply(&mut self) -> Option<Reply> {
+    pub(crate) async fn try_reply(&mut self) -> Option<Reply> {
         loop {
             if let Some(reply) = Reply::take(&mut self.received) {
                 return Some(reply);
@@ -246,66 +246,66 @@ impl Sftp {
             let message = tokio::time::timeout(DEADLINE, self.channel.wait())
                 .await
                 .expect("a reply in time");
-            match message? {
-                ChannelMsg::Data { data } => self.received.extend_from_slice(&data),
-                ChannelMsg::Close => return None,
-                _ => {}
+            let message = message?;
+            if let ChannelMsg::Data { data } = message {
+                self.received.extend_from_slice(&data);
+            } else if matches!(message, ChannelMsg::Close) {
+                return None;
             }
         }
     }
 
-    pub async fn reply(&mut self) -> Reply {
+    pub(crate) async fn reply(&mut self) -> Reply {
         self.try_reply().await.expect("a reply")
     }
 
     /// Sends a request and waits for its reply.
-    pub async fn call(&mut self, kind: u8, body: Body) -> Reply {
+    pub(crate) async fn call(&mut self, kind: u8, body: Body) -> Reply {
         let id = self.request(kind, body).await;
         let reply = self.reply().await;
         assert_eq!(reply.id, id);
         reply
     }
 
-    pub async fn open_file(&mut self, name: &str, flags: u32) -> Reply {
+    pub(crate) async fn open_file(&mut self, name: &str, flags: u32) -> Reply {
         self.call(3, Body::new().string(name).u32(flags).u32(0))
             .await
     }
 
     /// The handle of a file that can be opened.
-    pub async fn handle(&mut self, name: &str, flags: u32) -> Bytes {
+    pub(crate) async fn handle(&mut self, name: &str, flags: u32) -> Bytes {
         self.open_file(name, flags).await.string()
     }
 
-    pub async fn write(&mut self, handle: &[u8], offset: u64, data: &[u8]) -> Reply {
+    pub(crate) async fn write(&mut self, handle: &[u8], offset: u64, data: &[u8]) -> Reply {
         let body = Body::new().string(handle).u64(offset).string(data);
         self.call(6, body).await
     }
 
-    pub async fn read(&mut self, handle: &[u8], offset: u64, length: u32) -> Reply {
+    pub(crate) async fn read(&mut self, handle: &[u8], offset: u64, length: u32) -> Reply {
         let body = Body::new().string(handle).u64(offset).u32(length);
         self.call(5, body).await
     }
 
-    pub async fn close(&mut self, handle: &[u8]) -> Reply {
+    pub(crate) async fn close(&mut self, handle: &[u8]) -> Reply {
         self.call(4, Body::new().string(handle)).await
     }
 
     /// A request that names one path.
-    pub async fn path(&mut self, kind: u8, path: impl AsRef<[u8]>) -> Reply {
+    pub(crate) async fn path(&mut self, kind: u8, path: impl AsRef<[u8]>) -> Reply {
         self.call(kind, Body::new().string(path)).await
     }
 
     /// An extended request.
-    pub async fn extended(&mut self, name: &str, rest: Body) -> Reply {
+    pub(crate) async fn extended(&mut self, name: &str, rest: Body) -> Reply {
         let mut body = Body::new().string(name);
         body.0.extend_from_slice(&rest.0);
         self.call(200, body).await
     }
 
     /// Waits until the server has closed the channel.
-    pub async fn closed(&mut self) {
-        while let Some(reply) = self.try_reply().await {
-            panic!("{reply:?}");
-        }
+    pub(crate) async fn closed(&mut self) {
+        let reply = self.try_reply().await;
+        assert!(reply.is_none(), "{reply:?}");
     }
 }

@@ -15,27 +15,27 @@ use crate::fake::access::Access;
 use crate::fake::{Fake, Open};
 
 /// No test waits longer for anything.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// The account of all tests.
-pub const USER: &str = "north";
+pub(crate) const USER: &str = "north";
 
 /// A running front.
-pub struct House {
-    pub address: SocketAddr,
-    pub fake: Arc<Fake>,
-    pub access: Arc<Access>,
+pub(crate) struct House {
+    pub(crate) address: SocketAddr,
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) access: Arc<Access>,
     /// A key that may log in.
-    pub key: PrivateKey,
-    pub host_key: HostKey,
+    pub(crate) key: PrivateKey,
+    pub(crate) host_key: HostKey,
     running: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
 
 impl House {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut SftpConfig)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut SftpConfig)) -> Self {
         let bell = Arc::new(Notify::new());
         let fake = Arc::new(Fake {
             bell: Arc::clone(&bell),
@@ -83,13 +83,13 @@ impl House {
     }
 
     /// Lets the owner of a public key in.
-    pub fn allow(&self, public_line: &str) {
+    pub(crate) fn allow(&self, public_line: &str) {
         let key = SshPublicKey::parse(public_line).unwrap();
         self.access.keys.lock().push((USER.to_owned(), key));
     }
 
     /// Stops it and waits until it has.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let (stop, task) = self.running.lock().take().unwrap();
         stop.send(()).unwrap();
         tokio::time::timeout(DEADLINE, task)
@@ -99,7 +99,7 @@ impl House {
     }
 
     /// Waits until `is_so`, which depends on the fakes.
-    pub async fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+    pub(crate) async fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let waiting = async {
             loop {
                 let rung = self.access.bell.notified();
@@ -118,6 +118,6 @@ impl House {
     }
 }
 
-pub fn new_key() -> PrivateKey {
+pub(crate) fn new_key() -> PrivateKey {
     PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap()
 }

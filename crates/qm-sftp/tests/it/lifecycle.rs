@@ -71,7 +71,7 @@ async fn shutting_down_abandons_before_it_returns() {
     }
     assert_eq!(house.access.disconnected.load(Ordering::SeqCst), 2);
     assert_eq!(house.access.admitted.load(Ordering::SeqCst), 0);
-    assert!(*house.access.offences.lock() == []);
+    assert!(house.access.offences.lock().is_empty());
     assert!(sftp.try_reply().await.is_none());
     assert!(tokio::net::TcpStream::connect(house.address).await.is_err());
     drop(idle);

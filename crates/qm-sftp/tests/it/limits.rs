@@ -3,7 +3,7 @@
 use qm_core::ports::access::Offence;
 
 use crate::client::{Body, FAILURE, OK, READ, Sftp, UPLOAD, logged_in, packet};
-use crate::house::House;
+use crate::house::{DEADLINE, House};
 
 #[tokio::test]
 async fn sixty_four_handles() {
@@ -47,13 +47,17 @@ async fn ten_channels() {
         channels.push(Sftp::open_on(&connection).await);
     }
     assert!(connection.channel_open_session().await.is_err());
-    let mut last = channels.pop().unwrap();
+    let last = channels.pop().unwrap();
     last.channel.close().await.unwrap();
-    last.closed().await;
     // The place is free when the server has done with the channel, which is soon after.
-    while connection.channel_open_session().await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    let freed = async {
+        while connection.channel_open_session().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, freed)
+        .await
+        .expect("a place is free");
     assert_eq!(channels[0].path(16, ".").await.names(), ["/"]);
 }
 

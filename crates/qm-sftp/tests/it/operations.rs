@@ -19,9 +19,8 @@ async fn every_version_is_answered_with_ours_and_all_extensions() {
             .await
             .unwrap();
         let greeting = loop {
-            match channel.wait().await.unwrap() {
-                russh::ChannelMsg::Data { data } => break data,
-                _ => {}
+            if let russh::ChannelMsg::Data { data } = channel.wait().await.unwrap() {
+                break data;
             }
         };
         assert_eq!(greeting[4..9], [2, 0, 0, 0, 3]);

@@ -143,7 +143,7 @@ async fn a_failed_write_is_answered_and_closes_the_channel() {
     assert_eq!(sftp.write(&handle, 0, b"fits").await.code(), OK);
     let (code, message) = sftp.write(&handle, 4, b"does not").await.status();
     assert_eq!(
-        (code, &message[..]),
+        (code, message.as_str()),
         (FAILURE, "the server has no space left")
     );
     sftp.closed().await;

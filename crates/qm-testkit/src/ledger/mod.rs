@@ -11,6 +11,7 @@ mod names;
 mod nodes;
 mod partials;
 mod revisions;
+pub mod sample;
 mod slots;
 
 use parking_lot::Mutex;

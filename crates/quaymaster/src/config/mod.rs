@@ -2,7 +2,7 @@
 //! of every file is told at once, with its place, what is wrong and what would be right. Unknown
 //! names are refused everywhere; what this version cannot do is not accepted.
 //!
-//! - [`load_or_explain`] reads `quaymaster.toml` and `conf.d/*.toml` beside it as one tree.
+//! - [`load`] reads `quaymaster.toml` and `conf.d/*.toml` beside it as one tree.
 //! - [`plan`] tells two configurations apart, line by line.
 //! - [`revision`] is the configuration as the ledger keeps it.
 
@@ -36,18 +36,6 @@ use tree::Soundness;
 pub(crate) struct Loaded {
     /// The configuration; all paths in it are absolute.
     pub(crate) config: Config,
-}
-
-/// Like [`load`], with all mistakes as one text for the terminal.
-pub(crate) fn load_or_explain(path: &Path) -> anyhow::Result<Loaded> {
-    load(path).map_err(|problems| {
-        let count = match problems.len() {
-            1 => "1 mistake".to_owned(),
-            many => format!("{many} mistakes"),
-        };
-        let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
-        anyhow::anyhow!("{count} in the configuration\n\n{}", texts.join("\n\n"))
-    })
 }
 
 /// Reads a configuration and `conf.d/*.toml` beside it. Relative paths in all of them are meant

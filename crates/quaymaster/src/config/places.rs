@@ -60,9 +60,15 @@ pub(super) fn bucket_folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> 
 pub(super) fn mailbox(item: &Item) -> Result<MailboxRoot, Fault> {
     let text = text(item)?;
     let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
-    Ok(MailboxRoot {
-        bucket: BucketName::parse(bucket)?,
-        prefix: prefix_of(prefix)?,
+    let read = || -> Result<MailboxRoot, Fault> {
+        Ok(MailboxRoot {
+            bucket: BucketName::parse(bucket)?,
+            prefix: prefix_of(prefix)?,
+        })
+    };
+    read().map_err(|fault| match fault.help {
+        Some(_) => fault,
+        None => fault.help("write a bucket and a folder in it, as in `landing/north`"),
     })
 }
 

@@ -6,6 +6,25 @@ use super::source::Place;
 use super::suggest;
 use super::tree::{Item, Table, Value};
 
+/// What a key that is needed and missing could be, so that no problem is without remedy.
+const EXAMPLES: [(&str, &str); 15] = [
+    ("alert", "[\"sre\"]"),
+    ("arrives", "\"landing/north/*\""),
+    ("data", "\"/var/lib/quaymaster\""),
+    ("deliver", "[\"share\"]"),
+    ("due", "\"17:00\""),
+    ("files", "\"landing/north/*\""),
+    ("from", "\"quaymaster@example.org\""),
+    ("host", "\"mail.example.org\""),
+    ("mailbox", "\"landing/north\""),
+    ("on", "\"weekdays\""),
+    ("partner", "\"north\""),
+    ("path", "\"/mnt/share\""),
+    ("to", "[\"sre@example.org\"]"),
+    ("url", "\"file:///srv/landing\""),
+    ("zone", "\"Europe/Dublin\""),
+];
+
 /// A table being read.
 #[derive(Debug)]
 pub(super) struct Section<'t> {
@@ -99,7 +118,7 @@ impl<'t> Section<'t> {
             };
             if values.contains(&value) {
                 let twice = report.sources.at(item.place).to_owned();
-                let fault = Fault::new(format!("{twice} is in the list twice"));
+                let fault = Fault::new(format!("{twice} is in the list twice")).help("leave one of them out");
                 told::<()>(report, key, item.place, Err(fault));
             } else {
                 values.push(value);
@@ -120,7 +139,7 @@ impl<'t> Section<'t> {
         if let Some(entry) = self.table.entries.get(key)
             && matches!(&entry.item.value, Value::List(items) if items.is_empty())
         {
-            let fault = Fault::new(format!("the list is empty, so {why}"));
+            let fault = Fault::new(format!("the list is empty, so {why}")).help("put at least one into it");
             told::<()>(report, key, entry.item.place, Err(fault));
         }
         self.list(report, key, parse)
@@ -202,10 +221,16 @@ impl<'t> Section<'t> {
     }
 
     fn require(&self, report: &mut Report, key: &'static str) {
-        if !self.has(key) {
-            let fault = Fault::new(format!("[{}] needs `{key}`", self.title));
-            report.say(self.table.place, fault);
+        if self.has(key) {
+            return;
         }
+        let fault = Fault::new(format!("[{}] needs `{key}`", self.title));
+        let example = EXAMPLES.iter().find(|(known, _)| *known == key);
+        let fault = match example {
+            Some((_, value)) => fault.help(format!("for example {key} = {value}")),
+            None => fault,
+        };
+        report.say(self.table.place, fault);
     }
 
     fn item(&mut self, report: &mut Report, key: &'static str) -> Option<&'t Item> {

@@ -23,7 +23,7 @@ const PAUSES_MAX: usize = 50;
 /// A text that says something.
 pub(super) fn text(item: &Item) -> Result<&str, Fault> {
     match &item.value {
-        Value::Text(text) if text.trim().is_empty() => Err(Fault::new("the text is empty")),
+        Value::Text(text) if text.trim().is_empty() => Err(Fault::new("the text is empty").help("write something between the quotes, or leave the key out")),
         Value::Text(text) => Ok(text),
         other => Err(wrong_kind("a text in quotes", other)),
     }
@@ -31,19 +31,14 @@ pub(super) fn text(item: &Item) -> Result<&str, Fault> {
 
 /// A whole number.
 pub(super) fn whole(item: &Item, range: RangeInclusive<u32>) -> Result<u32, Fault> {
+    let help = format!("use a number from {} to {}", range.start(), range.end());
     let Value::Whole { digits, radix } = &item.value else {
-        return Err(wrong_kind("a whole number", &item.value));
+        return Err(wrong_kind("a whole number", &item.value).help(help));
     };
     u32::from_str_radix(digits, *radix)
         .ok()
         .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            Fault::new(format!("{digits} is out of range")).help(format!(
-                "use a number from {} to {}",
-                range.start(),
-                range.end()
-            ))
-        })
+        .ok_or_else(|| Fault::new(format!("{digits} is out of range")).help(help))
 }
 
 /// One of some words.
@@ -97,11 +92,11 @@ pub(super) fn positive_duration(item: &Item) -> Result<Duration, Fault> {
 pub(super) fn size(item: &Item) -> Result<u64, Fault> {
     let help =
         "write a number of bytes, or a number and its unit (KiB, MiB, GiB, TiB), as in `1KiB`";
-    let (number, unit) = match &item.value {
-        Value::Whole { digits, radix } => (u64::from_str_radix(digits, *radix).ok(), ""),
+    let (number, unit, found) = match &item.value {
+        Value::Whole { digits, radix } => (u64::from_str_radix(digits, *radix).ok(), "", digits),
         Value::Text(text) => {
             let (number, unit) = split_unit(text);
-            (number.parse().ok(), unit)
+            (number.parse().ok(), unit, text)
         }
         other @ (Value::Fraction
         | Value::Truth
@@ -118,7 +113,7 @@ pub(super) fn size(item: &Item) -> Result<u64, Fault> {
         _ => None,
     };
     let (Some(number), Some(bytes)) = (number, bytes) else {
-        return Err(Fault::new("not a size").help(help));
+        return Err(Fault::new(format!("`{}` is not a size", found.escape_debug())).help(help));
     };
     number
         .checked_mul(bytes)
@@ -240,10 +235,10 @@ pub(super) fn mode(item: &Item) -> Result<u32, Fault> {
         | Value::Moment(_)
         | Value::List(_)
         | Value::Table(_) => {
-            return Err(wrong_kind("octal permissions", &item.value).help(help));
+            return Err(wrong_kind("a text of octal digits", &item.value).help(help));
         }
     };
-    let bits = bits.ok_or_else(|| Fault::new("not octal permissions").help(help))?;
+    let bits = bits.ok_or_else(|| Fault::new("these are no octal permissions").help(help))?;
     if bits & !0o777 != 0 {
         return Err(Fault::new("only read, write and execute can be set")
             .help("use at most \"0777\": set-user-id, set-group-id and sticky are not offered"));

@@ -13,18 +13,19 @@ use tokio::sync::Notify;
 
 /// Authenticator and gate.
 #[derive(Default)]
-pub struct Access {
+pub(crate) struct Access {
     /// Who may log in with what.
-    pub keys: Mutex<Vec<(String, SshPublicKey)>>,
-    pub offences: Mutex<Vec<Offence>>,
-    pub is_revoked: AtomicBool,
-    pub is_shut: AtomicBool,
-    pub has_too_many: AtomicBool,
-    pub authenticated: AtomicUsize,
-    pub disconnected: AtomicUsize,
-    pub admitted: Arc<AtomicUsize>,
+    pub(crate) keys: Mutex<Vec<(String, SshPublicKey)>>,
+    pub(crate) offences: Mutex<Vec<Offence>>,
+    pub(crate) is_revoked: AtomicBool,
+    pub(crate) is_shut: AtomicBool,
+    pub(crate) has_too_many: AtomicBool,
+    pub(crate) offers: AtomicUsize,
+    pub(crate) authenticated: AtomicUsize,
+    pub(crate) disconnected: AtomicUsize,
+    pub(crate) admitted: Arc<AtomicUsize>,
     /// Rung after every change that a test may wait for.
-    pub bell: Arc<Notify>,
+    pub(crate) bell: Arc<Notify>,
 }
 
 impl Access {
@@ -39,6 +40,7 @@ impl Access {
 #[async_trait]
 impl Authenticator for Access {
     async fn is_known(&self, user: &str, _: IpAddr, key: &SshPublicKey) -> bool {
+        self.offers.fetch_add(1, Ordering::SeqCst);
         self.knows(user, key)
     }
 

@@ -1,6 +1,6 @@
 //! A mailbox in memory that records what is asked of it and fails on demand.
 
-pub mod access;
+pub(crate) mod access;
 mod upload;
 
 use async_trait::async_trait;
@@ -19,45 +19,45 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// Entries in one batch of a listing.
-pub const LISTING_BATCH: usize = 256;
+pub(crate) const LISTING_BATCH: usize = 256;
 
 /// A file as it is stored.
 #[derive(Clone, Debug)]
-pub struct File {
-    pub bytes: Vec<u8>,
-    pub modified: Timestamp,
-    pub mode: u32,
+pub(crate) struct File {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) modified: Timestamp,
+    pub(crate) mode: u32,
 }
 
 /// The one mailbox, seen by every account.
 #[derive(Default)]
-pub struct Fake {
-    pub state: Mutex<State>,
+pub(crate) struct Fake {
+    pub(crate) state: Mutex<State>,
     /// Rung after every change that a test may wait for.
-    pub bell: Arc<Notify>,
+    pub(crate) bell: Arc<Notify>,
 }
 
 #[derive(Default)]
-pub struct State {
-    pub files: BTreeMap<String, File>,
-    pub folders: BTreeSet<String>,
+pub(crate) struct State {
+    pub(crate) files: BTreeMap<String, File>,
+    pub(crate) folders: BTreeSet<String>,
     /// Names of uploads that were abandoned, with what was received.
-    pub abandoned: Vec<(String, usize)>,
+    pub(crate) abandoned: Vec<(String, usize)>,
     /// How many chunks each `Upload::write` had.
-    pub writes: Vec<usize>,
+    pub(crate) writes: Vec<usize>,
     /// Offset and length of each `Content::read`.
-    pub reads: Vec<(u64, u32)>,
+    pub(crate) reads: Vec<(u64, u32)>,
     /// Batches that listings gave out.
-    pub listed: usize,
-    pub open_uploads: usize,
-    pub flushes: usize,
-    pub fails_commit: bool,
+    pub(crate) listed: usize,
+    pub(crate) open_uploads: usize,
+    pub(crate) flushes: usize,
+    pub(crate) fails_commit: bool,
     /// Writes that reach beyond this offset fail.
-    pub full_at: Option<u64>,
-    pub panics_on_stat: bool,
+    pub(crate) full_at: Option<u64>,
+    pub(crate) panics_on_stat: bool,
 }
 
-pub fn epoch() -> Timestamp {
+pub(crate) fn epoch() -> Timestamp {
     "2026-11-20T12:00:00Z".parse().unwrap()
 }
 
@@ -74,14 +74,14 @@ fn missing() -> Error {
 }
 
 impl Fake {
-    pub fn put(&self, name: &str, bytes: impl Into<Vec<u8>>) {
+    pub(crate) fn put(&self, name: &str, bytes: impl Into<Vec<u8>>) {
         self.state
             .lock()
             .files
             .insert(name.to_owned(), file(bytes.into()));
     }
 
-    pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         self.state.lock().files.get(name).map(|f| f.bytes.clone())
     }
 
@@ -114,7 +114,7 @@ impl Clock for Fake {
 }
 
 /// Opens the fake for anybody.
-pub struct Open(pub Arc<Fake>);
+pub(crate) struct Open(pub(crate) Arc<Fake>);
 
 #[async_trait]
 impl Mailboxes for Open {
@@ -279,6 +279,8 @@ impl Content for FakeContent {
 }
 
 fn slice(bytes: &Bytes, offset: u64, length: u32) -> Bytes {
-    let from = bytes.len().min(usize::try_from(offset).unwrap());
+    let from = bytes
+        .len()
+        .min(usize::try_from(offset).unwrap_or(usize::MAX));
     bytes.slice(from..bytes.len().min(from + length as usize))
 }

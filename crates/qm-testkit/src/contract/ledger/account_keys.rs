@@ -3,7 +3,7 @@
 use qm_core::account::SshPublicKey;
 use qm_core::ports::ledger::{AddedKey, Ledger};
 
-use super::sample::{account, audit, minute};
+use crate::ledger::sample::{account, audit, minute};
 
 const ONE: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG+jV8w42MJp9/APBNAYrK3SKHaGK9JDOINy6bLskez2";

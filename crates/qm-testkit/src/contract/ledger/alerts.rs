@@ -4,7 +4,7 @@ use qm_core::Kind;
 use qm_core::alert::{Alert, AlertState, NewAlert, Notification, NotificationState};
 use qm_core::ports::ledger::Ledger;
 
-use super::sample::{alert, minute, notifier, text};
+use crate::ledger::sample::{alert, minute, notifier, text};
 
 async fn told(ledger: &dyn Ledger) -> Vec<(String, String)> {
     let messages = ledger.notifications(99).await.unwrap();

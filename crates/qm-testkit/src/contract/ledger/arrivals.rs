@@ -8,7 +8,7 @@ use qm_core::name::{ObjectPath, Prefix};
 use qm_core::operation::NameChange;
 use qm_core::ports::ledger::{DeliveryFilter, Ledger};
 
-use super::sample::{
+use crate::ledger::sample::{
     REVISION, arrival, arrive, bucket, claim_and_finish, destination, minute, new_delivery, newest,
     path, publish, rename, route, run, version, waiting,
 };

@@ -3,7 +3,7 @@
 use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::ports::ledger::Ledger;
 
-use super::sample::{audit, minute};
+use crate::ledger::sample::{audit, minute};
 
 /// Newest first, in the order of the calls, awaited or not.
 pub async fn records_are_kept_as_they_were(ledger: &dyn Ledger) {

@@ -3,8 +3,8 @@
 use qm_core::delivery::DeliveryState;
 use qm_core::ports::ledger::{Attempt, Ledger};
 
-use super::sample::{REVISION, version};
-use super::sample::{
+use crate::ledger::sample::{REVISION, version};
+use crate::ledger::sample::{
     arrive, claim, claim_and_finish, claim_to, deliver, deliver_by, delivery, finish, ids, minute,
     new_delivery, upload_and_deliver, waiting,
 };

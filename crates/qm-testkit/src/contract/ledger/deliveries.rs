@@ -6,7 +6,7 @@ use qm_core::delivery::DeliveryState;
 use qm_core::id::DeliveryId;
 use qm_core::ports::ledger::{Attempt, DeliveryFilter, Ledger};
 
-use super::sample::{
+use crate::ledger::sample::{
     alert, arrive, claim, claim_and_finish, deliver_by, delivery, destination, finish, ids, minute,
     route, transition, upload_and_deliver, waiting,
 };

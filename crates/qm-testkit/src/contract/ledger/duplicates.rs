@@ -5,7 +5,7 @@ use qm_core::id::ArrivalSeq;
 use qm_core::operation::{NameChange, Version};
 use qm_core::ports::ledger::Ledger;
 
-use super::sample::{account, minute, newest, publish, run, version};
+use crate::ledger::sample::{account, minute, newest, publish, run, version};
 
 /// An upload of `digest`'s bytes as a version of its own.
 fn upload(name: &str, number: u8, digest: u8) -> NameChange {

@@ -6,7 +6,7 @@ use qm_core::id::VersionId;
 use qm_core::operation::{Change, NameChange};
 use qm_core::ports::ledger::Ledger;
 
-use super::sample::{
+use crate::ledger::sample::{
     REVISION, arrive, bucket, claim, claim_and_finish, deliver, finish, minute, publish, route,
     run, upload_and_deliver, version, waiting,
 };

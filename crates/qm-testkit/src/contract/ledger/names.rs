@@ -5,7 +5,7 @@ use qm_core::arrival::{ArrivalState, Cause};
 use qm_core::operation::{Change, NameChange, Version};
 use qm_core::ports::ledger::Ledger;
 
-use super::sample::{arrive, audit, key, newest, path, publish, rename, run, version};
+use crate::ledger::sample::{arrive, audit, key, newest, path, publish, rename, run, version};
 
 async fn current(ledger: &dyn Ledger, name: &str) -> Option<Version> {
     ledger.current(&path(name)).await.unwrap()

@@ -2,7 +2,7 @@
 
 use qm_core::ports::ledger::{Ledger, NodeReport};
 
-use super::sample::minute;
+use crate::ledger::sample::minute;
 
 /// There is one, with all that it said.
 pub async fn a_report_replaces_the_last(ledger: &dyn Ledger) {

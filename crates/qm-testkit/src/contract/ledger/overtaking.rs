@@ -5,7 +5,7 @@ use qm_core::delivery::{Delivery, DeliveryState};
 use qm_core::id::{DeliveryId, RouteName};
 use qm_core::ports::ledger::Ledger;
 
-use super::sample::{
+use crate::ledger::sample::{
     arrive, claim, claim_and_finish, deliver, deliver_by, delivery, finish, ids, minute, notifier,
     route, transition, upload_and_deliver, waiting,
 };

@@ -3,7 +3,7 @@
 use qm_core::arrival::Partial;
 use qm_core::ports::ledger::Ledger;
 
-use super::sample::{account, audit, minute, path, publish, rename, run, version};
+use crate::ledger::sample::{account, audit, minute, path, publish, rename, run, version};
 
 fn partial(by: &str, name: &str, number: u8) -> Partial {
     Partial {

@@ -6,7 +6,7 @@ use qm_core::delivery::DeliveryState;
 use qm_core::id::DeliveryId;
 use qm_core::ports::ledger::{DeliveryFilter, Ledger};
 
-use super::sample::{
+use crate::ledger::sample::{
     arrive, audit, claim, claim_and_finish, claim_to, deliver_by, delivery, destination, finish,
     ids, minute, notifier, route, transition, upload_and_deliver, waiting,
 };

@@ -4,7 +4,7 @@ use qm_core::Kind;
 use qm_core::id::RevisionNumber;
 use qm_core::ports::ledger::{Ledger, Revision};
 
-use super::sample::{audit, minute};
+use crate::ledger::sample::{audit, minute};
 
 /// The newest decides: an older text that comes back is a new revision.
 pub async fn the_same_text_is_one_revision(ledger: &dyn Ledger) {

@@ -7,7 +7,7 @@ use qm_core::expectation::{Slot, SlotState};
 use qm_core::id::ExpectationName;
 use qm_core::ports::ledger::{Ledger, RecordedSlot};
 
-use super::sample::{alert, arrive, minute, text};
+use crate::ledger::sample::{alert, arrive, minute, text};
 
 const DAY: i64 = 24 * 60;
 

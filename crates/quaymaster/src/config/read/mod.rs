@@ -157,11 +157,14 @@ fn buckets(
 
 /// True if the table is of a kind that there is; what an unknown kind needs, nobody knows.
 fn is_of_kind(section: &mut Section<'_>, report: &mut Report, kind: &'static str) -> bool {
-    let is_set = section.has("kind");
+    if !section.has("kind") {
+        let fault = Fault::new(format!("[{}] needs `kind`", section.title()));
+        report.say(section.place(), fault.help(format!("kind = \"{kind}\"")));
+        return true;
+    }
     section
-        .required(report, "kind", |item| values::word(item, &[(kind, ())]))
+        .optional(report, "kind", |item| values::word(item, &[(kind, ())]))
         .is_some()
-        || !is_set
 }
 
 /// A notifier by name, which must exist.

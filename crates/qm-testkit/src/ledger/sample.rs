@@ -1,4 +1,5 @@
-//! What the cases are made of: one bucket, one account, times in minutes after noon.
+//! What ledgers are filled with in tests: one bucket, one account, times in minutes after noon.
+//! Everything panics where a test would have to unwrap.
 
 use jiff::{SignedDuration, Timestamp};
 use qm_core::alert::{NewAlert, Text};
@@ -14,48 +15,55 @@ use qm_core::operation::{Change, NameChange, Operation, Version};
 use qm_core::ports::ledger::{Claim, DeliveryFilter, Ledger};
 
 /// Of every delivery in the cases.
-pub(super) const REVISION: RevisionNumber = RevisionNumber(7);
+pub const REVISION: RevisionNumber = RevisionNumber(7);
 
 /// 2026-11-20 12:00 UTC and some minutes.
-pub(super) fn minute(minutes: i64) -> Timestamp {
+pub fn minute(minutes: i64) -> Timestamp {
     const NOON: &str = "2026-11-20T12:00:00Z";
     let noon: Timestamp = NOON.parse().expect("a valid timestamp");
     noon + SignedDuration::from_mins(minutes)
 }
 
-pub(super) fn bucket() -> BucketName {
+/// The bucket of every path.
+pub fn bucket() -> BucketName {
     BucketName::parse("landing").expect("a valid name")
 }
 
-pub(super) fn key(text: &str) -> ObjectKey {
+/// A key.
+pub fn key(text: &str) -> ObjectKey {
     ObjectKey::parse(text).expect("a valid key")
 }
 
-pub(super) fn path(text: &str) -> ObjectPath {
+/// A key in the bucket.
+pub fn path(text: &str) -> ObjectPath {
     ObjectPath {
         bucket: bucket(),
         key: key(text),
     }
 }
 
-pub(super) fn account(text: &str) -> AccountName {
+/// An account.
+pub fn account(text: &str) -> AccountName {
     AccountName::parse(text).expect("a valid name")
 }
 
-pub(super) fn route(text: &str) -> RouteName {
+/// A route.
+pub fn route(text: &str) -> RouteName {
     RouteName::parse(text).expect("a valid name")
 }
 
-pub(super) fn destination(text: &str) -> DestinationName {
+/// A destination.
+pub fn destination(text: &str) -> DestinationName {
     DestinationName::parse(text).expect("a valid name")
 }
 
-pub(super) fn notifier(text: &str) -> NotifierName {
+/// A notifier.
+pub fn notifier(text: &str) -> NotifierName {
     NotifierName::parse(text).expect("a valid name")
 }
 
 /// Version number `number`, with bytes of its own.
-pub(super) fn version(number: u8) -> Version {
+pub fn version(number: u8) -> Version {
     Version {
         id: VersionId::from_parts(1_763_640_000_000, u128::from(number)),
         size_bytes: 1_000 + u64::from(number),
@@ -65,7 +73,8 @@ pub(super) fn version(number: u8) -> Version {
     }
 }
 
-pub(super) fn audit(subject: &str) -> AuditRecord {
+/// An allowed upload by `north`.
+pub fn audit(subject: &str) -> AuditRecord {
     AuditRecord {
         at: minute(0),
         actor: "north".to_owned(),
@@ -77,7 +86,7 @@ pub(super) fn audit(subject: &str) -> AuditRecord {
 }
 
 /// An upload by account `north`, at noon.
-pub(super) fn publish(name: &str, number: u8) -> NameChange {
+pub fn publish(name: &str, number: u8) -> NameChange {
     NameChange {
         path: path(name),
         change: Change::Publish,
@@ -92,7 +101,7 @@ pub(super) fn publish(name: &str, number: u8) -> NameChange {
 }
 
 /// A version gets another name, as an operator would give it one: no arrival.
-pub(super) fn rename(from: &str, to: &str, number: u8) -> NameChange {
+pub fn rename(from: &str, to: &str, number: u8) -> NameChange {
     NameChange {
         change: Change::Rename { to: key(to) },
         arrival: None,
@@ -101,29 +110,32 @@ pub(super) fn rename(from: &str, to: &str, number: u8) -> NameChange {
 }
 
 /// Records and completes.
-pub(super) async fn run(ledger: &dyn Ledger, change: NameChange) -> Operation {
+pub async fn run(ledger: &dyn Ledger, change: NameChange) -> Operation {
     let operation = ledger.record(change).await.expect("recorded");
     ledger.complete(&operation).await.expect("completed");
     operation
 }
 
 /// An upload, there and not routed.
-pub(super) async fn arrive(ledger: &dyn Ledger, name: &str, number: u8) -> Arrival {
+pub async fn arrive(ledger: &dyn Ledger, name: &str, number: u8) -> Arrival {
     run(ledger, publish(name, number)).await;
     newest(ledger).await
 }
 
-pub(super) async fn newest(ledger: &dyn Ledger) -> Arrival {
+/// The last arrival recorded.
+pub async fn newest(ledger: &dyn Ledger) -> Arrival {
     let mut latest = ledger.latest(1).await.expect("listed");
     latest.pop().expect("an arrival")
 }
 
-pub(super) async fn arrival(ledger: &dyn Ledger, seq: ArrivalSeq) -> Arrival {
+/// The arrival of that number.
+pub async fn arrival(ledger: &dyn Ledger, seq: ArrivalSeq) -> Arrival {
     let all = ledger.latest(1_000).await.expect("listed");
     all.into_iter().find(|a| a.seq == seq).expect("recorded")
 }
 
-pub(super) fn new_delivery(arrival: &Arrival, by: &str, to: &str, target: &str) -> NewDelivery {
+/// What route `by` asks for: to destination `to` under the name `target`.
+pub fn new_delivery(arrival: &Arrival, by: &str, to: &str, target: &str) -> NewDelivery {
     NewDelivery {
         id: DeliveryId::derive(arrival.version.id, &route(by), &destination(to)),
         route: route(by),
@@ -133,11 +145,12 @@ pub(super) fn new_delivery(arrival: &Arrival, by: &str, to: &str, target: &str) 
 }
 
 /// Routes the arrival to `share` by route `products` at noon.
-pub(super) async fn deliver(ledger: &dyn Ledger, arrival: &Arrival, target: &str) -> DeliveryId {
+pub async fn deliver(ledger: &dyn Ledger, arrival: &Arrival, target: &str) -> DeliveryId {
     deliver_by(ledger, arrival, "products", "share", target).await
 }
 
-pub(super) async fn deliver_by(
+/// Routes the arrival by one route to one destination at noon.
+pub async fn deliver_by(
     ledger: &dyn Ledger,
     arrival: &Arrival,
     by: &str,
@@ -154,17 +167,18 @@ pub(super) async fn deliver_by(
 }
 
 /// Uploads and routes to a target of the same name.
-pub(super) async fn upload_and_deliver(ledger: &dyn Ledger, name: &str, number: u8) -> DeliveryId {
+pub async fn upload_and_deliver(ledger: &dyn Ledger, name: &str, number: u8) -> DeliveryId {
     let arrival = arrive(ledger, name, number).await;
     deliver(ledger, &arrival, name).await
 }
 
 /// Claims for `share` at the minute; the lease is ten minutes.
-pub(super) async fn claim(ledger: &dyn Ledger, at: i64, limit: u32) -> Vec<Delivery> {
+pub async fn claim(ledger: &dyn Ledger, at: i64, limit: u32) -> Vec<Delivery> {
     claim_to(ledger, "share", at, limit).await
 }
 
-pub(super) async fn claim_to(ledger: &dyn Ledger, to: &str, at: i64, limit: u32) -> Vec<Delivery> {
+/// Claims for a destination at the minute; the lease is ten minutes.
+pub async fn claim_to(ledger: &dyn Ledger, to: &str, at: i64, limit: u32) -> Vec<Delivery> {
     let claim = Claim {
         destination: destination(to),
         limit,
@@ -174,11 +188,13 @@ pub(super) async fn claim_to(ledger: &dyn Ledger, to: &str, at: i64, limit: u32)
     ledger.claim(claim).await.expect("claimed")
 }
 
-pub(super) fn ids(deliveries: &[Delivery]) -> Vec<DeliveryId> {
+/// Their ids.
+pub fn ids(deliveries: &[Delivery]) -> Vec<DeliveryId> {
     deliveries.iter().map(|delivery| delivery.id).collect()
 }
 
-pub(super) async fn delivery(ledger: &dyn Ledger, id: DeliveryId) -> Delivery {
+/// The delivery of that id.
+pub async fn delivery(ledger: &dyn Ledger, id: DeliveryId) -> Delivery {
     let filter = DeliveryFilter {
         id: Some(id),
         ..DeliveryFilter::default()
@@ -188,13 +204,15 @@ pub(super) async fn delivery(ledger: &dyn Ledger, id: DeliveryId) -> Delivery {
     found.pop().expect("one")
 }
 
-pub(super) fn waiting(minutes: i64) -> DeliveryState {
+/// Waiting until the minute.
+pub fn waiting(minutes: i64) -> DeliveryState {
     DeliveryState::Waiting {
         ready_at: minute(minutes),
     }
 }
 
-pub(super) fn transition(state: DeliveryState, note: &str) -> Transition {
+/// The end of an attempt.
+pub fn transition(state: DeliveryState, note: &str) -> Transition {
     Transition {
         is_dead_letter: state == DeliveryState::Dead,
         state,
@@ -203,7 +221,7 @@ pub(super) fn transition(state: DeliveryState, note: &str) -> Transition {
 }
 
 /// Ends the attempt of a claimed delivery at the minute.
-pub(super) async fn finish(ledger: &dyn Ledger, claimed: &Delivery, state: DeliveryState, at: i64) {
+pub async fn finish(ledger: &dyn Ledger, claimed: &Delivery, state: DeliveryState, at: i64) {
     ledger
         .finish(claimed, transition(state, "note"), None, minute(at))
         .await
@@ -211,14 +229,15 @@ pub(super) async fn finish(ledger: &dyn Ledger, claimed: &Delivery, state: Deliv
 }
 
 /// Claims the next one and ends its attempt.
-pub(super) async fn claim_and_finish(ledger: &dyn Ledger, state: DeliveryState) -> DeliveryId {
+pub async fn claim_and_finish(ledger: &dyn Ledger, state: DeliveryState) -> DeliveryId {
     let claimed = claim(ledger, 0, 1).await;
     assert_eq!(claimed.len(), 1);
     finish(ledger, &claimed[0], state, 0).await;
     claimed[0].id
 }
 
-pub(super) fn text(subject: &str) -> Text {
+/// A message.
+pub fn text(subject: &str) -> Text {
     Text {
         subject: subject.to_owned(),
         body: format!("{subject}, in full"),
@@ -226,7 +245,7 @@ pub(super) fn text(subject: &str) -> Text {
 }
 
 /// Tells notifiers `sre` and `desk` at noon.
-pub(super) fn alert(key: &str) -> NewAlert {
+pub fn alert(key: &str) -> NewAlert {
     NewAlert {
         key: key.to_owned(),
         text: text(key),
