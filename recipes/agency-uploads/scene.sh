@@ -115,7 +115,7 @@ with zipfile.ZipFile("new.xlsx", "w") as book:
     printf '<svg xmlns="http://www.w3.org/2000/svg"/>\n' >x.svg
     { printf 'MZ\x90\x00\x03' && head -c 500 /dev/zero; } >program.csv
     : >empty.csv
-    yes '1,2,3' | head -c 4000000 >large.csv
+    head -c 4000000 /dev/zero | tr '\0' 7 >large.csv
     touch -d '2021-03-04 05:06:07Z' report.csv
 }
 

@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(lambda.after_failure(2, Retry::Later), minutes(2));
         assert_eq!(lambda.after_failure(3, Retry::Later), Next::GiveUp);
         assert_eq!(lambda.after_failure(1, Retry::Never), Next::GiveUp);
-        let long = Retry::After(Duration::from_secs(600));
+        let long = Retry::After(Duration::from_mins(10));
         assert_eq!(lambda.after_failure(1, long), minutes(10));
         assert_eq!(RetryPolicy::camel().attempts_max(), 4);
         assert_eq!(

@@ -20,7 +20,10 @@ pub struct Due {
 }
 
 /// Now, by the clock that the binary has too.
-#[expect(clippy::disallowed_methods, reason = "the binary under test reads this clock as well")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary under test reads this clock as well"
+)]
 pub fn now() -> Timestamp {
     Timestamp::now()
 }

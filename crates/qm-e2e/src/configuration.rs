@@ -49,7 +49,10 @@ impl Configuration {
 
     /// What an account may do, in place of the default.
     pub fn may(&mut self, account: &str, verbs: &str) -> &mut Self {
-        let verbs: Vec<String> = verbs.split_whitespace().map(|verb| format!("\"{verb}\"")).collect();
+        let verbs: Vec<String> = verbs
+            .split_whitespace()
+            .map(|verb| format!("\"{verb}\""))
+            .collect();
         let table = format!("partner.{account}.account.{account}");
         self.set(&table, &format!("may = [{}]", verbs.join(", ")))
     }
@@ -68,8 +71,10 @@ impl Configuration {
 
     /// The destination `share`, a folder.
     pub fn share(&mut self, folder: &Path) -> &mut Self {
-        self.set("destination.share", r#"kind = "directory""#)
-            .set("destination.share", &format!("path = {:?}", folder.display().to_string()))
+        self.set("destination.share", r#"kind = "directory""#).set(
+            "destination.share",
+            &format!("path = {:?}", folder.display().to_string()),
+        )
     }
 
     /// A notifier that mails over a server of this machine.
@@ -106,7 +111,9 @@ impl Configuration {
     }
 
     fn lines(&mut self, table: &str) -> &mut Vec<String> {
-        let at = if let Some(at) = self.tables.iter().position(|(name, _)| name == table) { at } else {
+        let at = if let Some(at) = self.tables.iter().position(|(name, _)| name == table) {
+            at
+        } else {
             self.tables.push((table.to_owned(), Vec::new()));
             self.tables.len() - 1
         };
@@ -125,7 +132,11 @@ mod tests {
     #[test]
     fn a_line_replaces_the_one_with_its_key() {
         let mut configuration = Configuration::default();
-        configuration.set("a", "x = 1").set("b", "y = 2").set("a", "x = 3").set("a", "z = 4");
+        configuration
+            .set("a", "x = 1")
+            .set("b", "y = 2")
+            .set("a", "x = 3")
+            .set("a", "z = 4");
         assert_eq!(configuration.text(), "[a]\nx = 3\nz = 4\n\n[b]\ny = 2\n\n");
         configuration.remove("a");
         assert_eq!(configuration.text(), "[b]\ny = 2\n\n");

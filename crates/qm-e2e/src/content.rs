@@ -50,7 +50,13 @@ pub fn workbook() -> Vec<u8> {
     let name = b"xl/workbook.xml";
     let length = u16::try_from(name.len()).unwrap_or_default().to_le_bytes();
     // Version, flags, method, time, date, checksum and both sizes: of an empty stored entry.
-    let common = [&[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0][..], &[0; 12], &length, &[0, 0]].concat();
+    let common = [
+        &[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0][..],
+        &[0; 12],
+        &length,
+        &[0, 0],
+    ]
+    .concat();
     let local = [b"PK\x03\x04", &common[..], name].concat();
     let central = [b"PK\x01\x02\x14\x00", &common[..], &[0; 14], name].concat();
     let size = |part: &[u8]| u32::try_from(part.len()).unwrap_or_default().to_le_bytes();

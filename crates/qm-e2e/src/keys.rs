@@ -36,10 +36,15 @@ impl KeyPair {
             Algorithm::Rsa => "rsa",
         };
         let mut command = quiet("ssh-keygen");
-        command.args(["-q", "-t", kind, "-N", "", "-C", name, "-f"]).arg(&private_file);
+        command
+            .args(["-q", "-t", kind, "-N", "", "-C", name, "-f"])
+            .arg(&private_file);
         run(&mut command)?.ok()?;
         let public = fs::read_to_string(private_file.with_extension("pub"))?;
-        Ok(Self { private_file, public_line: public.trim().to_owned() })
+        Ok(Self {
+            private_file,
+            public_line: public.trim().to_owned(),
+        })
     }
 
     /// The private key in `PuTTY`'s form.
@@ -47,7 +52,10 @@ impl KeyPair {
         let file = self.private_file.with_extension("ppk");
         if !file.exists() {
             let mut command = quiet("puttygen");
-            command.arg(&self.private_file).args(["-O", "private", "-o"]).arg(&file);
+            command
+                .arg(&self.private_file)
+                .args(["-O", "private", "-o"])
+                .arg(&file);
             run(&mut command)?.ok()?;
         }
         Ok(file)
@@ -56,9 +64,14 @@ impl KeyPair {
     /// `SHA256:…`, as `ssh-keygen -l` prints it.
     pub fn fingerprint(&self) -> Result<String> {
         let mut command = quiet("ssh-keygen");
-        command.arg("-lf").arg(self.private_file.with_extension("pub"));
+        command
+            .arg("-lf")
+            .arg(self.private_file.with_extension("pub"));
         let printed = run(&mut command)?.ok()?.stdout;
-        let word = printed.split_whitespace().nth(1).context("ssh-keygen prints a fingerprint")?;
+        let word = printed
+            .split_whitespace()
+            .nth(1)
+            .context("ssh-keygen prints a fingerprint")?;
         Ok(word.to_owned())
     }
 }

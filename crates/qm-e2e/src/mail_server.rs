@@ -47,13 +47,20 @@ impl MailServer {
         let folder = world.path("mail");
         fs::create_dir_all(&folder)?;
         let mut command = python()?;
-        command.args(["-c", PROGRAM]).arg(&folder).arg(port.to_string());
+        command
+            .args(["-c", PROGRAM])
+            .arg(&folder)
+            .arg(port.to_string());
         let mut process = Background::start(&mut command, &world.path("logs"), "mail-server")?;
         let port = process.wait_for("the mail server listens", |said| {
             let (_, rest) = said.split_once("listening on ")?;
             rest.split_once('\n')?.0.parse().ok()
         })?;
-        Ok(Self { folder, port, _process: process })
+        Ok(Self {
+            folder,
+            port,
+            _process: process,
+        })
     }
 
     /// Where it listens.
@@ -76,15 +83,24 @@ impl MailServer {
         let mut files: Vec<PathBuf> = fs::read_dir(&self.folder)?
             .map(|entry| Ok(entry?.path()))
             .collect::<std::io::Result<_>>()?;
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files.retain(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "json")
+        });
         files.sort();
-        files.iter().map(|file| Mail::parse(&fs::read_to_string(file)?)).collect()
+        files
+            .iter()
+            .map(|file| Mail::parse(&fs::read_to_string(file)?))
+            .collect()
     }
 
     /// Waits for a mail with that subject.
     pub fn wait_for(&self, subject: &str) -> Result<Mail> {
         wait::until(&format!("a mail `{subject}` came"), || {
-            Ok(self.mails()?.into_iter().find(|mail| mail.subject == subject))
+            Ok(self
+                .mails()?
+                .into_iter()
+                .find(|mail| mail.subject == subject))
         })
     }
 }
@@ -94,10 +110,16 @@ impl Mail {
         let mail: serde_json::Value = serde_json::from_str(json)?;
         let text = mail["text"].as_str().context("a mail has a text")?;
         let to = mail["to"].as_array().context("a mail has recipients")?;
-        let (head, body) = text.split_once("\n\n").context("a mail has a head and a body")?;
+        let (head, body) = text
+            .split_once("\n\n")
+            .context("a mail has a head and a body")?;
         let subject = head.lines().find_map(|line| line.strip_prefix("Subject: "));
         Ok(Self {
-            to: to.iter().filter_map(|address| address.as_str()).map(str::to_owned).collect(),
+            to: to
+                .iter()
+                .filter_map(|address| address.as_str())
+                .map(str::to_owned)
+                .collect(),
             subject: subject.context("a mail has a subject")?.to_owned(),
             body: body.trim_end().to_owned(),
         })

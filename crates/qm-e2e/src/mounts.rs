@@ -17,8 +17,13 @@ impl SmallDisk {
     /// Mounts one of `size_bytes` over a folder, which is made.
     pub fn mount(folder: &Path, size_bytes: u64) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        mount(&["-t", "tmpfs", "-o", &format!("size={size_bytes}"), "tmpfs"], folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        mount(
+            &["-t", "tmpfs", "-o", &format!("size={size_bytes}"), "tmpfs"],
+            folder,
+        )?;
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
     }
 
     /// Fills it to the last byte; the ballast is removed by dropping.
@@ -71,7 +76,9 @@ impl ReadOnly {
     pub fn mount(folder: &Path) -> Result<Self> {
         let itself = folder.to_str().context("our folders are text")?;
         mount(&["--bind", itself], folder)?;
-        let read_only = Self { folder: folder.to_owned() };
+        let read_only = Self {
+            folder: folder.to_owned(),
+        };
         mount(&["-o", "remount,bind,ro"], folder)?;
         Ok(read_only)
     }
@@ -89,7 +96,9 @@ fn mount(arguments: &[&str], folder: &Path) -> Result<()> {
         "this test mounts a file system, which needs root: run `cargo xtask test` as root"
     );
     let mounted = run(quiet("mount").args(arguments).arg(folder))?;
-    mounted.ok().context("mounting, which needs the capability CAP_SYS_ADMIN")?;
+    mounted
+        .ok()
+        .context("mounting, which needs the capability CAP_SYS_ADMIN")?;
     Ok(())
 }
 

@@ -20,7 +20,10 @@ pub fn binary() -> Result<PathBuf> {
         return Ok(named.into());
     }
     let test = std::env::current_exe().context("finding the running test")?;
-    let found = test.ancestors().map(|folder| folder.join("quaymaster")).find(|file| file.is_file());
+    let found = test
+        .ancestors()
+        .map(|folder| folder.join("quaymaster"))
+        .find(|file| file.is_file());
     found.context("there is no binary `quaymaster` beside the tests: run `cargo xtask test`")
 }
 
@@ -60,7 +63,10 @@ impl Node {
         self.process.signal(Signal::TERM)?;
         let status: ExitStatus = self.process.wait_within(STOP_LIMIT)?;
         if !status.success() {
-            bail!("the node did not stop well: {status}\n{}", self.process.story());
+            bail!(
+                "the node did not stop well: {status}\n{}",
+                self.process.story()
+            );
         }
         Ok(())
     }

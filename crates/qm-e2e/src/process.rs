@@ -53,8 +53,16 @@ impl Ran {
 
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { command, code, stdout, stderr } = self;
-        write!(f, "`{command}` ended with {code:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+        let Self {
+            command,
+            code,
+            stdout,
+            stderr,
+        } = self;
+        write!(
+            f,
+            "`{command}` ended with {code:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+        )
     }
 }
 
@@ -100,7 +108,12 @@ impl Background {
             .stderr(File::create(&stderr)?)
             .spawn()
             .with_context(|| format!("starting `{shown}`"))?;
-        Ok(Self { child, shown, stdout, stderr })
+        Ok(Self {
+            child,
+            shown,
+            stdout,
+            stderr,
+        })
     }
 
     /// What it has printed so far.
@@ -125,7 +138,9 @@ impl Background {
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait().with_context(|| format!("asking for `{}`", self.shown))
+        self.child
+            .try_wait()
+            .with_context(|| format!("asking for `{}`", self.shown))
     }
 
     /// Waits until it ends by itself.
@@ -158,7 +173,9 @@ impl Background {
 
     /// Ends it at once, as a power switch would.
     pub fn kill(&mut self) -> Result<()> {
-        self.child.kill().with_context(|| format!("killing `{}`", self.shown))?;
+        self.child
+            .kill()
+            .with_context(|| format!("killing `{}`", self.shown))?;
         self.child.wait()?;
         Ok(())
     }

@@ -111,7 +111,9 @@ impl World {
     /// Adds a route from everything in the bucket to the folder `share`.
     pub fn deliver_everything(&mut self) {
         let share = self.share("");
-        self.configuration.share(&share).route("to-share", "landing/**");
+        self.configuration
+            .share(&share)
+            .route("to-share", "landing/**");
     }
 
     /// Starts the node on the configuration as it is now.
@@ -164,13 +166,16 @@ impl World {
 
     /// Writes the configuration's file.
     pub fn write_configuration(&self) -> Result<()> {
-        fs::write(self.configuration_file(), self.configuration.text()).context("writing the configuration")
+        fs::write(self.configuration_file(), self.configuration.text())
+            .context("writing the configuration")
     }
 
     /// Runs an operator's command on this world's node.
     pub fn quaymaster(&self, arguments: &[&str]) -> Result<Ran> {
         let mut command = quiet(binary()?);
-        command.args(arguments).env("QUAYMASTER_CONFIG", self.configuration_file());
+        command
+            .args(arguments)
+            .env("QUAYMASTER_CONFIG", self.configuration_file());
         run(&mut command)
     }
 
@@ -212,7 +217,9 @@ impl World {
     /// Clients take our host key from here and accept no other.
     fn write_known_hosts(&self) -> Result<()> {
         let mut command = quiet("ssh-keygen");
-        command.arg("-yf").arg(self.path("data").join("host_key_ed25519"));
+        command
+            .arg("-yf")
+            .arg(self.path("data").join("host_key_ed25519"));
         let Ok(printed) = run(&mut command) else {
             // A machine without OpenSSH has no client that would need it.
             return Ok(());

@@ -26,16 +26,22 @@ impl World {
     pub fn scp(&self, user: &str, arguments: &[&str]) -> Result<Ran> {
         let mut command = self.openssh("scp", &self.key(user)?)?;
         let host = format!("{user}@127.0.0.1:");
-        command.args(arguments.iter().map(|argument| match argument.strip_prefix("remote:") {
-            Some(path) => format!("{host}{path}"),
-            None => (*argument).to_owned(),
-        }));
+        command.args(
+            arguments
+                .iter()
+                .map(|argument| match argument.strip_prefix("remote:") {
+                    Some(path) => format!("{host}{path}"),
+                    None => (*argument).to_owned(),
+                }),
+        );
         run(&mut command)
     }
 
     fn openssh(&self, program: &str, key: &KeyPair) -> Result<Command> {
         let mut command = client(self, program);
-        command.args(["-q", "-P", &self.address()?.port().to_string(), "-i"]).arg(&key.private_file);
+        command
+            .args(["-q", "-P", &self.address()?.port().to_string(), "-i"])
+            .arg(&key.private_file);
         command.args(self.openssh_options());
         Ok(command)
     }
@@ -53,7 +59,12 @@ impl World {
             &known_hosts,
             &alias,
         ];
-        let options = options.iter().flat_map(|option| ["-o".to_owned(), (*option).to_owned()]);
-        ["-F".to_owned(), "none".to_owned()].into_iter().chain(options).collect()
+        let options = options
+            .iter()
+            .flat_map(|option| ["-o".to_owned(), (*option).to_owned()]);
+        ["-F".to_owned(), "none".to_owned()]
+            .into_iter()
+            .chain(options)
+            .collect()
     }
 }

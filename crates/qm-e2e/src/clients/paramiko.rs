@@ -53,7 +53,11 @@ impl World {
         let folder = tempfile::tempdir_in(self.path("logs"))?.keep();
         let mut process = Background::start(&mut command, &folder, "paramiko")?;
         let input = process.take_stdin().context("its input was asked for")?;
-        let mut session = Paramiko { process, input, answers: 0 };
+        let mut session = Paramiko {
+            process,
+            input,
+            answers: 0,
+        };
         session.answer()?;
         Ok(session)
     }
@@ -77,10 +81,13 @@ impl Paramiko {
         let nth = self.answers;
         self.answers += 1;
         let line = self.process.wait_for("the session answers", |said| {
-            let mut whole = said.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let mut whole = said
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
             whole.nth(nth).map(str::to_owned)
         })?;
-        let answer: Value = serde_json::from_str(&line).with_context(|| format!("reading {line}"))?;
+        let answer: Value =
+            serde_json::from_str(&line).with_context(|| format!("reading {line}"))?;
         if let Some(message) = answer["error"].as_str() {
             bail!(RemoteError {
                 kind: answer["kind"].as_str().unwrap_or_default().to_owned(),
@@ -116,7 +123,12 @@ impl std::error::Error for RemoteError {}
 /// Programs stand indented in tests.
 fn unindented(program: &str) -> String {
     let lines = || program.lines().filter(|line| !line.trim().is_empty());
-    let indent = lines().map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
-    let lines: Vec<&str> = lines().map(|line| line.get(indent..).unwrap_or_default()).collect();
+    let indent = lines()
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0);
+    let lines: Vec<&str> = lines()
+        .map(|line| line.get(indent..).unwrap_or_default())
+        .collect();
     lines.join("\n")
 }

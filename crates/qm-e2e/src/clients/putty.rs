@@ -20,7 +20,12 @@ impl World {
         fs::write(&file, batch)?;
         let mut command = client(self, "psftp");
         command
-            .args(["-batch", "-P", &self.address()?.port().to_string(), "-hostkey"])
+            .args([
+                "-batch",
+                "-P",
+                &self.address()?.port().to_string(),
+                "-hostkey",
+            ])
             .arg(self.host_fingerprint()?)
             .arg("-i")
             .arg(key.ppk()?)
@@ -33,9 +38,14 @@ impl World {
     /// The node's host key, `SHA256:…`.
     pub fn host_fingerprint(&self) -> Result<String> {
         let mut command = quiet("ssh-keygen");
-        command.arg("-lf").arg(self.path("data").join("host_key_ed25519"));
+        command
+            .arg("-lf")
+            .arg(self.path("data").join("host_key_ed25519"));
         let printed = run(&mut command)?.ok()?.stdout;
-        let word = printed.split_whitespace().nth(1).context("ssh-keygen prints a fingerprint")?;
+        let word = printed
+            .split_whitespace()
+            .nth(1)
+            .context("ssh-keygen prints a fingerprint")?;
         Ok(word.to_owned())
     }
 }

@@ -1,3 +1,13 @@
-//! Tests of parts together and of the whole.
+//! Tests of parts together and of the whole. Those named `foreign_*` need clients and servers
+//! that are not ours; `cargo xtask test` installs them.
 
+mod access;
+mod clients;
+mod deliver;
+mod disk_full;
+mod kill;
+mod names;
+mod operate;
+mod policy;
 mod power_cut;
+mod support;

@@ -14,17 +14,21 @@ use super::fault::Sql;
 use super::statements::{Columns, Statements as _, micros, only};
 
 macro_rules! select_notifications {
-    ($rest:literal) => {
+    ($from:literal, $rest:literal) => {
         concat!(
             "SELECT n.id, a.key, n.notifier, n.subject, n.body, n.state, n.attempts, n.ready_at,
-             n.last_error FROM notifications n JOIN alerts a ON a.id = n.alert ",
+             n.last_error FROM ",
+            $from,
+            " JOIN alerts a ON a.id = n.alert ",
             $rest
         )
     };
 }
 
-pub(super) const DUE: &str =
-    select_notifications!("WHERE n.state = 'waiting' AND n.ready_at <= ?1 ORDER BY n.id LIMIT ?2");
+pub(super) const DUE: &str = select_notifications!(
+    "notifications n INDEXED BY notifications_waiting",
+    "WHERE n.state = 'waiting' AND n.ready_at <= ?1 ORDER BY n.id LIMIT ?2"
+);
 
 pub(super) const NEXT: &str = "SELECT min(ready_at) FROM notifications WHERE state = 'waiting'";
 
@@ -255,7 +259,7 @@ impl Alerts for SqliteLedger {
     async fn notifications(&self, limit: u32) -> Result<Vec<Notification>> {
         self.read("list messages", move |c| {
             c.all(
-                select_notifications!("ORDER BY n.id DESC LIMIT ?1"),
+                select_notifications!("notifications n", "ORDER BY n.id DESC LIMIT ?1"),
                 [limit],
                 notification,
             )

@@ -30,7 +30,7 @@ macro_rules! select_deliveries {
 }
 
 /// Open ones of the key that a newer arrival of the same source now has overtaken.
-pub(super) const OVERTAKE: &str = "UPDATE deliveries SET overtaken = 1
+pub(super) const OVERTAKE: &str = "UPDATE deliveries INDEXED BY deliveries_newest SET overtaken = 1
      WHERE overtaken = 0 AND state IN ('waiting', 'running', 'dead')
          AND destination = ?1 AND target = ?2 AND arrival < ?3
          AND EXISTS (SELECT 1 FROM arrivals a
@@ -41,7 +41,7 @@ pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
      WHERE n.destination = ?1 AND n.target = ?2 AND n.arrival > ?3
          AND a.bucket = ?4 AND a.key = ?5)";
 
-pub(super) const SUPERSEDE: &str = "UPDATE deliveries
+pub(super) const SUPERSEDE: &str = "UPDATE deliveries INDEXED BY deliveries_overtaken
      SET state = 'superseded', state_until = NULL, updated_at = ?1
      WHERE overtaken = 1 AND state IN ('waiting', 'dead') AND EXISTS (
          SELECT 1 FROM deliveries n

@@ -16,33 +16,35 @@ use super::statements::{Statements as _, micros, only};
 /// How many of the line are looked at a time.
 const LOOK_AT: u32 = 64;
 
-pub(super) const PROMOTE: &str = "UPDATE deliveries SET queue = 'ready'
-     WHERE state = 'waiting' AND queue = 'later' AND state_until <= ?1";
+pub(super) const PROMOTE: &str = "UPDATE deliveries INDEXED BY deliveries_later
+     SET queue = 'ready' WHERE state = 'waiting' AND queue = 'later' AND state_until <= ?1";
 
-pub(super) const LINE: &str = "SELECT number, target, arrival, state_until FROM deliveries
+pub(super) const LINE: &str = "SELECT number, target, arrival, state_until
+     FROM deliveries INDEXED BY deliveries_line
      WHERE destination = ?1 AND state = 'waiting' AND queue = 'ready'
      ORDER BY arrival, number LIMIT ?2";
 
 /// One runs, or an older one waits.
 pub(super) const IS_BEHIND: &str = "SELECT
-     EXISTS (SELECT 1 FROM deliveries
+     EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_running
          WHERE destination = ?1 AND target = ?2 AND state = 'running')
-     OR EXISTS (SELECT 1 FROM deliveries
+     OR EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
          WHERE destination = ?1 AND target = ?2 AND state = 'waiting'
              AND (arrival, number) < (?3, ?4))";
 
 pub(super) const MOVE_UP: &str = "UPDATE deliveries SET queue = 'ready'
      WHERE queue = 'behind' AND number = (
-         SELECT number FROM deliveries
+         SELECT number FROM deliveries INDEXED BY deliveries_waiting
          WHERE destination = ?1 AND target = ?2 AND state = 'waiting'
          ORDER BY arrival, number LIMIT 1)";
 
-pub(super) const NEXT_READY: &str = "SELECT d.state_until FROM deliveries d
+pub(super) const NEXT_READY: &str = "SELECT d.state_until
+     FROM deliveries d INDEXED BY deliveries_next
      WHERE d.state = 'waiting' AND d.queue <> 'behind'
-         AND NOT EXISTS (SELECT 1 FROM deliveries o
+         AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_running
              WHERE o.destination = d.destination AND o.target = d.target
                  AND o.state = 'running')
-         AND NOT EXISTS (SELECT 1 FROM deliveries o
+         AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_waiting
              WHERE o.destination = d.destination AND o.target = d.target
                  AND o.state = 'waiting' AND (o.arrival, o.number) < (d.arrival, d.number))
      ORDER BY d.state_until LIMIT 1";

@@ -244,31 +244,29 @@ fn fail(connection: &Connection, operation: &Operation, reason: &str) -> Sql<()>
     }
 }
 
+pub(super) const PENDING: &str = concat!(
+    "SELECT o.seq, o.bucket, o.key, o.change, o.renamed_to, o.replaces, o.keep_aside,
+     o.version IS NOT NULL, ",
+    version_columns!(),
+    " FROM operations o LEFT JOIN versions v ON v.id = o.version
+     WHERE o.seq IN (SELECT operation FROM pending_names) ORDER BY o.seq"
+);
+
 fn pending(connection: &Connection) -> Sql<Vec<Operation>> {
-    connection.all(
-        concat!(
-            "SELECT o.seq, o.bucket, o.key, o.change, o.renamed_to, o.replaces, o.keep_aside, ",
-            "o.version IS NOT NULL, ",
-            version_columns!(),
-            " FROM operations o LEFT JOIN versions v ON v.id = o.version
-             WHERE o.seq IN (SELECT operation FROM pending_names) ORDER BY o.seq"
-        ),
-        [],
-        |columns| {
-            Ok(Operation {
-                seq: OperationSeq(columns.value()?),
-                path: columns.path()?,
-                change: change(columns)?,
-                replaces: columns.parsed_if_any(str::parse)?,
-                keep_aside: columns.value()?,
-                version: if columns.value()? {
-                    Some(columns.version()?)
-                } else {
-                    None
-                },
-            })
-        },
-    )
+    connection.all(PENDING, [], |columns| {
+        Ok(Operation {
+            seq: OperationSeq(columns.value()?),
+            path: columns.path()?,
+            change: change(columns)?,
+            replaces: columns.parsed_if_any(str::parse)?,
+            keep_aside: columns.value()?,
+            version: if columns.value()? {
+                Some(columns.version()?)
+            } else {
+                None
+            },
+        })
+    })
 }
 
 fn change(columns: &mut Columns<'_>) -> Sql<Change> {
@@ -289,14 +287,16 @@ fn change(columns: &mut Columns<'_>) -> Sql<Change> {
     }
 }
 
+pub(super) const CURRENT: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM current_names n JOIN versions v ON v.id = n.version
+     WHERE n.bucket = ?1 AND n.key = ?2"
+);
+
 fn current(connection: &Connection, path: &ObjectPath) -> Sql<Option<Version>> {
     connection.first(
-        concat!(
-            "SELECT ",
-            version_columns!(),
-            " FROM current_names n JOIN versions v ON v.id = n.version
-             WHERE n.bucket = ?1 AND n.key = ?2"
-        ),
+        CURRENT,
         (path.bucket.as_str(), path.key.as_str()),
         only::version,
     )
@@ -318,22 +318,20 @@ macro_rules! is_needed {
 
 pub(super) const IS_NEEDED: &str = concat!("SELECT ", is_needed!("?1"));
 
+pub(super) const RELEASABLE: &str = concat!(
+    "SELECT k.bucket, k.version FROM kept_versions k WHERE NOT ",
+    is_needed!("k.version"),
+    " AND NOT EXISTS (SELECT 1 FROM pending_names p
+         CROSS JOIN operations o ON o.seq = p.operation WHERE o.version = k.version)"
+);
+
 fn releasable(connection: &Connection) -> Sql<Vec<(BucketName, VersionId)>> {
-    connection.all(
-        concat!(
-            "SELECT k.bucket, k.version FROM kept_versions k WHERE NOT ",
-            is_needed!("k.version"),
-            " AND NOT EXISTS (SELECT 1 FROM pending_names p
-                 JOIN operations o ON o.seq = p.operation WHERE o.version = k.version)"
-        ),
-        [],
-        |columns| {
-            Ok((
-                columns.parsed(BucketName::parse)?,
-                columns.parsed(str::parse)?,
-            ))
-        },
-    )
+    connection.all(RELEASABLE, [], |columns| {
+        Ok((
+            columns.parsed(BucketName::parse)?,
+            columns.parsed(str::parse)?,
+        ))
+    })
 }
 
 fn release(connection: &Connection, versions: &[VersionId]) -> Sql<()> {

@@ -1,3 +1,9 @@
-//! The SQLite ledger against the contract, against faults, and beside other processes.
+//! The `SQLite` ledger against the contract, against faults, and beside other processes.
 
+mod commits;
 mod contract;
+mod crash;
+mod groups;
+mod processes;
+mod reopening;
+mod support;

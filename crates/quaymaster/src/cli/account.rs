@@ -75,7 +75,7 @@ async fn list(ledger: &Ledger) -> anyhow::Result<()> {
             let types = account
                 .types
                 .as_deref()
-                .map_or("any".to_owned(), qm_core::file_type::listed);
+                .map_or_else(|| "any".to_owned(), qm_core::file_type::listed);
             vec![
                 account.name.to_string(),
                 account.partner.to_string(),
@@ -219,6 +219,10 @@ async fn existing_account(ledger: &SqliteLedger, name: &str) -> anyhow::Result<A
 }
 
 /// Our error with everything known, for the operator.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
 pub(crate) fn explain(error: qm_core::Error) -> anyhow::Error {
     match error.remedy() {
         Some(remedy) => anyhow::anyhow!("{}\n  help: {remedy}", error.chain()),

@@ -45,7 +45,7 @@ async fn list(ledger: &Ledger, limit: u32) -> anyhow::Result<()> {
     let rows: Vec<Vec<String>> = alerts
         .iter()
         .map(|alert| {
-            let resolved = alert.resolved_at.map_or("-".to_owned(), table::time);
+            let resolved = table::or_dash(alert.resolved_at, table::time);
             vec![
                 table::time(alert.raised_at),
                 alert.state.as_str().to_owned(),

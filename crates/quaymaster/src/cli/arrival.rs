@@ -30,17 +30,12 @@ impl ArrivalCommand {
                     arrival.seq.to_string(),
                     table::time(arrival.at),
                     arrival.state.as_str().to_owned(),
-                    arrival
-                        .account
-                        .as_ref()
-                        .map_or("-".to_owned(), ToString::to_string),
+                    table::or_dash(arrival.account.as_ref(), ToString::to_string),
                     arrival.version.size_bytes.to_string(),
                     arrival
                         .deliveries
-                        .map_or("not routed yet".to_owned(), |n| n.to_string()),
-                    arrival
-                        .duplicate_of
-                        .map_or("-".to_owned(), |seq| seq.to_string()),
+                        .map_or_else(|| "not routed yet".to_owned(), |n| n.to_string()),
+                    table::or_dash(arrival.duplicate_of, |seq| seq.to_string()),
                     arrival.path.to_string(),
                 ]
             })

@@ -35,9 +35,7 @@ impl AuditCommand {
                     seq.to_string(),
                     table::time(record.at),
                     record.actor.clone(),
-                    record
-                        .source
-                        .map_or("-".to_owned(), |source| source.to_string()),
+                    table::or_dash(record.source, |source| source.to_string()),
                     record.activity.as_str().to_owned(),
                     record.subject.clone(),
                     decision,

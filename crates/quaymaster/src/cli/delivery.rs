@@ -183,7 +183,7 @@ async fn show(ledger: &Ledger, id: &str) -> anyhow::Result<()> {
     let rows: Vec<Vec<String>> = attempts
         .iter()
         .map(|attempt| {
-            let ended = attempt.ended_at.map_or("-".to_owned(), table::time);
+            let ended = table::or_dash(attempt.ended_at, table::time);
             let note = attempt.note.clone().unwrap_or_default();
             vec![
                 attempt.number.to_string(),
@@ -198,9 +198,10 @@ async fn show(ledger: &Ledger, id: &str) -> anyhow::Result<()> {
 }
 
 fn describe(delivery: &Delivery) -> Vec<(&'static str, String)> {
-    let state = match &delivery.state {
-        DeliveryState::Waiting { ready_at } => format!("waiting until {}", table::time(*ready_at)),
-        other => other.as_str().to_owned(),
+    let state = if let DeliveryState::Waiting { ready_at } = &delivery.state {
+        format!("waiting until {}", table::time(*ready_at))
+    } else {
+        delivery.state.as_str().to_owned()
     };
     vec![
         ("delivery", delivery.id.to_string()),

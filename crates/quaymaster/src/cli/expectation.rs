@@ -36,9 +36,7 @@ impl ExpectationCommand {
                     recorded.slot.date.to_string(),
                     table::time(recorded.slot.due),
                     recorded.state.as_str().to_owned(),
-                    recorded
-                        .arrival
-                        .map_or("-".to_owned(), |seq| seq.to_string()),
+                    table::or_dash(recorded.arrival, |seq| seq.to_string()),
                 ]
             })
             .collect();

@@ -96,9 +96,10 @@ impl CommandLine {
     /// What is logged unless `QUAYMASTER_LOG` says otherwise: a server tells what happens, a
     /// command only what goes wrong. russh logs every peer that misbehaves.
     pub(crate) fn log_level(&self) -> &'static str {
-        match self.command {
-            Command::Serve(_) => "info,russh=warn",
-            _ => "warn,russh=error",
+        if matches!(self.command, Command::Serve(_)) {
+            "info,russh=warn"
+        } else {
+            "warn,russh=error"
         }
     }
 

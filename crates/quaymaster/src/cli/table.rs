@@ -37,6 +37,11 @@ pub(crate) fn print(headings: &[&str], rows: &[Vec<String>]) {
     }
 }
 
+/// The value as a cell, or a dash.
+pub(crate) fn or_dash<T>(value: Option<T>, cell: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "-".to_owned(), cell)
+}
+
 /// A time to the second, in UTC.
 pub(crate) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()

@@ -3,8 +3,8 @@
 
 use qm_core::account::{Account, Verb};
 use qm_core::config::{Config, Route};
-use qm_core::expectation::Expectation;
 use qm_core::file_type::{FileType, listed};
+use qm_core::id::PartnerName;
 use qm_core::name::Prefix;
 use qm_core::pattern::Pattern;
 use qm_core::temp_name;
@@ -19,45 +19,43 @@ const ANYTHING: char = '\u{2022}';
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     for route in config.routes.values() {
-        let accounts = config.accounts.values();
-        let verbs = [Verb::Write, Verb::Overwrite, Verb::Rename];
         let files = Files {
             pattern: &route.arrives,
             types: None,
+            partner: None,
+            // A file that is renamed into the pattern starts the route as well.
+            verbs: &[Verb::Write, Verb::Overwrite, Verb::Rename],
         };
-        if let Err(fault) = files.can_come(accounts, &verbs, "account") {
+        if let Err(fault) = files.can_come(config) {
             let key = path_of(&["route", route.name.as_str(), "when", "arrives"]);
             let message = format!("the route can never match: {}", fault.message);
             report.say_of(&key, Fault { message, ..fault });
         }
     }
     for expectation in config.expectations.values() {
-        check_expectation(config, expectation, report);
+        let files = Files {
+            pattern: &expectation.files,
+            types: expectation.types.as_deref(),
+            partner: Some(&expectation.partner),
+            verbs: &[Verb::Write, Verb::Overwrite],
+        };
+        if let Err(fault) = files.can_come(config) {
+            let key = path_of(&["expectation", expectation.name.as_str(), "files"]);
+            let message = format!("the expectation can never be met: {}", fault.message);
+            report.say_of(&key, Fault { message, ..fault });
+        }
     }
     check_hidden(config, report);
-}
-
-fn check_expectation(config: &Config, expectation: &Expectation, report: &mut Report) {
-    let accounts = config
-        .accounts
-        .values()
-        .filter(|account| account.partner == expectation.partner);
-    let files = Files {
-        pattern: &expectation.files,
-        types: expectation.types.as_deref(),
-    };
-    let whose = format!("account of partner `{}`", expectation.partner);
-    if let Err(fault) = files.can_come(accounts, &[Verb::Write, Verb::Overwrite], &whose) {
-        let key = path_of(&["expectation", expectation.name.as_str(), "files"]);
-        let message = format!("the expectation can never be met: {}", fault.message);
-        report.say_of(&key, Fault { message, ..fault });
-    }
 }
 
 /// Files that somebody waits for.
 struct Files<'a> {
     pattern: &'a Pattern,
     types: Option<&'a [FileType]>,
+    /// Only from accounts of this partner.
+    partner: Option<&'a PartnerName>,
+    /// Any of which brings a file.
+    verbs: &'a [Verb],
 }
 
 /// Why an account cannot bring them, the nearest miss last.
@@ -76,50 +74,62 @@ enum Obstacle {
 }
 
 impl Files<'_> {
-    fn can_come<'a>(
-        &self,
-        accounts: impl Iterator<Item = &'a Account> + Clone,
-        verbs: &[Verb],
-        whose: &str,
-    ) -> Result<(), Fault> {
+    fn can_come(&self, config: &Config) -> Result<(), Fault> {
         self.check_name()?;
         let mut nearest: Option<Obstacle> = None;
-        for account in accounts.clone() {
-            match self.obstacle(account, verbs) {
+        let accounts: Vec<&Account> = config
+            .accounts
+            .values()
+            .filter(|account| {
+                self.partner
+                    .is_none_or(|partner| account.partner == *partner)
+            })
+            .collect();
+        for account in &accounts {
+            match self.obstacle(account) {
                 None => return Ok(()),
                 Some(obstacle) => nearest = nearest.max(Some(obstacle)),
             }
         }
+        Err(self.fault(nearest, &accounts))
+    }
+
+    fn fault(&self, nearest: Option<Obstacle>, accounts: &[&Account]) -> Fault {
         let pattern = self.pattern;
-        Err(match nearest {
-            None => Fault::new(format!("there is no {whose}")),
-            Some(Obstacle::Rights) => {
-                Fault::new(format!("no {whose} may upload")).help("give one of them `write`")
+        let (account, partner) = match self.partner {
+            Some(partner) => (format!("account of partner `{partner}`"), partner.as_str()),
+            None => ("account".to_owned(), "NAME"),
+        };
+        let Some(nearest) = nearest else {
+            return Fault::new(format!("there is no {account}"))
+                .help(format!("add a table [partner.{partner}.account.NAME]"));
+        };
+        match nearest {
+            Obstacle::Rights => {
+                Fault::new(format!("no {account} may upload")).help("give one of them `write`")
             }
-            Some(Obstacle::Elsewhere) => {
-                let mailboxes: Vec<String> = accounts.map(|a| a.mailbox.to_string()).collect();
+            Obstacle::Elsewhere => {
+                let mailboxes: Vec<String> =
+                    accounts.iter().map(|a| a.mailbox.to_string()).collect();
+                let listed = suggest::listed(mailboxes.iter().map(String::as_str));
                 Fault::new(format!(
-                    "no {whose} that may upload has `{pattern}` in its mailbox"
+                    "no {account} that may upload has `{pattern}` in its mailbox"
                 ))
+                .help(format!("mailboxes are: {listed}"))
+            }
+            Obstacle::IsMailbox => Fault::new(format!("`{pattern}` is a mailbox, not a file"))
                 .help(format!(
-                    "mailboxes are: {}",
-                    suggest::listed(mailboxes.iter().map(String::as_str))
-                ))
-            }
-            Some(Obstacle::IsMailbox) => {
-                Fault::new(format!("`{pattern}` is a mailbox, not a file")).help(format!(
                     "for the files in it write `{pattern}/*`, for folders as well `{pattern}/**`"
-                ))
-            }
-            Some(Obstacle::Types(types)) => Fault::new(format!(
-                "no {whose} that reaches `{pattern}` may upload such a file"
+                )),
+            Obstacle::Types(types) => Fault::new(format!(
+                "no {account} that reaches `{pattern}` may upload such a file"
             ))
             .help(format!("the types are {types}")),
-            Some(Obstacle::TempName) => Fault::new(format!(
+            Obstacle::TempName => Fault::new(format!(
                 "`{pattern}` matches only names of unfinished uploads"
             ))
             .help("a file arrives under its final name; match that"),
-        })
+        }
     }
 
     /// Parts without wildcards must be names that we take.
@@ -136,9 +146,9 @@ impl Files<'_> {
         Ok(())
     }
 
-    fn obstacle(&self, account: &Account, verbs: &[Verb]) -> Option<Obstacle> {
+    fn obstacle(&self, account: &Account) -> Option<Obstacle> {
         let mailbox = &account.mailbox;
-        if !verbs.iter().any(|verb| account.may.contains(verb)) {
+        if !self.verbs.iter().any(|verb| account.may.contains(verb)) {
             return Some(Obstacle::Rights);
         }
         if !Pattern::below(&mailbox.bucket, &mailbox.prefix).overlaps(self.pattern) {

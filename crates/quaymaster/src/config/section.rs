@@ -118,7 +118,8 @@ impl<'t> Section<'t> {
             };
             if values.contains(&value) {
                 let twice = report.sources.at(item.place).to_owned();
-                let fault = Fault::new(format!("{twice} is in the list twice")).help("leave one of them out");
+                let fault = Fault::new(format!("{twice} is in the list twice"))
+                    .help("leave one of them out");
                 told::<()>(report, key, item.place, Err(fault));
             } else {
                 values.push(value);
@@ -139,7 +140,8 @@ impl<'t> Section<'t> {
         if let Some(entry) = self.table.entries.get(key)
             && matches!(&entry.item.value, Value::List(items) if items.is_empty())
         {
-            let fault = Fault::new(format!("the list is empty, so {why}")).help("put at least one into it");
+            let fault =
+                Fault::new(format!("the list is empty, so {why}")).help("put at least one into it");
             told::<()>(report, key, entry.item.place, Err(fault));
         }
         self.list(report, key, parse)

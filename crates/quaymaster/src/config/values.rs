@@ -23,7 +23,8 @@ const PAUSES_MAX: usize = 50;
 /// A text that says something.
 pub(super) fn text(item: &Item) -> Result<&str, Fault> {
     match &item.value {
-        Value::Text(text) if text.trim().is_empty() => Err(Fault::new("the text is empty").help("write something between the quotes, or leave the key out")),
+        Value::Text(text) if text.trim().is_empty() => Err(Fault::new("the text is empty")
+            .help("write something between the quotes, or leave the key out")),
         Value::Text(text) => Ok(text),
         other => Err(wrong_kind("a text in quotes", other)),
     }

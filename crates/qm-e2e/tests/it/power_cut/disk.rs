@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ struct State {
 struct Tree {
     /// Full path of a file or folder, the root not included.
     names: BTreeMap<String, Inode>,
-    folders: BTreeMap<String, ()>,
+    folders: BTreeSet<String>,
     files: BTreeMap<Inode, File>,
 }
 
@@ -161,7 +161,7 @@ impl Tree {
                 self.names.remove(path);
             }
             Change::Folder { path } => {
-                self.folders.insert(path.clone(), ());
+                self.folders.insert(path.clone());
             }
             Change::RemoveFolder { path } => {
                 self.folders.remove(path);
@@ -170,7 +170,7 @@ impl Tree {
     }
 
     fn stat(&self, path: &str) -> io::Result<DiskStat> {
-        if path.is_empty() || self.folders.contains_key(path) {
+        if path.is_empty() || self.folders.contains(path) {
             return Ok(DiskStat {
                 kind: FileKind::Folder,
                 size_bytes: 0,
@@ -205,7 +205,7 @@ impl Tree {
 
     fn check_folder(&self, path: &str) -> io::Result<()> {
         let folder = folder_of(path);
-        if folder.is_empty() || self.folders.contains_key(folder) {
+        if folder.is_empty() || self.folders.contains(folder) {
             Ok(())
         } else {
             Err(io::ErrorKind::NotFound.into())
@@ -272,7 +272,7 @@ impl Disk for ForgetfulDisk {
     fn entries(&self, path: &str) -> io::Result<Box<dyn DiskEntries>> {
         self.operate(|state| {
             state.now.stat(path)?;
-            let all = state.now.folders.keys().chain(state.now.names.keys());
+            let all = state.now.folders.iter().chain(state.now.names.keys());
             let below: Vec<DiskEntry> = all
                 .filter(|name| folder_of(name) == path)
                 .map(|name| DiskEntry {

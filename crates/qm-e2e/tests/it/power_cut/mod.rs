@@ -1,6 +1,7 @@
 //! The power goes at a random moment and everything that was not synced may be lost. After
 //! recovery a bucket shows what was answered with `Ok`, or what the one request that was not
 //! answered was about to make of it, and nothing else (INV-5).
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod disk;
 mod random;

@@ -7,6 +7,8 @@ use qm_core::ports::ledger::Ledger;
 
 use crate::ledger::sample::{account, minute, newest, publish, run, version};
 
+const DAY: i64 = 24 * 60;
+
 /// An upload of `digest`'s bytes as a version of its own.
 fn upload(name: &str, number: u8, digest: u8) -> NameChange {
     NameChange {
@@ -36,7 +38,6 @@ pub async fn the_same_again_within_a_day(ledger: &dyn Ledger) {
         at: minute(minutes),
         ..change
     };
-    const DAY: i64 = 24 * 60;
     let first = check(ledger, upload("a", 1, 1), None).await;
     check(ledger, upload("b", 2, 1), None).await;
     check(ledger, upload("a", 3, 3), None).await;

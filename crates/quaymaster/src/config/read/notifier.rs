@@ -56,7 +56,7 @@ fn email(section: &mut Section<'_>, context: &Context<'_>, report: &mut Report) 
     if let (Some(_), Some(host), SmtpSecurity::Plain) = (&login, &host, security)
         && !is_this_machine(host)
     {
-        let fault = Fault::new("the password would cross the network readable by all")
+        let fault = Fault::new("security: the password would cross the network readable by all")
             .help("use `starttls` or `tls`; a login over `plain` is only possible on this machine (localhost)");
         report.say_of(&section.key("security"), fault);
     }

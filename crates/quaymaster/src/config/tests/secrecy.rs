@@ -1,1 +1,50 @@
+//! What is not a secret's place never shows the secret (INV-7).
 
+use super::read;
+
+/// Mistakes around a secret: none may print it.
+#[test]
+fn no_problem_shows_a_secret() {
+    let notifier = "kind = \"email\"\nto = [\"a@b\"]\nfrom = \"a@b\"\nhost = \"h\"\nuser = \"u\"\n";
+    for line in [
+        "password = \"hunter2\"",
+        "password = hunter2",
+        "password = [\"hunter2\"]",
+        "password = { inline = \"hunter2\" }",
+        "password = \"hunter2",
+        "password = \"secret:hunter2 or not\"",
+        "pasword = \"hunter2\"",
+        "passphrase = \"hunter2\"",
+        "smtp_token = \"hunter2\"",
+        "password.value = \"hunter2\"",
+    ] {
+        let text = format!("node.data = \"data\"\n[notifier.sre]\n{notifier}{line}\n");
+        let problems = read(&[("quaymaster.toml", &text)]).unwrap_err().join("\n");
+        assert!(
+            problems.contains("quaymaster.toml:8:"),
+            "{line}: {problems}"
+        );
+        assert!(!problems.contains("hunter2"), "{line}: {problems}");
+    }
+    let inline =
+        "node.data = \"d\"\nnotifier.n = { kind = \"email\", port = 0, password = \"hunter2\" }\n";
+    let problems = read(&[("quaymaster.toml", inline)]).unwrap_err().join("\n");
+    assert!(problems.contains("port: 0 is out of range"), "{problems}");
+    assert!(!problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn a_private_key_pasted_by_mistake_is_not_shown() {
+    let account =
+        "node.data = \"d\"\nbucket.b.url = \"file://b\"\n[partner.p.account.a]\nmailbox = \"b\"\n";
+    for keys in [
+        "ssh_keys = [\"-----BEGIN OPENSSH PRIVATE KEY-----\\nhunter2\"]\n",
+        "ssh_keys = [\"\"\"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n\"\"\"]\n",
+        "ssh_keys = [\"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n\"]\n",
+        "ssh_keys = \"-----BEGIN OPENSSH PRIVATE KEY-----\\nhunter2\"\n",
+    ] {
+        let text = format!("{account}{keys}");
+        let problems = read(&[("quaymaster.toml", &text)]).unwrap_err().join("\n");
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Unmodified clients upload, download, list, rename and delete.
+
+mod keys;
+mod lftp;
+mod openssh;
+mod paramiko;
+mod psftp;
+mod rclone;
+mod scp;

@@ -1,0 +1,74 @@
+//! What tests of several subjects look at.
+
+use anyhow::{Context as _, Result, ensure};
+use qm_e2e::{World, wait};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// How a test ends: an error is a failure, told with everything known.
+pub(crate) type Outcome = Result<()>;
+
+/// The file has exactly this content.
+#[track_caller]
+pub(crate) fn assert_content(file: &Path, content: &[u8]) {
+    let found = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert!(
+        found == content,
+        "{} has {} bytes, not the {} expected, or others",
+        file.display(),
+        found.len(),
+        content.len()
+    );
+}
+
+/// The names below a folder, files with their path, folders with a `/` behind; ours left out.
+pub(crate) fn tree(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    collect(folder, "", &mut names)?;
+    Ok(names)
+}
+
+fn collect(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let entry = entry?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|name| anyhow::anyhow!("{name:?}"))?;
+        if name == ".quaymaster" {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{path}/"), names)?;
+            names.insert(format!("{path}/"));
+        } else {
+            names.insert(path);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until everything that arrived is delivered, and fails if something cannot be.
+pub(crate) fn wait_until_delivered(world: &World) -> Outcome {
+    wait::until_true("everything is delivered", || {
+        let unrouted = world
+            .arrivals()?
+            .with(&[("DELIVERIES", "not routed yet")])
+            .len();
+        let deliveries = world.deliveries()?;
+        let dead = deliveries.with(&[("STATE", "dead")]);
+        ensure!(dead.is_empty(), "a delivery is dead: {dead:?}");
+        let done = deliveries.with(&[("STATE", "delivered")]).len();
+        Ok(unrouted == 0 && !deliveries.0.is_empty() && done == deliveries.0.len())
+    })
+}
+
+/// Bytes that were staged and are no object.
+pub(crate) fn staged(world: &World) -> Result<usize> {
+    let staging = world.bucket(".quaymaster/staging");
+    Ok(fs::read_dir(&staging)
+        .with_context(|| format!("reading {}", staging.display()))?
+        .count())
+}

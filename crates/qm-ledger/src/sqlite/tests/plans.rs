@@ -1,0 +1,130 @@
+//! Statements that run for every file or on every scan must find their rows by an index, whatever
+//! the number of rows. There are no statistics, so a plan is the same for ten and for a million.
+
+use rusqlite::Connection;
+
+use crate::sqlite::{alerts, arrivals, deliveries, line, migrate, names, slots};
+
+/// Small by themselves: what is pending, what is kept aside, lists given with the call.
+const SCANS_ALLOWED: [&str; 5] = [
+    "SCAN CONSTANT ROW",
+    "SCAN json_each VIRTUAL TABLE INDEX 1:",
+    "SCAN k",
+    "SCAN p",
+    "SCAN pending_names",
+];
+
+fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+        .unwrap();
+    let count = statement.parameter_count();
+    let nulls = vec![rusqlite::types::Null; count];
+    let rows = statement
+        .query_map(rusqlite::params_from_iter(nulls), |row| row.get(3))
+        .unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// The plan uses these indexes, sorts only where that is said, and reads no table from end to
+/// end. A partial index may be read from end to end: it holds only what is to be done.
+#[track_caller]
+fn check(connection: &Connection, sql: &str, indexes: &[&str], sorts: bool) {
+    let plan = plan(connection, sql);
+    let words = format!("{sql}\n{plan:#?}");
+    for index in indexes {
+        let is_used = plan.iter().any(|step| {
+            let mut parts = step.split_whitespace();
+            parts.any(|part| part == *index)
+        });
+        assert!(is_used, "{index} is not used by {words}");
+    }
+    for step in &plan {
+        let is_scan = step.starts_with("SCAN")
+            && !SCANS_ALLOWED.contains(&step.as_str())
+            && !PARTIAL.iter().any(|index| step.ends_with(index));
+        assert!(!is_scan, "{step} in {words}");
+    }
+    let is_sorted = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+    assert_eq!(is_sorted, sorts, "{words}");
+}
+
+/// Indexes of rows that wait for something.
+const PARTIAL: [&str; 8] = [
+    "arrivals_outbox",
+    "deliveries_next",
+    "deliveries_running",
+    "deliveries_overtaken",
+    "notifications_waiting",
+    "notifications_dead",
+    "slots_missed",
+    "slots_cutoff",
+];
+
+fn migrated() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate::migrate(&mut connection, migrate::MIGRATIONS).unwrap();
+    connection
+}
+
+#[test]
+fn arrivals_and_names() {
+    let c = &migrated();
+    check(c, arrivals::UNROUTED, &["arrivals_outbox"], false);
+    check(c, arrivals::ORIGINAL, &["arrivals_content"], false);
+    check(c, arrivals::BETWEEN, &["arrivals_time"], true);
+    check(
+        c,
+        names::IS_NEEDED,
+        &["arrivals_unrouted", "deliveries_version"],
+        false,
+    );
+    check(c, names::CURRENT, &[], false);
+    check(c, names::PENDING, &[], false);
+    check(
+        c,
+        names::RELEASABLE,
+        &["arrivals_unrouted", "deliveries_version"],
+        false,
+    );
+}
+
+#[test]
+fn deliveries_in_line() {
+    let c = &migrated();
+    check(c, line::PROMOTE, &["deliveries_later"], false);
+    check(c, line::LINE, &["deliveries_line"], false);
+    check(
+        c,
+        line::IS_BEHIND,
+        &["deliveries_running", "deliveries_waiting"],
+        false,
+    );
+    check(c, line::MOVE_UP, &["deliveries_waiting"], false);
+    let next = [
+        "deliveries_next",
+        "deliveries_running",
+        "deliveries_waiting",
+    ];
+    check(c, line::NEXT_READY, &next, false);
+}
+
+#[test]
+fn deliveries_and_what_overtakes_them() {
+    let c = &migrated();
+    check(c, deliveries::OVERTAKE, &["deliveries_newest"], false);
+    check(c, deliveries::IS_OVERTAKEN, &["deliveries_target"], false);
+    let supersede = ["deliveries_overtaken", "deliveries_target"];
+    check(c, deliveries::SUPERSEDE, &supersede, false);
+    check(c, deliveries::IS_LATEST, &["deliveries_target"], false);
+    check(c, deliveries::INTERRUPTED, &[], true);
+}
+
+#[test]
+fn alerts_and_slots() {
+    let c = &migrated();
+    check(c, alerts::DUE, &["notifications_waiting"], true);
+    check(c, alerts::NEXT, &["notifications_waiting"], false);
+    check(c, slots::MISSED, &["slots_missed"], false);
+    check(c, slots::LAST, &["slots_cutoff"], false);
+}

@@ -1,0 +1,111 @@
+//! What was answered is there after a restart.
+
+use qm_core::arrival::Partial;
+use qm_core::delivery::DeliveryState;
+use qm_core::operation::NameChange;
+use qm_core::ports::ledger::{AddedKey, Audit as _, DeliveryFilter, Ledger, NodeReport};
+use qm_testkit::ledger::sample::{
+    account, alert, audit, claim, finish, minute, path, publish, run, upload_and_deliver, version,
+};
+use std::fmt::Debug;
+
+use crate::support::open;
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG+jV8w42MJp9/APBNAYrK3SKHaGK9JDOINy6bLskez2 ops";
+
+async fn fill(ledger: &dyn Ledger) {
+    let first = upload_and_deliver(ledger, "a", 1).await;
+    upload_and_deliver(ledger, "b", 2).await;
+    let claimed = claim(ledger, 0, 2).await;
+    finish(ledger, &claimed[0], DeliveryState::Dead, 1).await;
+    let again = NameChange {
+        replaces: Some(version(1).id),
+        keep_aside: true,
+        ..publish("a", 3)
+    };
+    run(ledger, again).await;
+    ledger.record(publish("pending", 4)).await.unwrap();
+    let partial = Partial {
+        version: version(5).id,
+        account: account("north"),
+        path: path("partial"),
+        size_bytes: 5,
+        lost_at: minute(5),
+    };
+    ledger.park(partial, audit("lost")).await.unwrap();
+    assert!(ledger.raise(alert("late")).await.unwrap());
+    let applied = ledger.apply("config".to_owned(), audit("apply"), minute(0));
+    applied.await.unwrap();
+    let key = AddedKey {
+        account: account("north"),
+        key: qm_core::account::SshPublicKey::parse(KEY).unwrap(),
+        added_at: minute(0),
+    };
+    assert!(ledger.add_key(key, audit("key")).await.unwrap());
+    let report = NodeReport {
+        sftp_address: "127.0.0.1:2022".parse().unwrap(),
+        fingerprints: vec![],
+        process: 1,
+        version: "0".to_owned(),
+        started_at: minute(0),
+        alive_at: None,
+    };
+    ledger.report(report).await.unwrap();
+    assert_eq!(ledger.attempts(first).await.unwrap().len(), 1);
+}
+
+fn say(what: &mut Vec<String>, found: &impl Debug) {
+    what.push(format!("{found:#?}"));
+}
+
+/// All that can be asked, as text.
+async fn everything(ledger: &dyn Ledger) -> Vec<String> {
+    let mut all = Vec::new();
+    say(&mut all, &ledger.pending().await.unwrap());
+    say(&mut all, &ledger.current(&path("a")).await.unwrap());
+    say(&mut all, &ledger.releasable().await.unwrap());
+    say(&mut all, &ledger.partials().await.unwrap());
+    say(&mut all, &ledger.latest(99).await.unwrap());
+    say(&mut all, &ledger.unrouted(99).await.unwrap());
+    let deliveries = ledger.deliveries(DeliveryFilter::default()).await.unwrap();
+    for delivery in &deliveries {
+        say(&mut all, &ledger.attempts(delivery.id).await.unwrap());
+    }
+    say(&mut all, &deliveries);
+    say(&mut all, &ledger.interrupted().await.unwrap());
+    say(&mut all, &ledger.alerts(99).await.unwrap());
+    say(&mut all, &ledger.notifications(99).await.unwrap());
+    say(&mut all, &ledger.slots(99).await.unwrap());
+    say(&mut all, &ledger.audit(99).await.unwrap());
+    say(&mut all, &ledger.revision().await.unwrap());
+    say(&mut all, &ledger.keys().await.unwrap());
+    say(&mut all, &ledger.node().await.unwrap());
+    all
+}
+
+#[tokio::test]
+async fn a_restart_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.sqlite");
+    let ledger = open(&file);
+    fill(&ledger).await;
+    let before = everything(&ledger).await;
+    drop(ledger);
+    assert_eq!(everything(&open(&file)).await, before);
+}
+
+/// A seq is never given twice, even if the last row of it is gone.
+#[tokio::test]
+async fn numbers_go_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.sqlite");
+    let mut last = 0;
+    for _ in 0..3 {
+        let ledger = open(&file);
+        ledger.append(audit("one")).await.unwrap();
+        let seq = ledger.audit(1).await.unwrap()[0].0;
+        assert!(seq > last);
+        last = seq;
+    }
+}
