@@ -124,7 +124,7 @@ impl AccountMailbox {
         if replaced.is_some() && arrival.is_some() {
             account.check(Verb::Overwrite)?;
         }
-        if arrival.is_some() {
+        if arrival.is_some() && account.types.is_some() {
             check_content(
                 &*bucket,
                 &source.key,

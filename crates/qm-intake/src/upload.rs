@@ -10,7 +10,7 @@ use crate::mailbox::AccountMailbox;
 use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
-use qm_core::account::Verb;
+use qm_core::account::{Account, Verb};
 use qm_core::arrival::{Cause, Partial};
 use qm_core::audit::{Activity, Decision};
 use qm_core::id::AccountName;
@@ -166,10 +166,10 @@ impl AccountUpload {
         self.staged.write(chunks).await
     }
 
-    /// Checks and seals what was received.
-    async fn seal(&mut self) -> Result<Version> {
+    /// Checks and seals what was received. Content is looked at where types are limited.
+    async fn seal(&mut self, account: &Account) -> Result<Version> {
         let sealed = self.staged.seal().await?;
-        if self.final_name.is_none() {
+        if self.final_name.is_none() && account.types.is_some() {
             let staged = tokio::sync::Mutex::new(&mut self.staged);
             let staged = &staged;
             content::check(
@@ -192,27 +192,27 @@ impl AccountUpload {
         })
     }
 
-    /// What a publication does to a file that has the name by now. Rights may have changed since
-    /// the handle was opened.
-    fn existing(&self) -> Result<Existing> {
-        let account = self
-            .shared
-            .parts
-            .rules
-            .account(&self.account)
-            .ok_or_else(|| Error::new(Kind::Refused, "your account does not exist any more"))?;
-        account.check(Verb::Write)?;
+    /// The account as it is now: rights may have changed since the handle was opened.
+    fn account(&self) -> Result<Arc<Account>> {
+        let account = self.shared.parts.rules.account(&self.account);
+        account.ok_or_else(|| Error::new(Kind::Refused, "your account does not exist any more"))
+    }
+
+    /// What a publication does to a file that has the name by now.
+    fn existing(&self, account: &Account) -> Existing {
         let may_replace = self.final_name.is_some() || account.may.contains(&Verb::Overwrite);
-        Ok(if self.options.exclusive || !may_replace {
+        if self.options.exclusive || !may_replace {
             Existing::Refuse
         } else {
             Existing::Replace
-        })
+        }
     }
 
     async fn publish(&mut self) -> Result<()> {
-        let existing = self.existing()?;
-        let version = self.seal().await?;
+        let account = self.account()?;
+        account.check(Verb::Write)?;
+        let existing = self.existing(&account);
+        let version = self.seal(&account).await?;
         let wanted = Wanted {
             path: self.path.clone(),
             change: Change::Publish,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::fault::Sql;
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
-use super::{SqliteLedger, alerts, audit, line};
+use super::{SqliteLedger, alerts, audit, line, overtaking};
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
@@ -28,35 +28,6 @@ macro_rules! select_deliveries {
         )
     };
 }
-
-/// Open ones of the key that a newer arrival of the same source now has overtaken.
-pub(super) const OVERTAKE: &str = "UPDATE deliveries INDEXED BY deliveries_newest SET overtaken = 1
-     WHERE overtaken = 0 AND state IN ('waiting', 'running', 'dead')
-         AND destination = ?1 AND target = ?2 AND arrival < ?3
-         AND EXISTS (SELECT 1 FROM arrivals a
-             WHERE a.seq = deliveries.arrival AND a.bucket = ?4 AND a.key = ?5)";
-
-pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
-     SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
-     WHERE n.destination = ?1 AND n.target = ?2 AND n.arrival > ?3
-         AND a.bucket = ?4 AND a.key = ?5)";
-
-pub(super) const SUPERSEDE: &str = "UPDATE deliveries INDEXED BY deliveries_overtaken
-     SET state = 'superseded', state_until = NULL, updated_at = ?1
-     WHERE overtaken = 1 AND state IN ('waiting', 'dead') AND EXISTS (
-         SELECT 1 FROM deliveries n
-         JOIN arrivals na ON na.seq = n.arrival
-         JOIN arrivals oa ON oa.seq = deliveries.arrival
-         WHERE n.destination = deliveries.destination AND n.target = deliveries.target
-             AND n.arrival > deliveries.arrival AND na.bucket = oa.bucket AND na.key = oa.key
-             AND n.route IN (SELECT value FROM json_each(?2)))
-     RETURNING id, destination, target";
-
-pub(super) const IS_LATEST: &str = "SELECT
-     EXISTS (SELECT 1 FROM deliveries WHERE id = ?1 AND fence = ?2)
-     AND NOT EXISTS (SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
-         WHERE n.destination = ?3 AND n.target = ?4 AND n.arrival > ?5
-             AND n.state = 'delivered' AND a.bucket = ?6 AND a.key = ?7)";
 
 pub(super) const INTERRUPTED: &str =
     select_deliveries!("WHERE d.state = 'running' ORDER BY d.number");
@@ -98,7 +69,7 @@ fn insert(
         arrival.path.key.as_str(),
     ];
     // Arrivals are routed in order, so this finds one only when a rename made it otherwise.
-    let is_overtaken = connection.holds(IS_OVERTAKEN, key)?;
+    let is_overtaken = connection.holds(overtaking::IS_OVERTAKEN, key)?;
     let added = connection.run(
         "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
              state_until, queue, overtaken, attempts, fence, revision, created_at, updated_at)
@@ -116,7 +87,7 @@ fn insert(
             revision.0,
         ),
     )?;
-    connection.run(OVERTAKE, key)?;
+    connection.run(overtaking::OVERTAKE, key)?;
     Ok(u32::try_from(added).unwrap_or(u32::MAX))
 }
 
@@ -221,23 +192,6 @@ fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
         Error::new(Kind::NotFound, "no such delivery")
     };
     Ok(error.with("delivery", delivery.id))
-}
-
-fn supersede(connection: &Connection, routes: &[RouteName], at: Timestamp) -> Sql<u32> {
-    let routes = serde_json::to_string(routes)
-        .map_err(|e| Error::new(Kind::Bug, "the server made a mistake").source(e))?;
-    let superseded = connection.all(SUPERSEDE, (micros(at), routes), |columns| {
-        Ok((
-            columns.value::<String>()?,
-            columns.value::<String>()?,
-            columns.value::<String>()?,
-        ))
-    })?;
-    for (id, destination, target) in &superseded {
-        line::move_up(connection, destination, target)?;
-        alerts::resolve(connection, &alerts::dead_letter_key(id), None, at)?;
-    }
-    Ok(u32::try_from(superseded.len()).unwrap_or(u32::MAX))
 }
 
 /// The conditions of a filter; `number` orders by creation, newest first.
@@ -359,26 +313,17 @@ impl Deliveries for SqliteLedger {
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
         let delivery = delivery.clone();
         self.read("ask whether a delivery is the latest", move |c| {
-            c.holds(
-                IS_LATEST,
-                params![
-                    delivery.id.to_string(),
-                    delivery.fence,
-                    delivery.destination.as_str(),
-                    delivery.target,
-                    delivery.arrival.0,
-                    delivery.source.bucket.as_str(),
-                    delivery.source.key.as_str(),
-                ],
-            )
+            overtaking::is_latest(c, &delivery)
         })
         .await
     }
 
     async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32> {
         let routes = routes.to_vec();
-        self.write("supersede deliveries", move |c| supersede(c, &routes, at))
-            .await
+        self.write("supersede deliveries", move |c| {
+            overtaking::supersede(c, &routes, at)
+        })
+        .await
     }
 
     async fn next_ready(&self) -> Result<Option<Timestamp>> {

@@ -1,5 +1,7 @@
 //! The `SQLite` ledger against the contract, against faults, and beside other processes.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 mod commits;
 mod contract;
 mod crash;

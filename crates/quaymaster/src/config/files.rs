@@ -22,13 +22,13 @@ pub(super) struct Found {
 
 /// Reads the file and the `*.toml` files of `conf.d` beside it, by name.
 pub(super) fn read(path: &Path) -> Result<Found, Vec<Problem>> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let base = std::path::absolute(path)
-        .map_err(|error| vec![problem(path, &format!("cannot be found: {error}"))])?
+        .map_err(|error| vec![*problem(path, &format!("cannot be found: {error}"))])?
         .parent()
         .map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
     let mut paths = vec![path.to_owned()];
-    paths.extend(beside(&folder.join(FOLDER)).map_err(|problem| vec![problem])?);
+    paths.extend(beside(&folder.join(FOLDER)).map_err(|problem| vec![*problem])?);
     let mut sources = Sources::default();
     let mut problems = Vec::new();
     for path in &paths {
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path) -> Result<Found, Vec<Problem>> {
             Ok(text) => {
                 sources.add(path.display().to_string(), text);
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     if problems.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path) -> Result<Found, Vec<Problem>> {
     }
 }
 
-fn beside(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
+fn beside(folder: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
     let unreadable = |error| problem(folder, &format!("cannot be read: {error}"));
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -77,7 +77,7 @@ fn beside(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     Ok(paths)
 }
 
-fn text_of(path: &Path) -> Result<String, Problem> {
+fn text_of(path: &Path) -> Result<String, Box<Problem>> {
     let unreadable = |error| problem(path, &format!("cannot be read: {error}"));
     // Asked before opening: opening a pipe would wait for its writer.
     if !path.metadata().map_err(unreadable)?.is_file() {
@@ -99,14 +99,15 @@ fn text_of(path: &Path) -> Result<String, Problem> {
             .filter(|byte| **byte == b'\n')
             .count()
             + 1;
-        Problem::of_file(
+        Box::new(Problem::of_file(
             path.display().to_string(),
             format!("line {line} is not UTF-8 text"),
             Some("save the file as UTF-8".to_owned()),
-        )
+        ))
     })
 }
 
-fn problem(path: &Path, message: &str) -> Problem {
-    Problem::of_file(path.display().to_string(), message.to_owned(), None)
+fn problem(path: &Path, message: &str) -> Box<Problem> {
+    let file = path.display().to_string();
+    Box::new(Problem::of_file(file, message.to_owned(), None))
 }

@@ -65,15 +65,21 @@ pub(super) fn check(
     }
     for (index, left) in folders.iter().enumerate() {
         for right in folders.iter().skip(index + 1) {
-            if let Some((inner, outer)) = clash(left, right) {
-                say(inner, outer, report);
+            if let Some(clash) = clash(left, right) {
+                say(&clash, report);
             }
         }
     }
 }
 
-/// The two, inner first, if they must not lie as they do.
-fn clash<'f>(left: &'f Folder, right: &'f Folder) -> Option<(&'f Folder, &'f Folder)> {
+/// A folder that lies in another, and why it must not.
+struct Clash<'f> {
+    inner: &'f Folder,
+    outer: &'f Folder,
+    why: &'static str,
+}
+
+fn clash<'f>(left: &'f Folder, right: &'f Folder) -> Option<Clash<'f>> {
     let (inner, outer) = if right.path.starts_with(&left.path) {
         (right, left)
     } else if left.path.starts_with(&right.path) {
@@ -81,42 +87,34 @@ fn clash<'f>(left: &'f Folder, right: &'f Folder) -> Option<(&'f Folder, &'f Fol
     } else {
         return None;
     };
-    match (inner.role, outer.role) {
-        // A demonstration keeps everything below its data folder, and harms nothing by it.
-        (Role::Bucket | Role::Destination, Role::Private) if inner.path != outer.path => None,
-        // Two destinations may share a folder, and data and secrets one.
-        (Role::Destination, Role::Destination) | (Role::Private, Role::Private) => None,
-        (Role::Private, Role::Bucket | Role::Destination)
-        | (Role::Bucket | Role::Destination, Role::Private)
-        | (Role::Bucket, Role::Bucket | Role::Destination)
-        | (Role::Destination, Role::Bucket) => Some((inner, outer)),
-    }
-}
-
-fn say(inner: &Folder, outer: &Folder, report: &mut Report) {
-    let relation = if inner.path == outer.path {
-        "is also"
-    } else {
-        "lies in"
-    };
+    let is_same = inner.path == outer.path;
     let why = match (inner.role, outer.role) {
         (Role::Bucket, Role::Bucket) => "each object must belong to one bucket",
         (Role::Destination, Role::Bucket) | (Role::Bucket, Role::Destination) => {
             "deliveries would land among the uploads"
         }
-        (Role::Private, Role::Bucket) | (Role::Bucket, Role::Private) => {
-            "partners could read and replace it"
-        }
-        (Role::Private, Role::Destination | Role::Private)
-        | (Role::Destination, Role::Private | Role::Destination) => "deliveries could replace it",
+        (Role::Private, Role::Bucket) => "partners could read and replace it",
+        (Role::Private, Role::Destination) => "deliveries could replace it",
+        (Role::Bucket, Role::Private) if is_same => "partners could read and replace it",
+        (Role::Destination, Role::Private) if is_same => "deliveries could replace it",
+        // A demonstration keeps everything below its data folder, and harms nothing by it; two
+        // destinations may share a folder, and data and secrets one.
+        (Role::Bucket | Role::Destination | Role::Private, Role::Private)
+        | (Role::Destination, Role::Destination) => return None,
+    };
+    Some(Clash { inner, outer, why })
+}
+
+fn say(clash: &Clash<'_>, report: &mut Report) {
+    let Clash { inner, outer, why } = clash;
+    let relation = if inner.path == outer.path {
+        "is also"
+    } else {
+        "lies in"
     };
     // Told where the later of the two stands: the one that was added to the other.
-    let (inner_place, outer_place) = (report.place_of(&inner.key), report.place_of(&outer.key));
-    let later = if inner_place >= outer_place {
-        inner
-    } else {
-        outer
-    };
+    let is_inner_later = report.place_of(&inner.key) >= report.place_of(&outer.key);
+    let later = if is_inner_later { inner } else { outer };
     let folder = outer.path.display();
     let fault = Fault::new(format!(
         "the folder of {} {relation} the folder of {} ({folder})",

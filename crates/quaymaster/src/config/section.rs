@@ -151,14 +151,12 @@ impl<'t> Section<'t> {
     pub(super) fn section(&mut self, report: &mut Report, key: &'static str) -> Option<Self> {
         let title = self.key(key);
         let item = self.item(report, key)?;
-        match &item.value {
-            Value::Table(table) => Some(Self::new(title, table)),
-            other => {
-                let fault = Fault::new(format!("a table is needed, not {}", other.kind()))
-                    .help(format!("write it as [{title}]"));
-                told(report, key, item.place, Err(fault))
-            }
+        if let Value::Table(table) = &item.value {
+            return Some(Self::new(title, table));
         }
+        let fault = Fault::new(format!("a table is needed, not {}", item.value.kind()))
+            .help(format!("write it as [{title}]"));
+        told(report, key, item.place, Err(fault))
     }
 
     /// The tables below a key, one for each name that the author chose.
@@ -169,25 +167,23 @@ impl<'t> Section<'t> {
         let mut found = Vec::new();
         for (name, entry) in &parent.table.entries {
             let title = parent.key(name);
-            match &entry.item.value {
-                Value::Table(table) => {
-                    report.note(title.clone(), table.place);
-                    found.push(Named {
-                        name,
-                        place: table.place,
-                        section: Section::new(title, table),
-                    });
-                }
-                other => {
-                    let fault = Fault::new(format!(
-                        "`{name}` is {}, but [{}] holds only tables",
-                        other.kind(),
-                        parent.title
-                    ))
-                    .help(format!("give it a name: [{}.NAME]", parent.title));
-                    report.say_showing(entry.key, fault, Shown::UpToPlace);
-                }
-            }
+            let Value::Table(table) = &entry.item.value else {
+                let kind = entry.item.value.kind();
+                let message = format!(
+                    "`{name}` is {kind}, but [{}] holds only tables",
+                    parent.title
+                );
+                let fault =
+                    Fault::new(message).help(format!("give it a name: [{}.NAME]", parent.title));
+                report.say_showing(entry.key, fault, Shown::UpToPlace);
+                continue;
+            };
+            report.note(title.clone(), table.place);
+            found.push(Named {
+                name,
+                place: table.place,
+                section: Section::new(title, table),
+            });
         }
         found
     }
@@ -198,15 +194,8 @@ impl<'t> Section<'t> {
             if self.asked.contains(&name.as_str()) {
                 continue;
             }
-            let what = match entry.item.value {
-                Value::Table(_) => "table",
-                Value::Text(_)
-                | Value::Whole { .. }
-                | Value::Fraction
-                | Value::Truth
-                | Value::Moment(_)
-                | Value::List(_) => "key",
-            };
+            let is_table = matches!(entry.item.value, Value::Table(_));
+            let what = if is_table { "table" } else { "key" };
             let message = if self.title.is_empty() {
                 format!("unknown {what} `{}`", name.escape_debug())
             } else {

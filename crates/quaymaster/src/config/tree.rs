@@ -166,14 +166,16 @@ fn merge(into: &mut Table, from: Table, report: &mut Report) {
             into.entries.insert(name, entry);
             continue;
         };
-        match (&mut earlier.item.value, entry.item.value) {
-            (Value::Table(into), Value::Table(from)) => merge(into, from, report),
-            _ => {
-                let first = report.sources.called(earlier.key);
-                let fault = Fault::new(format!("`{name}` is set twice"))
-                    .help(format!("it is also set at {first}; keep one of the two"));
-                report.say(entry.key, fault);
-            }
+        let place = entry.key;
+        if let (Value::Table(into), Value::Table(from)) =
+            (&mut earlier.item.value, entry.item.value)
+        {
+            merge(into, from, report);
+            continue;
         }
+        let first = report.sources.called(earlier.key);
+        let fault = Fault::new(format!("`{name}` is set twice"))
+            .help(format!("it is also set at {first}; keep one of the two"));
+        report.say(place, fault);
     }
 }

@@ -16,18 +16,20 @@ use super::tree::{Item, Value};
 /// The largest file we take, as S3's largest object.
 pub(super) const FILE_BYTES_MAX: u64 = 5 << 40;
 /// No pause, grace or keeping time is meant to be longer; it also keeps sums of times in range.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+const DURATION_MAX: Duration = Duration::from_hours(366 * 24);
 /// More attempts than anybody waits for.
 const PAUSES_MAX: usize = 50;
 
 /// A text that says something.
 pub(super) fn text(item: &Item) -> Result<&str, Fault> {
-    match &item.value {
-        Value::Text(text) if text.trim().is_empty() => Err(Fault::new("the text is empty")
-            .help("write something between the quotes, or leave the key out")),
-        Value::Text(text) => Ok(text),
-        other => Err(wrong_kind("a text in quotes", other)),
+    let Value::Text(text) = &item.value else {
+        return Err(wrong_kind("a text in quotes", &item.value));
+    };
+    if text.trim().is_empty() {
+        return Err(Fault::new("the text is empty")
+            .help("write something between the quotes, or leave the key out"));
     }
+    Ok(text)
 }
 
 /// A whole number.
@@ -124,14 +126,11 @@ pub(super) fn size(item: &Item) -> Result<u64, Fault> {
 
 /// A time of day, `17:00`.
 pub(super) fn time(item: &Item) -> Result<Time, Fault> {
-    let text = match &item.value {
-        Value::Moment(moment) => moment.as_str(),
-        Value::Text(_)
-        | Value::Whole { .. }
-        | Value::Fraction
-        | Value::Truth
-        | Value::List(_)
-        | Value::Table(_) => text(item)?,
+    // TOML has times of its own, which need no quotes.
+    let text = if let Value::Moment(moment) = &item.value {
+        moment
+    } else {
+        text(item)?
     };
     time_of(text).ok_or_else(|| {
         Fault::new(format!("`{}` is not a time of day", text.escape_debug())).help(

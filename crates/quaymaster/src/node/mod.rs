@@ -23,7 +23,6 @@ use qm_access::{
 };
 use qm_core::config::Config;
 use qm_core::id::BucketName;
-use qm_core::ports::access::Authenticator;
 use qm_core::ports::clock::Clock as _;
 use qm_core::ports::ledger::{AccountKeys as _, NodeReport, Nodes as _, Revisions as _};
 use qm_engine::Wake;
@@ -40,6 +39,7 @@ const ALIVE_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Node {
     ledger: Arc<SqliteLedger>,
     report: NodeReport,
+    authenticator: Arc<KeyAuthenticator>,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
     _lock: DataLock,
@@ -89,6 +89,7 @@ impl Node {
         };
         ledger.report(report.clone()).await?;
 
+        let authenticator = Arc::clone(&access.authenticator);
         let (shutdown, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(front.run(until_stopped(stopping.clone())));
@@ -106,6 +107,7 @@ impl Node {
         Ok(Self {
             ledger,
             report,
+            authenticator,
             shutdown,
             tasks,
             _lock: lock,
@@ -134,6 +136,7 @@ impl Node {
         while let Some(ended) = self.tasks.join_next().await {
             ended.context("a part of the node failed")?;
         }
+        self.authenticator.flush().await;
         self.ledger
             .report(NodeReport {
                 alive_at: None,
@@ -148,7 +151,7 @@ impl Node {
 pub(crate) struct Access {
     directory: Arc<Directory>,
     throttle: Arc<Throttle>,
-    authenticator: Arc<dyn Authenticator>,
+    authenticator: Arc<KeyAuthenticator>,
 }
 
 impl Access {
@@ -258,7 +261,7 @@ async fn bind(
             host_keys: vec![host_key],
         },
         mailboxes: Arc::new(intake),
-        authenticator: Arc::clone(&access.authenticator),
+        authenticator: Arc::clone(&access.authenticator) as _,
         gate: Arc::clone(&access.throttle) as _,
         clock: Arc::new(SystemClock),
     };

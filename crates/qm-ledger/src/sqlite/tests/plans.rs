@@ -3,7 +3,9 @@
 
 use rusqlite::Connection;
 
-use crate::sqlite::{alerts, arrivals, deliveries, line, migrate, names, slots};
+use crate::sqlite::{
+    alerts, arrivals, deliveries, kept, line, migrate, names, operations, overtaking, slots,
+};
 
 /// Small by themselves: what is pending, what is kept aside, lists given with the call.
 const SCANS_ALLOWED: [&str; 5] = [
@@ -75,15 +77,15 @@ fn arrivals_and_names() {
     check(c, arrivals::BETWEEN, &["arrivals_time"], true);
     check(
         c,
-        names::IS_NEEDED,
+        kept::IS_NEEDED,
         &["arrivals_unrouted", "deliveries_version"],
         false,
     );
     check(c, names::CURRENT, &[], false);
-    check(c, names::PENDING, &[], false);
+    check(c, operations::PENDING, &[], false);
     check(
         c,
-        names::RELEASABLE,
+        kept::RELEASABLE,
         &["arrivals_unrouted", "deliveries_version"],
         false,
     );
@@ -112,11 +114,11 @@ fn deliveries_in_line() {
 #[test]
 fn deliveries_and_what_overtakes_them() {
     let c = &migrated();
-    check(c, deliveries::OVERTAKE, &["deliveries_newest"], false);
-    check(c, deliveries::IS_OVERTAKEN, &["deliveries_target"], false);
+    check(c, overtaking::OVERTAKE, &["deliveries_newest"], false);
+    check(c, overtaking::IS_OVERTAKEN, &["deliveries_target"], false);
     let supersede = ["deliveries_overtaken", "deliveries_target"];
-    check(c, deliveries::SUPERSEDE, &supersede, false);
-    check(c, deliveries::IS_LATEST, &["deliveries_target"], false);
+    check(c, overtaking::SUPERSEDE, &supersede, false);
+    check(c, overtaking::IS_LATEST, &["deliveries_target"], false);
     check(c, deliveries::INTERRUPTED, &[], true);
 }
 

@@ -11,9 +11,9 @@ use crate::config::section::Section;
 use crate::config::values;
 
 /// A broken-off upload can be resumed the next day.
-const PARTIAL_KEPT: Duration = Duration::from_secs(24 * 3_600);
+const PARTIAL_KEPT: Duration = Duration::from_hours(24);
 /// A client that means to resume does so within seconds; a person within minutes.
-const PARTIAL_ALERT_AFTER: Duration = Duration::from_secs(10 * 60);
+const PARTIAL_ALERT_AFTER: Duration = Duration::from_mins(10);
 /// 22 belongs to the machine's own sshd and needs a privilege.
 const SFTP_PORT: u16 = 2022;
 /// 43 KiB a session were measured: 43 MiB.
@@ -23,7 +23,7 @@ const CONNECTIONS_PER_ACCOUNT_MAX: u32 = 20;
 /// Open files of one process are the limit beyond.
 const CONNECTIONS_LIMIT: u32 = 100_000;
 /// As AWS Transfer Family has it.
-const IDLE: Duration = Duration::from_secs(30 * 60);
+const IDLE: Duration = Duration::from_mins(30);
 
 pub(super) fn node(
     top: &mut Section<'_>,

@@ -64,7 +64,7 @@ fn email(section: &mut Section<'_>, context: &Context<'_>, report: &mut Report) 
         to: to?,
         from: from?,
         host: host?,
-        port: port.unwrap_or(usual_port(security)),
+        port: port.unwrap_or_else(|| usual_port(security)),
         security,
         login,
         ca_file,

@@ -71,7 +71,7 @@ fn route(
         deliver: deliver?,
         retry: retry.unwrap_or_else(RetryPolicy::lambda),
         // Nothing is passed over unless it is said so.
-        on_failure: on_failure.unwrap_or(OnFailure::Block),
+        on_failure: on_failure.unwrap_or(OnFailure::SkipSuperseded),
         // Flag files are empty and must arrive.
         min_size_bytes: min_size.unwrap_or(0),
         alert: alert.unwrap_or_default(),

@@ -64,7 +64,7 @@ retry = ["1m", "10m"]
 when = {{ arrives = "landing/north/*.csv" }}
 deliver = ["share"]
 retry = "camel"
-on_failure = "skip_superseded"
+on_failure = "block"
 min_size = 1
 alert = ["sre"]
 
@@ -85,12 +85,12 @@ concurrency = 8
 fn everything_that_can_be_said() {
     let config = right(&full());
     assert_eq!(config.node.data, Path::new("/var/lib/quaymaster"));
-    assert_eq!(config.node.partial_kept, Duration::from_secs(2 * 86_400));
+    assert_eq!(config.node.partial_kept, Duration::from_hours(48));
     assert_eq!(config.node.partial_alert_after, Duration::from_secs(90));
     assert_eq!(config.sftp.address.to_string(), "[::1]:0");
     assert_eq!(config.sftp.connections_max, 500);
     assert_eq!(config.sftp.connections_per_account_max, 5);
-    assert_eq!(config.sftp.idle, Duration::from_secs(3_600));
+    assert_eq!(config.sftp.idle, Duration::from_hours(1));
 
     let account = config.accounts.values().next().unwrap();
     assert_eq!(account.ssh_keys[0].as_str(), NORTH_KEY);
@@ -105,7 +105,7 @@ fn everything_that_can_be_said() {
     assert_eq!(expectation.min_size_bytes, 1_024);
     assert_eq!(expectation.due.to_string(), "17:00:05");
     assert_eq!(expectation.on.to_string(), "weekly:mon,fri");
-    assert_eq!(expectation.grace, Duration::from_secs(1_800));
+    assert_eq!(expectation.grace, Duration::from_mins(30));
 
     let Notifier::Email(email) = config.notifiers.values().next().unwrap();
     assert_eq!(email.to, ["sre@example.org", "night@example.org"]);
@@ -117,7 +117,7 @@ fn everything_that_can_be_said() {
     let route = config.routes.values().next().unwrap();
     assert_eq!(route.arrives.to_string(), "landing/north/*.csv");
     assert_eq!(route.retry, RetryPolicy::camel());
-    assert_eq!(route.on_failure, OnFailure::SkipSuperseded);
+    assert_eq!(route.on_failure, OnFailure::Block);
 
     let Destination::Directory(share) = config.destinations.values().next().unwrap();
     assert_eq!(share.strip.as_str(), "north");
@@ -155,12 +155,12 @@ fn what_is_assumed() {
     );
     assert_eq!(config.node.data, Path::new("/etc/quaymaster/data"));
     assert_eq!(config.node.secrets, None);
-    assert_eq!(config.node.partial_kept, Duration::from_secs(86_400));
-    assert_eq!(config.node.partial_alert_after, Duration::from_secs(600));
+    assert_eq!(config.node.partial_kept, Duration::from_hours(24));
+    assert_eq!(config.node.partial_alert_after, Duration::from_mins(10));
     assert_eq!(config.sftp.address.to_string(), "0.0.0.0:2022");
     assert_eq!(config.sftp.connections_max, 1_000);
     assert_eq!(config.sftp.connections_per_account_max, 20);
-    assert_eq!(config.sftp.idle, Duration::from_secs(1_800));
+    assert_eq!(config.sftp.idle, Duration::from_mins(30));
     let bucket = config.buckets.values().next().unwrap();
     assert_eq!(bucket.folder, Path::new("/etc/quaymaster/landing"));
 
@@ -182,7 +182,7 @@ fn what_is_assumed() {
 
     let route = config.routes.values().next().unwrap();
     assert_eq!(route.retry, RetryPolicy::lambda());
-    assert_eq!(route.on_failure, OnFailure::Block);
+    assert_eq!(route.on_failure, OnFailure::SkipSuperseded);
     assert_eq!(route.min_size_bytes, 0);
 
     let Destination::Directory(share) = config.destinations.values().next().unwrap();

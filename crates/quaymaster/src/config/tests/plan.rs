@@ -16,7 +16,7 @@ fn from_nothing() {
 + account north: partner north, mailbox landing/north, may delete list mkdir overwrite read rename write, types csv xlsx, networks 203.0.113.0/24 2001:db8::/32 198.51.100.7/32, ssh_keys SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s ops@north SHA256:rbT/2dSEv8umjOIqlL5WGCZqw+cpTd+5m3TK0Jn4XW4 ops@south, temp_suffixes .wip
 + expectation north-daily: partner north, files landing/north/*, types csv, min_size 1024 bytes, due 17:00:05, on weekly:mon,fri, zone Europe/Dublin, grace 30m, alert sre
 + notifier sre: to sre@example.org night@example.org, from quaymaster@example.org, host mail.example.org, port 2525, security tls, user quaymaster, password secret:smtp-password, ca_file /etc/quaymaster/ca.pem, retry 3 attempts, +60s, +600s
-+ route products: arrives landing/north/*.csv, deliver share, retry 4 attempts, +600s, +1200s, +2400s, on_failure skip_superseded, min_size 1 bytes, alert sre
++ route products: arrives landing/north/*.csv, deliver share, retry 4 attempts, +600s, +1200s, +2400s, on_failure block, min_size 1 bytes, alert sre
 + destination share: path /mnt/share, strip north, uid 10002, gid 0, mode 0664, folder_mode 0770, concurrency 8"
     );
 }

@@ -1,5 +1,7 @@
 //! Routes and expectations that can do nothing, and those that can.
 
+use std::fmt::Write as _;
+
 use super::{messages, read};
 
 const ACCOUNTS: &str = r#"
@@ -159,14 +161,15 @@ fn expectations_that_can_and_cannot_be_met() {
 
 /// Routes as (name, pattern, destinations, least size).
 fn routes(routes: &[(&str, &str, &str, u32)]) -> String {
-    routes
-        .iter()
-        .map(|(name, pattern, deliver, min_size)| {
-            format!(
-                "[route.{name}]\nwhen.arrives = \"{pattern}\"\ndeliver = [{deliver}]\nmin_size = {min_size}\n"
-            )
-        })
-        .collect()
+    let mut text = String::new();
+    for (name, pattern, deliver, min_size) in routes {
+        writeln!(
+            text,
+            "[route.{name}]\nwhen.arrives = \"{pattern}\"\ndeliver = [{deliver}]\nmin_size = {min_size}"
+        )
+        .unwrap();
+    }
+    text
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Single values: what they become, or what is said about them.
 
 use qm_core::config::Config;
+use std::fmt::Write as _;
 
 use super::{NORTH_KEY, messages, read};
 
@@ -30,7 +31,7 @@ fn with(table: &str, line: &str) -> String {
             .filter(|l| name != table || l.split([' ', '.']).next() != Some(key))
             .collect();
         let own = if name == table { line } else { "" };
-        text.push_str(&format!("{name}\n{own}\n{}\n", kept.join("\n")));
+        writeln!(text, "{name}\n{own}\n{}", kept.join("\n")).unwrap();
     }
     text
 }

@@ -1,0 +1,73 @@
+//! Newer arrivals of the same source that go to the same target as older deliveries.
+
+use jiff::Timestamp;
+use qm_core::delivery::Delivery;
+use qm_core::id::RouteName;
+use qm_core::{Error, Kind};
+use rusqlite::{Connection, params};
+
+use super::fault::Sql;
+use super::statements::{Statements as _, micros};
+use super::{alerts, line};
+
+/// Open ones of the key that a newer arrival of the same source now has overtaken.
+pub(super) const OVERTAKE: &str = "UPDATE deliveries INDEXED BY deliveries_newest SET overtaken = 1
+     WHERE overtaken = 0 AND state IN ('waiting', 'running', 'dead')
+         AND destination = ?1 AND target = ?2 AND arrival < ?3
+         AND EXISTS (SELECT 1 FROM arrivals a
+             WHERE a.seq = deliveries.arrival AND a.bucket = ?4 AND a.key = ?5)";
+
+pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
+     SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
+     WHERE n.destination = ?1 AND n.target = ?2 AND n.arrival > ?3
+         AND a.bucket = ?4 AND a.key = ?5)";
+
+pub(super) const SUPERSEDE: &str = "UPDATE deliveries INDEXED BY deliveries_overtaken
+     SET state = 'superseded', state_until = NULL, updated_at = ?1
+     WHERE overtaken = 1 AND state IN ('waiting', 'dead') AND EXISTS (
+         SELECT 1 FROM deliveries n
+         JOIN arrivals na ON na.seq = n.arrival
+         JOIN arrivals oa ON oa.seq = deliveries.arrival
+         WHERE n.destination = deliveries.destination AND n.target = deliveries.target
+             AND n.arrival > deliveries.arrival AND na.bucket = oa.bucket AND na.key = oa.key
+             AND n.route IN (SELECT value FROM json_each(?2)))
+     RETURNING id, destination, target";
+
+pub(super) const IS_LATEST: &str = "SELECT
+     EXISTS (SELECT 1 FROM deliveries WHERE id = ?1 AND fence = ?2)
+     AND NOT EXISTS (SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
+         WHERE n.destination = ?3 AND n.target = ?4 AND n.arrival > ?5
+             AND n.state = 'delivered' AND a.bucket = ?6 AND a.key = ?7)";
+
+pub(super) fn supersede(connection: &Connection, routes: &[RouteName], at: Timestamp) -> Sql<u32> {
+    let routes = serde_json::to_string(routes)
+        .map_err(|e| Error::new(Kind::Bug, "the server made a mistake").source(e))?;
+    let superseded = connection.all(SUPERSEDE, (micros(at), routes), |columns| {
+        Ok((
+            columns.value::<String>()?,
+            columns.value::<String>()?,
+            columns.value::<String>()?,
+        ))
+    })?;
+    for (id, destination, target) in &superseded {
+        line::move_up(connection, destination, target)?;
+        alerts::resolve(connection, &alerts::dead_letter_key(id), None, at)?;
+    }
+    Ok(u32::try_from(superseded.len()).unwrap_or(u32::MAX))
+}
+
+/// True if the fence holds and nothing newer was delivered.
+pub(super) fn is_latest(connection: &Connection, delivery: &Delivery) -> Sql<bool> {
+    connection.holds(
+        IS_LATEST,
+        params![
+            delivery.id.to_string(),
+            delivery.fence,
+            delivery.destination.as_str(),
+            delivery.target,
+            delivery.arrival.0,
+            delivery.source.bucket.as_str(),
+            delivery.source.key.as_str(),
+        ],
+    )
+}
