@@ -1,7 +1,7 @@
 //! One group of jobs in one transaction: a savepoint each, so that one's failure undoes nothing
 //! of another's, and one COMMIT for all.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::CommitStep;
 use super::fault::{Fault, Sql};
@@ -52,7 +52,29 @@ pub(super) fn run_group(
     }
     match commit.commit(connection) {
         Ok(()) => GroupEnd::Committed { is_changed: true },
+        Err(error) if is_sound_after(&error) => ask(connection, stamp, error),
         Err(error) => GroupEnd::Unknown(error),
+    }
+}
+
+/// A full disk or a lock is no doubt about what is in the file: `SQLite` has taken the transaction
+/// back, or will. Opening anew would hang everybody until there is space.
+fn is_sound_after(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)
+    )
+}
+
+/// Asks the connection itself whether the group counts.
+fn ask(connection: &Connection, stamp: &Stamp<'_>, error: rusqlite::Error) -> GroupEnd {
+    if !connection.is_autocommit() {
+        return roll_back(connection, error.into());
+    }
+    match stamp.is_committed(connection) {
+        Ok(true) => GroupEnd::Committed { is_changed: true },
+        Ok(false) => GroupEnd::RolledBack(error.into()),
+        Err(_) => GroupEnd::Unknown(error),
     }
 }
 

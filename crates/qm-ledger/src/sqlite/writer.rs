@@ -151,7 +151,7 @@ impl Thread {
         let mut waiting = jobs.into_iter();
         while waiting.len() > 0 {
             let Some(connection) = &self.connection else {
-                return refuse_all(waiting, "the ledger is being closed");
+                return refuse_all(waiting, &closed());
             };
             self.groups += 1;
             let stamp = Stamp {
@@ -163,16 +163,17 @@ impl Thread {
             match run_group(connection, &stamp, commit, &mut waiting, &mut done) {
                 GroupEnd::Committed { is_changed } => self.answer(done, is_changed),
                 GroupEnd::RolledBack(fault) => {
-                    let cause = fault.into_error("commit a group").chain();
-                    tracing::error!(cause, jobs = done.len(), "ledger group rolled back");
-                    refuse_all(done, &cause);
+                    let error = fault.into_error("commit a group");
+                    let (cause, jobs) = (error.chain(), done.len());
+                    tracing::error!(cause, jobs, "ledger group rolled back");
+                    refuse_all(done, &error);
                 }
                 GroupEnd::Unknown(error) => {
                     tracing::error!(%error, jobs = done.len(), "ledger commit failed");
                     match self.find_out() {
                         Some(true) => self.answer(done, true),
-                        Some(false) => refuse_all(done, &error.to_string()),
-                        None => refuse_all(done, "the ledger was closed before it worked again"),
+                        Some(false) => refuse_all(done, &unavailable().with("cause", error)),
+                        None => refuse_all(done, &closed()),
                     }
                 }
             }
@@ -180,11 +181,12 @@ impl Thread {
     }
 
     fn answer(&self, jobs: Vec<Box<dyn Job>>, is_changed: bool) {
-        for job in jobs {
-            job.answer();
-        }
+        // Before the answers: who was answered may rely on the others having been woken.
         if is_changed {
             self.announce();
+        }
+        for job in jobs {
+            job.answer();
         }
     }
 
@@ -275,9 +277,15 @@ impl Closing {
     }
 }
 
-fn refuse_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, cause: &str) {
+/// The same refusal for everybody.
+fn refuse_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, error: &Error) {
     for job in jobs {
-        job.refuse(unavailable().with("cause", cause));
+        let refusal = Error::new(error.kind(), error.public_message());
+        job.refuse(
+            refusal
+                .retry(error.retry_verdict())
+                .with("cause", error.chain()),
+        );
     }
 }
 

@@ -11,12 +11,12 @@ use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
 use std::collections::BTreeMap;
 
-use super::{LedgerState, MemoryLedger};
+use super::{LedgerState, MemoryLedger, overtaking};
 
 #[derive(Clone, Default)]
 pub(super) struct State {
     /// In order of creation.
-    rows: Vec<Delivery>,
+    pub(super) rows: Vec<Delivery>,
     attempts: BTreeMap<DeliveryId, Vec<Attempt>>,
 }
 
@@ -129,7 +129,7 @@ impl State {
         delivery.clone()
     }
 
-    fn find(&self, id: DeliveryId) -> Option<&Delivery> {
+    pub(super) fn find(&self, id: DeliveryId) -> Option<&Delivery> {
         self.rows.iter().find(|delivery| delivery.id == id)
     }
 
@@ -145,15 +145,6 @@ impl State {
             .take(limit)
             .collect()
     }
-
-    fn is_overtaken(&self, delivery: &Delivery, routes: &[RouteName]) -> bool {
-        self.rows.iter().any(|newer| {
-            newer.arrival > delivery.arrival
-                && is_same_target(delivery, newer)
-                && newer.source == delivery.source
-                && routes.contains(&newer.route)
-        })
-    }
 }
 
 fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
@@ -168,7 +159,7 @@ fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
             .is_none_or(|d| *d == delivery.destination)
 }
 
-fn is_same_target(one: &Delivery, other: &Delivery) -> bool {
+pub(super) fn is_same_target(one: &Delivery, other: &Delivery) -> bool {
     one.destination == other.destination && one.target == other.target
 }
 
@@ -222,28 +213,6 @@ fn finish(
         state.alerts.raise(alert);
     }
     Ok(())
-}
-
-fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Timestamp) -> u32 {
-    let rows = state.deliveries.rows.iter().enumerate();
-    let overtaken: Vec<usize> = rows
-        .filter(|(_, delivery)| match delivery.state {
-            DeliveryState::Waiting { .. } | DeliveryState::Dead => {
-                state.deliveries.is_overtaken(delivery, routes)
-            }
-            DeliveryState::Running { .. }
-            | DeliveryState::Delivered
-            | DeliveryState::Superseded => false,
-        })
-        .map(|(index, _)| index)
-        .collect();
-    for index in &overtaken {
-        let delivery = &mut state.deliveries.rows[*index];
-        delivery.state = DeliveryState::Superseded;
-        delivery.updated_at = at;
-        state.alerts.resolve(&dead_letter_key(delivery), None, at);
-    }
-    u32::try_from(overtaken.len()).unwrap_or(u32::MAX)
 }
 
 fn redrive(
@@ -303,23 +272,14 @@ impl Deliveries for MemoryLedger {
     }
 
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
-        Ok(self.read(|state| {
-            let rows = &state.deliveries;
-            let has_fence = rows
-                .find(delivery.id)
-                .is_some_and(|row| row.fence == delivery.fence);
-            let is_overtaken = rows.rows.iter().any(|newer| {
-                newer.arrival > delivery.arrival
-                    && newer.state == DeliveryState::Delivered
-                    && is_same_target(delivery, newer)
-                    && newer.source == delivery.source
-            });
-            has_fence && !is_overtaken
-        }))
+        Ok(self.read(|state| overtaking::is_latest(&state.deliveries, delivery)))
     }
 
     async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32> {
-        self.write_if(|state| Ok(supersede(state, routes, at)), |count| *count > 0)
+        self.write_if(
+            |state| Ok(overtaking::supersede(state, routes, at)),
+            |count| *count > 0,
+        )
     }
 
     async fn next_ready(&self) -> Result<Option<Timestamp>> {

@@ -9,6 +9,7 @@ mod audit;
 mod deliveries;
 mod names;
 mod nodes;
+mod overtaking;
 mod partials;
 mod revisions;
 pub mod sample;
@@ -144,4 +145,46 @@ fn newest<T: Clone>(rows: &[T], limit: u32) -> Vec<T> {
         .take(usize::try_from(limit).unwrap_or(usize::MAX))
         .cloned()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::sample::{arrive, audit, path, publish, version};
+    use qm_core::ports::ledger::{Arrivals as _, Audit as _, Names as _};
+
+    #[tokio::test]
+    async fn a_snapshot_is_what_it_was() {
+        let ledger = MemoryLedger::new();
+        arrive(&ledger, "a", 1).await;
+        let snapshot = ledger.snapshot();
+        arrive(&ledger, "a", 2).await;
+        let restarted = MemoryLedger::from_state(snapshot.clone());
+        ledger.restore(snapshot);
+        for ledger in [ledger, restarted] {
+            let current = ledger.current(&path("a")).await.unwrap();
+            assert_eq!(current, Some(version(1)));
+            assert_eq!(ledger.latest(9).await.unwrap().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn it_stops_after_so_many_writes() {
+        let ledger = MemoryLedger::new();
+        let mut changes = ledger.changes();
+        ledger.fail_after(Some(1));
+        let operation = ledger.record(publish("a", 1)).await.unwrap();
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        for _ in 0..2 {
+            let refused = ledger.complete(&operation).await.unwrap_err();
+            assert_eq!(refused.kind(), Kind::Unavailable);
+        }
+        assert!(!changes.has_changed().unwrap());
+        assert_eq!(ledger.pending().await.unwrap().len(), 1);
+        ledger.fail_after(None);
+        ledger.complete(&operation).await.unwrap();
+        ledger.append(audit("a")).await.unwrap();
+        assert!(ledger.pending().await.unwrap().is_empty());
+    }
 }

@@ -1,5 +1,8 @@
 //! What every bucket must do. [`all`] runs every case against a fresh bucket.
-#![expect(clippy::unwrap_used, reason = "a suite panics where the contract is broken")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a suite panics where the contract is broken"
+)]
 
 mod folders;
 mod operations;
