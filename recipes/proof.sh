@@ -15,11 +15,14 @@ declare -A running=()
 declare -A title=() state=()
 rows=()
 row=
+# Where the check itself failed, which is not a row's failure.
+broke_off=
 
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 set -o errtrace
-trap 'echo "the check itself broke off at line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
+# A failure in a subshell is the caller's to judge.
+trap '((BASH_SUBSHELL > 0)) || broke_off="line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND"' ERR
 trap 'leave $?' EXIT
 
 # What follows is expected for this row. A row may be continued later by its id alone.
@@ -38,17 +41,20 @@ expect() {
     if "$@" >"$folder/said" 2>&1; then return; fi
     state[$row]=failed
     echo "$row FAILS: $why"
-    sed 's/^/    | /' "$folder/said"
+    tail -n 25 "$folder/said" | sed 's/^/    | /'
 }
 
 not() { ! "$@"; }
 
-# Waits for a command to succeed, for at most so many seconds.
+# Waits for a command to succeed, for at most so many seconds; prints what it said last.
 within() {
     local deadline=$((SECONDS + $1))
     shift
-    until "$@"; do
-        if ((SECONDS >= deadline)); then return 1; fi
+    until "$@" >"$folder/tried" 2>&1; do
+        if ((SECONDS >= deadline)); then
+            cat "$folder/tried"
+            return 1
+        fi
         sleep 0.1
     done
 }
@@ -56,6 +62,7 @@ within() {
 # Prints a line for each row that was proven; the exit status tells whether all were.
 finish() {
     local id failed=0
+    broke_off=
     for id in "${rows[@]}"; do
         case ${state[$id]} in
         proven) echo "$id works: ${title[$id]}" ;;
@@ -86,7 +93,7 @@ serve() {
 }
 
 node_listens() { grep -q '^listening on ' "$folder/node.out"; }
-node_listens_or_ended() { node_listens || ! kill -0 "$node" 2>/dev/null; }
+node_listens_or_ended() { node_listens || gone "$node"; }
 
 # Ends a process of ours with the signal and waits until it is gone.
 end_process() {
@@ -128,7 +135,7 @@ make_key() {
 sftp_as() {
     local user=$1 key=$2
     shift 2
-    timeout 60 sftp -q -b - "${client[@]}" -i "$folder/keys/$key" "$@" -P "$port" \
+    timeout 60 sftp -b - "${client[@]}" -i "$folder/keys/$key" "$@" -P "$port" \
         "$user@127.0.0.1" >"$folder/client.out" 2>&1 || { cat "$folder/client.out"; return 1; }
 }
 
@@ -143,6 +150,8 @@ client_said() {
 fingerprint() { ssh-keygen -lf "$folder/keys/$1.pub" | cut -d ' ' -f 2; }
 # As the clients saw it.
 host_fingerprint() { ssh-keygen -lf "$folder/known_hosts" | tail -n 1 | cut -d ' ' -f 2; }
+# Text that a pattern takes as it is.
+literal() { sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$1"; }
 
 # Nothing of the machine's own configuration, agent or known hosts.
 client=(
@@ -158,9 +167,12 @@ leave() {
     local status=$1 process
     trap - ERR EXIT
     set +e
+    if [[ $status != 0 && -n $broke_off ]]; then
+        echo "the check itself broke off at $broke_off"
+    fi
     if [[ $status != 0 && -s $folder/node.log ]]; then
         echo "the last lines of the node's log:"
-        tail -n 40 "$folder/node.log" | sed 's/^/    | /'
+        tail -n 20 "$folder/node.log" | sed 's/^/    | /'
     fi
     for process in "${!running[@]}"; do
         kill "$process" 2>/dev/null
@@ -171,5 +183,4 @@ leave() {
     exit "$status"
 }
 
-# Also true for one that ended and was not waited for.
-gone() { ! jobs -r -p | grep -qx "$1"; }
+gone() { ! kill -0 "$1" 2>/dev/null; }

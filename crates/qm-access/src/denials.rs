@@ -3,7 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
-use std::net::IpAddr;
+
+use crate::throttle::Source;
 
 /// Refusals of one source that are recorded one by one within [`WINDOW`]: enough for every honest
 /// mistake (an agent with six keys, a mistyped name).
@@ -29,17 +30,18 @@ pub(crate) enum Verdict {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Summary {
     /// From where; `None` for the sources that were too many to watch one by one.
-    pub(crate) source: Option<IpAddr>,
+    pub(crate) source: Option<Source>,
     /// How many were not recorded one by one.
     pub(crate) count: u64,
     /// Since when.
     pub(crate) since: Timestamp,
 }
 
-/// Counts refusals by source.
+/// Counts refusals by source: one customer of a provider has 2^64 addresses, and must not get as
+/// many windows.
 #[derive(Debug, Default)]
 pub(crate) struct Denials {
-    windows: HashMap<IpAddr, Window>,
+    windows: HashMap<Source, Window>,
     others: Option<Window>,
     next_sweep: Option<Timestamp>,
 }
@@ -55,7 +57,7 @@ struct Window {
 
 impl Denials {
     /// One refused login.
-    pub(crate) fn refused(&mut self, source: IpAddr, now: Timestamp) -> Verdict {
+    pub(crate) fn refused(&mut self, source: Source, now: Timestamp) -> Verdict {
         self.window(source, now).map_or(Verdict::Count, |window| {
             window.recorded += 1;
             match window.recorded {
@@ -72,7 +74,7 @@ impl Denials {
 
     /// A key offered for a user was refused. Recorded once a user and window: the offers that
     /// follow belong to the same try.
-    pub(crate) fn offer_refused(&mut self, source: IpAddr, user: &str, now: Timestamp) -> Verdict {
+    pub(crate) fn offer_refused(&mut self, source: Source, user: &str, now: Timestamp) -> Verdict {
         if let Some(window) = self.window(source, now) {
             if window.offered.iter().any(|seen| seen == user) {
                 return Verdict::Count;
@@ -114,7 +116,7 @@ impl Denials {
     }
 
     /// The source's window; counts under `others` and gives `None` if there are too many.
-    fn window(&mut self, source: IpAddr, now: Timestamp) -> Option<&mut Window> {
+    fn window(&mut self, source: Source, now: Timestamp) -> Option<&mut Window> {
         let is_new = !self.windows.contains_key(&source);
         if is_new && self.windows.len() >= SOURCES_MAX {
             self.others
@@ -154,7 +156,7 @@ impl Window {
         now >= end_of(self.since) || now < self.since
     }
 
-    fn summary(&self, source: Option<IpAddr>) -> Option<Summary> {
+    fn summary(&self, source: Option<Source>) -> Option<Summary> {
         (self.counted > 0).then_some(Summary {
             source,
             count: self.counted,

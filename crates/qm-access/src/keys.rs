@@ -1,6 +1,7 @@
 //! Logins with SSH keys.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use qm_core::account::{Account, SshPublicKey};
 use qm_core::audit::{Activity, AuditRecord, Decision};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use crate::Directory;
 use crate::denials::{Denials, Summary, Verdict, Which};
+use crate::throttle::Source;
 
 /// Characters of a user name that a record keeps: the longest account name.
 const USER_CHARS_MAX: usize = 64;
@@ -78,7 +80,10 @@ impl KeyAuthenticator {
     /// all the same.
     async fn record_denial(&self, user: &str, source: IpAddr, key: &SshPublicKey, why: Denial) {
         self.record_summaries(Which::Ended).await;
-        let verdict = self.denials.lock().refused(source, self.clock.now());
+        let verdict = self
+            .denials
+            .lock()
+            .refused(Source::of(source), self.clock.now());
         let Some(record) = self.denial(verdict, user, source, key, why) else {
             return;
         };
@@ -114,26 +119,20 @@ impl KeyAuthenticator {
     }
 
     async fn record_summaries(&self, which: Which) {
-        let now = self.clock.now();
-        let summaries = self.denials.lock().take_summaries(now, which);
-        for Summary {
-            source,
-            count,
-            since,
-        } in summaries
-        {
-            let record = AuditRecord {
-                at: now,
-                actor: "several".to_owned(),
-                source,
-                activity: Activity::AuthFailure,
-                subject: "publickey".to_owned(),
-                decision: Decision::Denied(format!("{count} further refused logins since {since}")),
-            };
+        for record in self.summaries(which) {
             if let Err(error) = self.audit.append(record).await {
-                tracing::error!(count, error = %error.chain(), "refused logins could not be recorded");
+                tracing::error!(error = %error.chain(), "refused logins could not be recorded");
             }
         }
+    }
+
+    fn summaries(&self, which: Which) -> Vec<AuditRecord> {
+        let now = self.clock.now();
+        let summaries = self.denials.lock().take_summaries(now, which);
+        summaries
+            .into_iter()
+            .map(|summary| summary_record(&summary, now))
+            .collect()
     }
 }
 
@@ -146,10 +145,14 @@ impl Authenticator for KeyAuthenticator {
         // Most clients only sign with a key that was accepted when offered, so this is where most
         // refused logins end and must be recorded. The append is enqueued by the call; waiting for
         // the disk would tell the peer by its time what the answer must not tell.
-        let verdict = self
-            .denials
-            .lock()
-            .offer_refused(source, &printable(user), self.clock.now());
+        for record in self.summaries(Which::Ended) {
+            drop(self.audit.append(record));
+        }
+        let verdict = self.denials.lock().offer_refused(
+            Source::of(source),
+            &printable(user),
+            self.clock.now(),
+        );
         if let Some(record) = self.denial(verdict, user, source, key, why) {
             drop(self.audit.append(record));
         }
@@ -215,6 +218,22 @@ impl Authenticator for KeyAuthenticator {
             tracing::error!(account = %principal.account, error = %error.chain(), "the end of a session could not be recorded");
         }
         self.record_summaries(Which::Ended).await;
+    }
+}
+
+fn summary_record(summary: &Summary, now: Timestamp) -> AuditRecord {
+    let Summary {
+        source,
+        count,
+        since,
+    } = summary;
+    AuditRecord {
+        at: now,
+        actor: "several".to_owned(),
+        source: source.map(Source::address),
+        activity: Activity::AuthFailure,
+        subject: "publickey".to_owned(),
+        decision: Decision::Denied(format!("{count} further refused logins since {since}")),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Alerts: what somebody must be told, and the default texts.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::arrival::Partial;
 use crate::delivery::Delivery;
 use crate::expectation::{Expectation, Slot};
-use crate::id::{AccountName, NotifierName};
+use crate::id::{AccountName, ExpectationName, NotifierName};
 
 /// A message with its subject.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -124,9 +125,18 @@ pub enum Folder {
     WithoutNew,
 }
 
+/// What every key of a missed slot's alert begins with.
+pub const MISSED_KEY_BEGINS: &str = "expectation:";
+
 /// The key of a missed slot's alert.
-pub fn missed_key(expectation: &Expectation, slot: &Slot) -> String {
-    format!("expectation:{}:{}", expectation.name, slot.date)
+pub fn missed_key(expectation: &ExpectationName, date: Date) -> String {
+    format!("{MISSED_KEY_BEGINS}{expectation}:{date}")
+}
+
+/// The expectation and the date that [`missed_key`] made the key of; `None` if it did not.
+pub fn missed_slot(key: &str) -> Option<(ExpectationName, Date)> {
+    let (name, date) = key.strip_prefix(MISSED_KEY_BEGINS)?.rsplit_once(':')?;
+    Some((ExpectationName::parse(name).ok()?, date.parse().ok()?))
 }
 
 /// The message for a missed slot. `folder` is the folder within the bucket, `user` the account.
@@ -147,13 +157,7 @@ pub fn missed(what: Folder, folder: &str, user: &str, slot: &Slot) -> Text {
 }
 
 /// The message when a file comes after all.
-pub fn recovered(
-    folder: &str,
-    user: &str,
-    slot_date: jiff::civil::Date,
-    file: &str,
-    at: Timestamp,
-) -> Text {
+pub fn recovered(folder: &str, user: &str, slot_date: Date, file: &str, at: Timestamp) -> Text {
     Text {
         subject: "Late file has arrived".to_owned(),
         body: format!(
@@ -226,6 +230,23 @@ pub fn user_of<'a>(account: Option<&'a AccountName>, expectation: &'a Expectatio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missed_slots_key_says_what_it_was_made_of() {
+        let name = ExpectationName::parse("north-daily").unwrap();
+        let date = jiff::civil::date(2026, 11, 20);
+        let key = missed_key(&name, date);
+        assert_eq!(key, "expectation:north-daily:2026-11-20");
+        assert_eq!(missed_slot(&key), Some((name, date)));
+        for other in [
+            "check:expect",
+            "expectation:north",
+            "expectation::2026-11-20",
+            "expectation:north:2026-11-31",
+        ] {
+            assert_eq!(missed_slot(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_originals_texts() {

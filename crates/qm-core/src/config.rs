@@ -152,8 +152,6 @@ pub enum OnFailure {
     Block,
     /// Supersedes it.
     SkipSuperseded,
-    /// Does not care.
-    Independent,
 }
 
 /// Where deliveries go.

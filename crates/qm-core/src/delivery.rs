@@ -141,8 +141,9 @@ pub fn after_attempt(
     }
 }
 
-/// A bug in one attempt is tried again: the next may not meet it, and the attempts are bounded.
-fn verdict(error: &Error) -> Retry {
+/// Whether what failed is tried again, a delivery or a message: a bug in one attempt is, for the
+/// next may not meet it and the attempts are bounded.
+pub fn verdict(error: &Error) -> Retry {
     match (error.kind(), error.retry_verdict()) {
         (Kind::Bug, Retry::Never) => Retry::Later,
         (_, verdict) => verdict,

@@ -110,7 +110,7 @@ pub struct Slot {
 pub enum SlotState {
     /// A file came in time.
     Met,
-    /// None came by the cutoff; the alert is firing.
+    /// None came by the cutoff; the alert fires while one is waited for.
     Missed,
     /// None came by the cutoff, one came later.
     Late,

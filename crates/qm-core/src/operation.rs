@@ -66,6 +66,9 @@ pub struct Operation {
     pub replaces: Option<VersionId>,
     /// True if `replaces` must be kept aside because a delivery still needs its bytes.
     pub keep_aside: bool,
+    /// For a rename: true if `version` gets a second name among the kept, because a delivery still
+    /// looks for its bytes under the old key.
+    pub keep_moved: bool,
 }
 
 impl Operation {
@@ -91,6 +94,8 @@ pub struct NameChange {
     pub replaces: Option<VersionId>,
     /// See [`Operation::keep_aside`].
     pub keep_aside: bool,
+    /// See [`Operation::keep_moved`].
+    pub keep_moved: bool,
     /// The arrival that this makes, if any: none under a temp name.
     pub arrival: Option<Cause>,
     /// Who does it.

@@ -3,6 +3,8 @@
 While a file `refuse` lies in the folder, every mail is put off with a temporary error.
 """
 import asyncio
+import email
+import email.policy
 import json
 import os
 import sys
@@ -19,10 +21,11 @@ class Shelf:
         if os.path.exists(os.path.join(self.folder, "refuse")):
             return "451 come back later"
         self.count += 1
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         mail = {
-            "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
-            "text": envelope.content.decode("utf-8").replace("\r\n", "\n"),
+            "subject": message["Subject"],
+            "body": message.get_content(),
         }
         path = os.path.join(self.folder, "%08d.json" % self.count)
         with open(path + ".new", "w") as out:

@@ -108,20 +108,20 @@ impl MailServer {
 impl Mail {
     fn parse(json: &str) -> Result<Self> {
         let mail: serde_json::Value = serde_json::from_str(json)?;
-        let text = mail["text"].as_str().context("a mail has a text")?;
         let to = mail["to"].as_array().context("a mail has recipients")?;
-        let (head, body) = text
-            .split_once("\n\n")
-            .context("a mail has a head and a body")?;
-        let subject = head.lines().find_map(|line| line.strip_prefix("Subject: "));
+        let text = |field: &str| {
+            mail[field]
+                .as_str()
+                .with_context(|| format!("no {field} in {json}"))
+        };
         Ok(Self {
             to: to
                 .iter()
                 .filter_map(|address| address.as_str())
                 .map(str::to_owned)
                 .collect(),
-            subject: subject.context("a mail has a subject")?.to_owned(),
-            body: body.trim_end().to_owned(),
+            subject: text("subject")?.to_owned(),
+            body: text("body")?.trim_end().to_owned(),
         })
     }
 }

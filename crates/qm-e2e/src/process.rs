@@ -209,7 +209,15 @@ fn text(file: &Path) -> Result<String> {
 fn shown(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
+        .map(|word| {
+            let word = word.to_string_lossy();
+            // A program given in full would hide what matters.
+            if word.contains('\n') {
+                "…".to_owned()
+            } else {
+                word.into_owned()
+            }
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -122,9 +122,11 @@ impl World {
         self.starts += 1;
         let name = format!("node-{}", self.starts);
         let node = Node::start(&self.configuration_file(), &self.path("logs"), &name)?;
-        fs::write(self.path("port"), node.address().port().to_string())?;
+        let port = node.address().port();
         self.node = Some(node);
-        self.write_known_hosts()
+        self.write_known_hosts()?;
+        // Last: clients that wait for a restart read it first.
+        fs::write(self.path("port"), port.to_string()).context("writing the port for clients")
     }
 
     /// Asks the node to stop and waits until it has.

@@ -18,6 +18,7 @@ mod deliver;
 mod driver;
 mod expect;
 mod health;
+mod pace;
 mod pass;
 mod ports;
 mod retain;

@@ -11,6 +11,8 @@ use qm_core::ports::bucket::Place;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::driver::REST_MAX;
+use crate::pace::Pace;
 use crate::pass::Faults;
 use crate::{Pass, Ports, Reconciler};
 
@@ -19,6 +21,7 @@ pub struct RetainReconciler {
     ports: Ports,
     /// Buckets that the configuration lost, to be logged once.
     lost: Mutex<BTreeSet<BucketName>>,
+    partials: Pace,
 }
 
 impl RetainReconciler {
@@ -27,6 +30,7 @@ impl RetainReconciler {
         Self {
             ports,
             lost: Mutex::default(),
+            partials: Pace::default(),
         }
     }
 
@@ -63,6 +67,21 @@ impl RetainReconciler {
         self.lost.lock().remove(bucket);
         found.discard(version, place).await?;
         Ok(true)
+    }
+
+    /// Removes those whose time is over; when the next one's will be.
+    async fn expire_all(&self, kept_for: Duration, now: Timestamp, faults: &mut Faults) -> Pass {
+        let mut pass = Pass::default();
+        let partials = faults.keep(self.ports.ledger.partials().await);
+        for partial in partials.unwrap_or_default() {
+            let ends_at = later(partial.lost_at, kept_for);
+            if ends_at > now {
+                pass = pass.at(Some(ends_at));
+            } else {
+                pass.has_progressed |= faults.keep(self.expire(&partial).await) == Some(true);
+            }
+        }
+        pass
     }
 
     /// `Ok(true)` if it was removed. Staged bytes go first: a row without bytes begins anew when
@@ -106,16 +125,16 @@ impl Reconciler for RetainReconciler {
             has_progressed: self.release(&mut faults).await,
             next: None,
         };
-        let partials = faults.keep(self.ports.ledger.partials().await);
-        for partial in partials.unwrap_or_default() {
-            let ends_at = later(partial.lost_at, config.node.partial_kept);
-            if ends_at > now {
-                pass = pass.at(Some(ends_at));
-            } else {
-                pass.has_progressed |= faults.keep(self.expire(&partial).await) == Some(true);
-            }
+        let kept_for = config.node.partial_kept;
+        if let Some(until) = self.partials.rests_until(now, kept_for.min(REST_MAX)) {
+            return faults.or(pass.at(Some(until)));
         }
-        faults.or(pass)
+        let expired = self.expire_all(kept_for, now, &mut faults).await;
+        pass.has_progressed |= expired.has_progressed;
+        if !faults.any() {
+            self.partials.looked(now, expired.next);
+        }
+        faults.or(pass.at(expired.next))
     }
 }
 

@@ -5,8 +5,11 @@ use bytes::Bytes;
 use rawzip::{ReaderAt, ZipLocator};
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 
 use qm_core::file_type::{Content, FileType};
+use qm_core::name::ObjectKey;
+use qm_core::ports::bucket::{self, Bucket};
 use qm_core::{Error, Kind, Result};
 
 /// Enough for a header row, a JSON value's beginning and every magic number.
@@ -78,6 +81,20 @@ where
         format!("this file is called .{file_type} but its content is something else"),
     )
     .with("rule", "content"))
+}
+
+/// [`check`] of a file of a bucket.
+pub(crate) async fn check_file(
+    bucket: &dyn Bucket,
+    key: &ObjectKey,
+    file_name: &str,
+) -> Result<()> {
+    let file: Arc<dyn bucket::Content> = Arc::from(bucket.open(key).await?);
+    check(file_name, file.size_bytes(), |offset, length| {
+        let file = Arc::clone(&file);
+        async move { file.read(offset, length).await }
+    })
+    .await
 }
 
 /// Text in UTF-8, UTF-16 with byte-order mark, or an 8-bit encoding: no NUL, no control

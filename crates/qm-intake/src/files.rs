@@ -1,8 +1,5 @@
 //! Looking at, reading, removing and renaming files.
 
-use std::sync::Arc;
-
-use crate::content;
 use crate::mailbox::AccountMailbox;
 use crate::names::{Wanted, gone};
 use crate::refusal::Act;
@@ -58,12 +55,14 @@ impl AccountMailbox {
         &self,
         path: &MailboxPath,
         attributes: Attributes,
+        act: &Act,
     ) -> Result<()> {
         let account = self.account()?;
         account.check(Verb::Write)?;
         let folder = account.mailbox.folder(path)?;
         let bucket = self.bucket(&account)?;
         bucket.stat(&folder).await?.ok_or_else(gone)?;
+        self.shared.allowed(act).await?;
         bucket.set_attributes(&folder, attributes).await
     }
 
@@ -85,6 +84,7 @@ impl AccountMailbox {
             version: None,
             existing: Existing::Replace,
             arrival: None,
+            content_of: None,
             account: Some(self.account.clone()),
             act: act.clone(),
         };
@@ -115,30 +115,24 @@ impl AccountMailbox {
         }
         let arrival = Self::check_rename(&account, &source.key, &target.key)?;
         let replaced = bucket.stat(&account.mailbox.folder(to)?).await?;
-        if replaced.is_some() && existing == Existing::Refuse {
-            return Err(Error::new(
-                Kind::AlreadyExists,
-                "a file with that name is already there",
-            ));
-        }
-        if replaced.is_some() && arrival.is_some() {
+        if replaced.is_some() && arrival.is_some() && existing == Existing::Replace {
             account.check(Verb::Overwrite)?;
         }
-        if arrival.is_some() && account.types.is_some() {
-            check_content(
-                &*bucket,
-                &source.key,
-                target.key.file_name(),
-                entry.size_bytes,
-            )
-            .await?;
-        }
+        let may_replace = arrival.is_none() || account.may.contains(&Verb::Overwrite);
+        let content_of = arrival
+            .filter(|_| account.types.is_some())
+            .map(|_| target.key.file_name().to_owned());
         let wanted = Wanted {
             path: source,
             change: Change::Rename { to: target.key },
             version: None,
-            existing,
+            existing: if may_replace {
+                existing
+            } else {
+                Existing::Refuse
+            },
             arrival,
+            content_of,
             account: Some(self.account.clone()),
             act: act.clone(),
         };
@@ -151,6 +145,10 @@ impl AccountMailbox {
         let from_temp = temp_name::is_temp(from.file_name(), extra);
         let to_final = temp_name::final_name(to.file_name(), extra);
         account.check(if from_temp { Verb::Write } else { Verb::Rename })?;
+        if !from_temp && to_final.is_some() {
+            // Under a temp name it could be removed without the right to delete.
+            account.check(Verb::Delete)?;
+        }
         account.check_type(to_final.unwrap_or_else(|| to.file_name()))?;
         Ok(match (to_final, from_temp) {
             (Some(_), _) => None,
@@ -182,7 +180,8 @@ impl AccountMailbox {
                     continue;
                 };
                 let sibling = qm_core::name::Prefix::parse(sibling.as_str())?;
-                if bucket.stat(&sibling).await?.is_some() {
+                let sibling = bucket.stat(&sibling).await?;
+                if sibling.is_some_and(|s| s.kind == EntryKind::File && s.size_bytes > 0) {
                     return Ok(());
                 }
             }
@@ -197,7 +196,12 @@ impl AccountMailbox {
         if !self.shared.open.may_have_broken_off(&self.account, object) {
             return Ok(None);
         }
-        self.shared.parts.ledger.find(&self.account, object).await
+        let found = self.shared.parts.ledger.find(&self.account, object).await?;
+        if found.is_none() {
+            // Its time has run out.
+            self.shared.open.take_broken_off(&self.account, object);
+        }
+        Ok(found)
     }
 
     /// Forgets what broke off under this name; `NotFound` if nothing did.
@@ -213,18 +217,4 @@ impl AccountMailbox {
         }
         Ok(())
     }
-}
-
-async fn check_content(
-    bucket: &dyn Bucket,
-    key: &ObjectKey,
-    name: &str,
-    size_bytes: u64,
-) -> Result<()> {
-    let content: Arc<dyn Content> = Arc::from(bucket.open(key).await?);
-    content::check(name, size_bytes, |offset, length| {
-        let content = Arc::clone(&content);
-        async move { content.read(offset, length).await }
-    })
-    .await
 }

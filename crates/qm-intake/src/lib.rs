@@ -31,6 +31,7 @@ use qm_core::ports::clock::{Clock, Identifiers};
 use qm_core::ports::ledger::{Alerts, Audit, Names, Partials};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes};
 use qm_core::{Error, Kind, Result};
+use refusal::Refusals;
 
 pub use recover::Recovered;
 
@@ -72,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     pub(crate) locks: Locks,
     pub(crate) open: OpenUploads,
+    pub(crate) refusals: Refusals,
 }
 
 impl Intake {
@@ -82,6 +84,7 @@ impl Intake {
                 parts,
                 locks: Locks::default(),
                 open: OpenUploads::default(),
+                refusals: Refusals::default(),
             }),
         }
     }

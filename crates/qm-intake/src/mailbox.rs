@@ -51,7 +51,7 @@ impl Mailbox for AccountMailbox {
     async fn set_attributes(&self, path: &MailboxPath, attributes: Attributes) -> Result<()> {
         let act = self.act(Activity::Setstat, path);
         self.shared
-            .recorded(&act, self.change_attributes(path, attributes).await)
+            .recorded(&act, self.change_attributes(path, attributes, &act).await)
             .await
     }
 

@@ -2,8 +2,10 @@
 //! name goes through [`Shared::change_name`], which once begun is never cut off by its caller.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Shared;
+use crate::content;
 use crate::locks::NamesHeld;
 use crate::refusal::Act;
 use qm_core::alert::{NewAlert, Text};
@@ -14,10 +16,12 @@ use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::{Change, NameChange, Operation, Version};
 use qm_core::ports::bucket::{Bucket, EntryKind};
 use qm_core::ports::mailbox::Existing;
-use qm_core::{Error, Kind, Result, Retry};
+use qm_core::{Error, Kind, Result};
 
-/// How often a change on disk is tried before it is given up.
-const TRIES: u32 = 3;
+/// A name is locked for milliseconds; for so long only when the ledger does not work.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// Between tries to record how an operation ended.
+const CONCLUDE_PAUSE: Duration = Duration::from_millis(500);
 
 /// A change of a name that somebody asks for.
 pub(crate) struct Wanted {
@@ -28,6 +32,8 @@ pub(crate) struct Wanted {
     /// What happens to a file that already has the name it lands on.
     pub(crate) existing: Existing,
     pub(crate) arrival: Option<Cause>,
+    /// For a rename: the name whose promise the content must keep, looked at under the lock.
+    pub(crate) content_of: Option<String>,
     pub(crate) account: Option<AccountName>,
     pub(crate) act: Act,
 }
@@ -62,17 +68,27 @@ impl Shared {
     async fn run(self: Arc<Self>, wanted: Wanted) -> Result<()> {
         let bucket = self.bucket(&wanted.path.bucket)?;
         let lands_on = wanted.lands_on();
-        let held = self
+        let names = self
             .locks
-            .names(vec![wanted.path.clone(), lands_on.clone()])
-            .await;
+            .names(vec![wanted.path.clone(), lands_on.clone()]);
+        let held = tokio::time::timeout(LOCK_WAIT, names).await.map_err(|_| {
+            Error::new(
+                Kind::Unavailable,
+                "this file is busy; please try again later",
+            )
+            .during("wait for a name")
+        })?;
         let change = self.decide(&*bucket, wanted, &lands_on).await?;
         let operation = self.parts.ledger.record(change).await?;
-        if let Some(failure) = self.act(&*bucket, &operation).await? {
-            return Err(failure);
+        let done = bucket.run(&operation).await;
+        let failure = done.as_ref().err().map(Error::chain);
+        let ended = self.settle(operation, failure, held);
+        // Whoever hears of a failure may rely on nothing happening later: it is recorded first,
+        // unless the ledger does not work either.
+        if done.is_err() {
+            let _ = tokio::time::timeout(LOCK_WAIT, ended).await;
         }
-        self.settle(operation, held);
-        Ok(())
+        done
     }
 
     /// What is recorded, given what is there now.
@@ -82,29 +98,34 @@ impl Shared {
         wanted: Wanted,
         lands_on: &ObjectPath,
     ) -> Result<NameChange> {
-        let ledger = &self.parts.ledger;
         let moves = match &wanted.change {
             Change::Publish | Change::Restore => wanted.version.clone(),
             Change::Rename { .. } | Change::Remove => {
                 file_at(bucket, &wanted.path.key).await?.ok_or_else(gone)?;
-                ledger.current(&wanted.path).await?
+                self.current(bucket, &wanted.path).await?
             }
         };
-        let is_removal = wanted.change == Change::Remove;
-        let replaces = if is_removal {
+        let replaces = if wanted.change == Change::Remove {
             moves.as_ref().map(|version| version.id)
-        } else if file_at(bucket, &lands_on.key).await?.is_some() {
-            if wanted.existing == Existing::Refuse {
+        } else {
+            let folder = bucket.stat(&lands_on.key.folder()).await?;
+            if folder.is_none_or(|folder| folder.kind != EntryKind::Folder) {
                 return Err(Error::new(
-                    Kind::AlreadyExists,
-                    "a file with that name is already there",
+                    Kind::NotFound,
+                    "the folder for this file does not exist",
                 ));
             }
-            ledger.current(lands_on).await?.map(|version| version.id)
-        } else {
-            None
+            self.replaced(bucket, lands_on, wanted.existing).await?
         };
-        let keep_aside = self.keeps(replaces).await?;
+        if let Some(name) = &wanted.content_of {
+            content::check_file(bucket, &wanted.path.key, name).await?;
+        }
+        let keep_aside = self.is_needed(replaces).await?;
+        let is_rename = matches!(wanted.change, Change::Rename { .. });
+        let keep_moved = is_rename
+            && self
+                .is_needed(moves.as_ref().map(|version| version.id))
+                .await?;
         let at = self.now();
         Ok(NameChange {
             // A file that did not come through us has no version to arrive.
@@ -114,72 +135,103 @@ impl Shared {
             version: moves,
             replaces,
             keep_aside,
+            keep_moved,
             account: wanted.account,
             at,
             audit: wanted.act.record(at, Decision::Allowed),
         })
     }
 
-    async fn keeps(&self, replaced: Option<VersionId>) -> Result<bool> {
-        match replaced {
+    /// The version that the landing replaces, if the file there is one of ours.
+    async fn replaced(
+        &self,
+        bucket: &dyn Bucket,
+        lands_on: &ObjectPath,
+        existing: Existing,
+    ) -> Result<Option<VersionId>> {
+        if file_at(bucket, &lands_on.key).await?.is_none() {
+            return Ok(None);
+        }
+        if existing == Existing::Refuse {
+            return Err(Error::new(
+                Kind::AlreadyExists,
+                "a file with that name is already there",
+            ));
+        }
+        Ok(self
+            .current(bucket, lands_on)
+            .await?
+            .map(|version| version.id))
+    }
+
+    /// The version under the name, unless somebody put another file there behind our back.
+    async fn current(&self, bucket: &dyn Bucket, path: &ObjectPath) -> Result<Option<Version>> {
+        let identity = bucket.identity(&path.key).await?;
+        let current = self.parts.ledger.current(path).await?;
+        Ok(current.filter(|version| identity.as_ref() == Some(&version.identity)))
+    }
+
+    async fn is_needed(&self, version: Option<VersionId>) -> Result<bool> {
+        match version {
             Some(version) => self.parts.ledger.is_needed(version).await,
             None => Ok(false),
         }
     }
 
-    /// Runs the recorded operation on the bucket. What cannot be completed is recorded as failed,
-    /// told, and returned; an `Err` is the ledger's, and leaves the operation unfinished.
-    pub(crate) async fn act(
-        &self,
-        bucket: &dyn Bucket,
-        operation: &Operation,
-    ) -> Result<Option<Error>> {
-        let mut tries = 0;
-        let error = loop {
-            tries += 1;
-            match bucket.run(operation).await {
-                Ok(()) => return Ok(None),
-                Err(error) if tries < TRIES && error.retry_verdict() != Retry::Never => {}
-                Err(error) => break error,
+    /// Records how the operation ended. The names stay locked until that is durable, so that
+    /// whoever comes next reads it; who asked for the change need not wait.
+    fn settle(
+        self: &Arc<Self>,
+        operation: Operation,
+        failure: Option<String>,
+        held: NamesHeld,
+    ) -> tokio::task::JoinHandle<()> {
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut is_told = false;
+            while let Err(error) = shared.conclude(&operation, failure.as_deref()).await {
+                if !is_told {
+                    tracing::error!(
+                        object.key = %operation.path.key, operation = operation.seq.0, error = error.chain(),
+                        "How a change of a name ended cannot be recorded now; its name stays locked until it is"
+                    );
+                }
+                is_told = true;
+                tokio::time::sleep(CONCLUDE_PAUSE).await;
             }
+            drop(held);
+        })
+    }
+
+    /// Records that the operation is done, or that it failed, which is told.
+    pub(crate) async fn conclude(
+        &self,
+        operation: &Operation,
+        failure: Option<&str>,
+    ) -> Result<()> {
+        let Some(reason) = failure else {
+            return self.parts.ledger.complete(operation).await;
         };
         tracing::error!(
-            object.key = %operation.path.key, operation = operation.seq.0, error = error.chain(),
+            object.key = %operation.path.key, operation = operation.seq.0, reason,
             "A recorded change of a name could not be carried out"
         );
-        self.parts.ledger.fail(operation, &error.chain()).await?;
+        let text = Text {
+            subject: format!("{} could not be completed", operation.path),
+            body: format!(
+                "The {} of {} was recorded but could not be carried out; the sender was told that it failed.\n\n\
+                 Reason: {reason}",
+                operation.change.as_str(),
+                operation.path,
+            ),
+        };
         let alert = NewAlert {
             key: format!("operation:{}", operation.seq.0),
-            text: Text {
-                subject: format!("{} could not be completed", operation.path),
-                body: format!(
-                    "The {} of {} was recorded but could not be carried out; the sender was told that it failed.\n\n\
-                     Reason: {}",
-                    operation.change.as_str(),
-                    operation.path,
-                    error.chain()
-                ),
-            },
+            text,
             notifiers: self.parts.rules.told_of_faults(),
             at: self.now(),
         };
-        self.parts.ledger.raise(alert).await?;
-        Ok(Some(error))
-    }
-
-    /// Records that the operation is done. The names stay locked until that is durable, so that
-    /// whoever comes next reads it; the caller need not wait.
-    fn settle(self: &Arc<Self>, operation: Operation, held: NamesHeld) {
-        let done = self.parts.ledger.complete(&operation);
-        tokio::spawn(async move {
-            if let Err(error) = done.await {
-                tracing::error!(
-                    object.key = %operation.path.key, operation = operation.seq.0, error = error.chain(),
-                    "A change of a name was made but not recorded as done; the next start will do so"
-                );
-            }
-            drop(held);
-        });
+        self.parts.ledger.fail(operation, reason, alert).await
     }
 }
 

@@ -85,6 +85,15 @@ impl OpenUploads {
             .contains(&(account.clone(), path.clone()))
     }
 
+    /// How many broken-off uploads of the account are remembered.
+    pub(crate) fn broken_off(&self, account: &AccountName) -> usize {
+        self.broken_off
+            .lock()
+            .iter()
+            .filter(|(whose, _)| whose == account)
+            .count()
+    }
+
     /// Takes it: whoever resumes a partial is the only one.
     pub(crate) fn take_broken_off(&self, account: &AccountName, path: &ObjectPath) -> bool {
         self.broken_off

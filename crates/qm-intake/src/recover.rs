@@ -40,11 +40,12 @@ impl Intake {
                     )
                     .help("bring the bucket back into the configuration and start again")
                 })?;
-            if shared.act(&*bucket, &operation).await?.is_none() {
-                shared.parts.ledger.complete(&operation).await?;
-                recovered.completed += 1;
-            } else {
-                recovered.failed += 1;
+            let failure = bucket.run(&operation).await.err();
+            let reason = failure.as_ref().map(Error::chain);
+            shared.conclude(&operation, reason.as_deref()).await?;
+            match failure {
+                None => recovered.completed += 1,
+                Some(_) => recovered.failed += 1,
             }
         }
         let partials = shared.parts.ledger.partials().await?;

@@ -1,5 +1,8 @@
 //! What an account is refused is recorded before it is told (INV-9).
 
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::Shared;
@@ -17,7 +20,7 @@ pub(crate) struct Act {
 }
 
 impl Act {
-    pub(crate) fn record(&self, at: jiff::Timestamp, decision: Decision) -> AuditRecord {
+    pub(crate) fn record(&self, at: Timestamp, decision: Decision) -> AuditRecord {
         AuditRecord {
             at,
             actor: self.account.to_string(),
@@ -25,6 +28,47 @@ impl Act {
             activity: self.activity,
             subject: self.subject.clone(),
             decision,
+        }
+    }
+}
+
+/// Refusals of one account that are recorded one by one in a minute: a person who tries things
+/// stays below it, a program that repeats one is counted.
+const REFUSALS_A_MINUTE: u32 = 120;
+
+/// Bounds what refused requests can make the audit grow.
+#[derive(Default)]
+pub(crate) struct Refusals(Mutex<HashMap<AccountName, Minute>>);
+
+#[derive(Default)]
+struct Minute {
+    began: Timestamp,
+    count: u32,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Counted {
+    Record { unrecorded: u32 },
+    Skip,
+}
+
+impl Refusals {
+    fn count(&self, account: &AccountName, now: Timestamp) -> Counted {
+        let mut accounts = self.0.lock();
+        let minute = accounts.entry(account.clone()).or_default();
+        if now.duration_since(minute.began) >= SignedDuration::from_mins(1) || now < minute.began {
+            let unrecorded = minute.count.saturating_sub(REFUSALS_A_MINUTE);
+            *minute = Minute {
+                began: now,
+                count: 1,
+            };
+            return Counted::Record { unrecorded };
+        }
+        minute.count = minute.count.saturating_add(1);
+        if minute.count > REFUSALS_A_MINUTE {
+            Counted::Skip
+        } else {
+            Counted::Record { unrecorded: 0 }
         }
     }
 }
@@ -47,7 +91,18 @@ impl Shared {
                 return result;
             }
         };
-        self.append(act.record(self.now(), decision)).await?;
+        let now = self.now();
+        match self.refusals.count(&act.account, now) {
+            Counted::Record { unrecorded: 0 } => {}
+            Counted::Record { unrecorded } => {
+                let reason =
+                    format!("{unrecorded} more refusals in a minute, not recorded one by one");
+                self.append(act.record(now, Decision::Denied(reason)))
+                    .await?;
+            }
+            Counted::Skip => return result,
+        }
+        self.append(act.record(now, decision)).await?;
         result
     }
 
@@ -65,5 +120,40 @@ impl Shared {
             .during("append to the audit")
             .source(error)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_and_told_once() {
+        let refusals = Refusals::default();
+        let account = AccountName::parse("north").unwrap();
+        let begin: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        for _ in 0..REFUSALS_A_MINUTE {
+            assert_eq!(
+                refusals.count(&account, begin),
+                Counted::Record { unrecorded: 0 }
+            );
+        }
+        for _ in 0..30 {
+            assert_eq!(refusals.count(&account, begin), Counted::Skip);
+        }
+        let other = AccountName::parse("south").unwrap();
+        assert_eq!(
+            refusals.count(&other, begin),
+            Counted::Record { unrecorded: 0 }
+        );
+        let later = begin + SignedDuration::from_mins(1);
+        assert_eq!(
+            refusals.count(&account, later),
+            Counted::Record { unrecorded: 30 }
+        );
+        assert_eq!(
+            refusals.count(&account, later),
+            Counted::Record { unrecorded: 0 }
+        );
     }
 }

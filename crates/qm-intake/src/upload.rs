@@ -23,6 +23,10 @@ use qm_core::{Error, Kind, Result};
 /// Reads of the file that is continued or changed in a copy.
 const COPY_BYTES: u32 = 1024 * 1024;
 
+/// Broken-off uploads of one account that are kept; more is a fault or an attack, and each may
+/// raise an alert.
+const PARTIALS_MAX: usize = 100;
+
 /// What the handle began with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Start {
@@ -129,7 +133,7 @@ impl AccountUpload {
                 self.staged.set_size(0).await?;
             }
             Start::Existing { .. } if offset > 0 || self.options.append => {
-                self.copy_existing().await?;
+                self.copy_existing(u64::MAX).await?;
             }
             Start::Resumed | Start::Existing { .. } => {}
         }
@@ -137,18 +141,22 @@ impl AccountUpload {
         Ok(())
     }
 
-    async fn copy_existing(&mut self) -> Result<()> {
+    /// Copies the beginning of the file that is there.
+    async fn copy_existing(&mut self, size_bytes: u64) -> Result<()> {
         let content = self.bucket.open(&self.path.key).await?;
         let mut offset = 0;
-        loop {
-            let bytes = content.read(offset, COPY_BYTES).await?;
+        while offset < size_bytes {
+            let wanted =
+                u32::try_from(size_bytes - offset).map_or(COPY_BYTES, |left| left.min(COPY_BYTES));
+            let bytes = content.read(offset, wanted).await?;
             if bytes.is_empty() {
-                return Ok(());
+                break;
             }
             let length = bytes.len() as u64;
             self.staged.write(vec![Chunk { offset, bytes }]).await?;
             offset += length;
         }
+        Ok(())
     }
 
     async fn write_chunks(&mut self, mut chunks: Vec<Chunk>) -> Result<()> {
@@ -211,6 +219,11 @@ impl AccountUpload {
     async fn publish(&mut self) -> Result<()> {
         let account = self.account()?;
         account.check(Verb::Write)?;
+        let name = self
+            .final_name
+            .as_deref()
+            .unwrap_or_else(|| self.path.key.file_name());
+        account.check_type(name)?;
         let existing = self.existing(&account);
         let version = self.seal(&account).await?;
         let wanted = Wanted {
@@ -219,25 +232,36 @@ impl AccountUpload {
             version: Some(version),
             existing,
             arrival: self.final_name.is_none().then_some(Cause::Upload),
+            content_of: None,
             account: Some(self.account.clone()),
             act: self.act.clone(),
         };
         self.shared.change_name(wanted).await
     }
 
-    /// Opened on a file that is there, and left as it was.
-    fn is_untouched(&self) -> bool {
-        matches!(self.start, Start::Existing { .. })
+    /// Opened on a file that is there, and nothing was written.
+    async fn leave_as_it_is(&self) -> Result<()> {
+        self.discard().await;
+        if self.attributes == Attributes::default() {
+            return Ok(());
+        }
+        let path = qm_core::name::Prefix::parse(self.path.key.as_str())?;
+        self.bucket.set_attributes(&path, self.attributes).await
     }
 
+    /// Keeps what has come without a hole for the account to resume.
     async fn park(&mut self) -> Result<()> {
-        self.staged.flush().await?;
+        let size_bytes = self.staged.keep_contiguous().await?;
+        if size_bytes == 0 || self.shared.open.broken_off(&self.account) >= PARTIALS_MAX {
+            self.discard().await;
+            return Ok(());
+        }
         let at = self.shared.now();
         let partial = Partial {
             version: self.staged.version(),
             account: self.account.clone(),
             path: self.path.clone(),
-            size_bytes: self.staged.size_bytes(),
+            size_bytes,
             lost_at: at,
         };
         let act = Act {
@@ -288,6 +312,12 @@ impl Upload for AccountUpload {
 
     async fn read(&mut self, offset: u64, length: u32) -> Result<Bytes> {
         self.check_usable()?;
+        if !self.options.read {
+            return Err(Error::new(
+                Kind::Refused,
+                "this file was not opened for reading",
+            ));
+        }
         match self.start {
             Start::Existing { .. } => {
                 self.bucket
@@ -306,7 +336,7 @@ impl Upload for AccountUpload {
         self.check_usable()?;
         let result = match self.start {
             Start::Existing { size_bytes: there } if there == size_bytes => return Ok(()),
-            Start::Existing { .. } if size_bytes > 0 => self.copy_existing().await,
+            Start::Existing { .. } if size_bytes > 0 => self.copy_existing(size_bytes).await,
             Start::Existing { .. } | Start::Empty | Start::Resumed | Start::Decided => Ok(()),
         };
         self.failed(result).await?;
@@ -331,13 +361,11 @@ impl Upload for AccountUpload {
 
     async fn commit(mut self: Box<Self>) -> Result<()> {
         self.check_usable()?;
-        if self.is_untouched() {
-            self.discard().await;
-            if self.attributes != Attributes::default() {
-                let path = qm_core::name::Prefix::parse(self.path.key.as_str())?;
-                return self.bucket.set_attributes(&path, self.attributes).await;
-            }
-            return Ok(());
+        match self.start {
+            Start::Empty | Start::Decided => {}
+            // Half a file is not published because somebody opened and closed it.
+            Start::Resumed => return self.park().await,
+            Start::Existing { .. } => return self.leave_as_it_is().await,
         }
         let published = self.publish().await;
         let published = self.failed(published).await;
@@ -348,7 +376,7 @@ impl Upload for AccountUpload {
         if self.has_failed {
             return;
         }
-        if self.is_untouched() || self.staged.size_bytes() == 0 {
+        if matches!(self.start, Start::Existing { .. }) || self.staged.size_bytes() == 0 {
             self.discard().await;
             return;
         }

@@ -9,6 +9,7 @@ use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use crate::upload::{AccountUpload, Start};
 use qm_core::account::{Account, Verb};
+use qm_core::audit::Activity;
 use qm_core::name::{MailboxPath, ObjectPath};
 use qm_core::ports::bucket::{Bucket, Entry, EntryKind, Staged};
 use qm_core::ports::mailbox::{Upload, WriteOptions};
@@ -29,6 +30,13 @@ impl AccountMailbox {
         let existing = self
             .check_place(&account, &*bucket, &object, final_name.as_deref(), options)
             .await?;
+        if options.read && existing.is_some() {
+            let reading = Act {
+                activity: Activity::Open,
+                ..act.clone()
+            };
+            self.shared.allowed(&reading).await?;
+        }
         let open = OpenUpload::begin(&self.shared, &self.account, &object);
         let (staged, start) = self.stage(&*bucket, &object, existing, options).await?;
         let mut upload = AccountUpload::new(
@@ -73,6 +81,9 @@ impl AccountMailbox {
             Some(_) => {
                 if final_name.is_none() {
                     account.check(Verb::Overwrite)?;
+                }
+                if options.read {
+                    account.check(Verb::Read)?;
                 }
                 return Ok(existing);
             }
@@ -126,13 +137,14 @@ impl AccountMailbox {
         options: WriteOptions,
     ) -> Result<(Box<dyn Staged>, Start)> {
         if let Some(partial) = self.partial(object).await? {
-            if options.truncate {
+            if options.truncate || existing.is_some() {
                 self.discard_partial(object, bucket).await?;
             } else if self.shared.open.take_broken_off(&self.account, object) {
-                if let Some(staged) = bucket.resume(partial.version).await? {
+                // Its row goes first: nobody may take the bytes for abandoned while they grow.
+                self.shared.parts.ledger.forget(partial.version).await?;
+                if let Some(staged) = bucket.resume(partial.version, partial.size_bytes).await? {
                     return Ok((staged, Start::Resumed));
                 }
-                self.shared.parts.ledger.forget(partial.version).await?;
             }
         }
         let version = self.shared.parts.identifiers.version(self.shared.now());

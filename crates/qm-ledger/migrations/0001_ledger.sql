@@ -45,6 +45,7 @@ CREATE TABLE operations (
     version TEXT REFERENCES versions (id),
     replaces TEXT,
     keep_aside INTEGER NOT NULL CHECK (keep_aside IN (0, 1)),
+    keep_moved INTEGER NOT NULL CHECK (keep_moved IN (0, 1)),
     arrival INTEGER REFERENCES arrivals (seq),
     account TEXT,
     at INTEGER NOT NULL,
@@ -156,7 +157,6 @@ CREATE TABLE slots (
 ) STRICT;
 
 CREATE INDEX slots_cutoff ON slots (cutoff);
-CREATE INDEX slots_missed ON slots (number) WHERE state = 'missed';
 
 CREATE TABLE alerts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

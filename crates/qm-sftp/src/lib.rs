@@ -17,6 +17,7 @@ mod limits;
 mod ops;
 mod server;
 mod session;
+mod shares;
 mod status;
 mod transport;
 mod wire;

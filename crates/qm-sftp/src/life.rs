@@ -1,34 +1,23 @@
-//! What a connection and its channels share: the sign to stop, the last activity, what must not
-//! outlive it.
+//! What a connection and its channels share: the sign to stop, the last activity, what each takes
+//! from the others.
 
-use qm_core::ports::access::{Gate, Offence};
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::limits::CHANNELS_MAX;
+use crate::limits::{CHANNELS_MAX, HANDLES_MAX};
+use crate::shares::{Backlog, BacklogShare, Place, Places};
 
 /// One connection, as seen by its parts.
 #[derive(Debug)]
 pub(crate) struct Life {
     started: Instant,
     last_active_ms: AtomicU64,
-    channels: AtomicUsize,
+    channels: Places,
+    handles: Places,
+    backlog: Backlog,
     stop: watch::Sender<bool>,
-}
-
-/// A channel that counts; leaves when dropped.
-#[derive(Debug)]
-pub(crate) struct ChannelPlace(Arc<Life>);
-
-/// Reports a panic of the task that owns it, when that task unwinds.
-pub(crate) struct PanicWatch {
-    gate: Arc<dyn Gate>,
-    source: IpAddr,
-    life: Arc<Life>,
 }
 
 impl Life {
@@ -36,7 +25,9 @@ impl Life {
         Self {
             started: Instant::now(),
             last_active_ms: AtomicU64::new(0),
-            channels: AtomicUsize::new(0),
+            channels: Places::new(CHANNELS_MAX),
+            handles: Places::new(HANDLES_MAX),
+            backlog: Backlog::default(),
             stop: watch::Sender::new(false),
         }
     }
@@ -75,34 +66,17 @@ impl Life {
     }
 
     /// A place for one more channel, if there is one.
-    pub(crate) fn channel(self: &Arc<Self>) -> Option<ChannelPlace> {
-        self.channels
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-                (open < CHANNELS_MAX).then_some(open + 1)
-            })
-            .ok()
-            .map(|_| ChannelPlace(Arc::clone(self)))
+    pub(crate) fn channel(&self) -> Option<Place> {
+        self.channels.take()
     }
-}
 
-impl Drop for ChannelPlace {
-    fn drop(&mut self) {
-        self.0.channels.fetch_sub(1, Ordering::Relaxed);
+    /// A place for one more open handle, if there is one.
+    pub(crate) fn handle(&self) -> Option<Place> {
+        self.handles.take()
     }
-}
 
-impl PanicWatch {
-    pub(crate) fn new(gate: Arc<dyn Gate>, source: IpAddr, life: Arc<Life>) -> Self {
-        Self { gate, source, life }
-    }
-}
-
-impl Drop for PanicWatch {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!(source = %self.source, "a session panicked");
-            self.gate.penalise(self.source, Offence::Panic);
-            self.life.stop();
-        }
+    /// A channel's part of the requests that wait.
+    pub(crate) fn backlog(&self) -> BacklogShare {
+        self.backlog.share()
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 pub(crate) const LOGIN_DEADLINE: Duration = Duration::from_secs(30);
 /// Keys a client may offer: agents hold a handful, an enumeration holds thousands.
 pub(crate) const KEY_OFFERS_MAX: u32 = 20;
+/// What a peer may send before it is logged in: a handshake and twenty offers of large keys take
+/// less than half. Every repeated key exchange costs us far more time than it costs the peer.
+pub(crate) const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
 /// Rejected logins are answered no sooner, so that the time does not tell why.
 pub(crate) const REJECTION_TIME: Duration = Duration::from_millis(300);
 /// Nothing received for so long: ask whether the peer is there.
@@ -42,7 +45,7 @@ pub(crate) const DATA_BYTES_MAX: u32 = 261_120;
 /// The length field of an SFTP packet: 256 KiB of data, which clients that do not ask for limits
 /// may send, and its header.
 pub(crate) const PACKET_BYTES_MAX: usize = 256 * 1024 + 1024;
-/// Open handles of a channel.
+/// Open handles of a connection, over all its channels.
 pub(crate) const HANDLES_MAX: usize = 64;
 /// Requests decoded ahead of the executor; the others wait as bytes.
 pub(crate) const REQUESTS_AHEAD_MAX: usize = 128;
@@ -53,8 +56,9 @@ pub(crate) const REQUESTS_AHEAD_BYTES: usize = WRITE_BATCH_BYTES;
 pub(crate) const WRITE_BATCH_BYTES: usize = 1024 * 1024;
 /// Data of consecutive READs fetched at once; a download holds two or three of them.
 pub(crate) const READ_BATCH_BYTES: usize = 512 * 1024;
-/// Requests that a client may send while it does not read our replies: twice the window is more
-/// than any client sends before it learns that it should read.
+/// Requests that a client may send while it does not read our replies, over all channels of its
+/// connection and beyond what each decodes ahead: twice the window is more than any client sends
+/// before it learns that it should read.
 pub(crate) const UNREAD_BYTES_MAX: usize = 2 * WINDOW_BYTES as usize;
 /// Replies collected before they are sent although more requests wait.
 pub(crate) const REPLIES_BYTES: usize = 32 * 1024;

@@ -122,9 +122,10 @@ impl Listening {
     }
 
     async fn accept(&self, worker: &Worker, stopping: &watch::Receiver<bool>) {
+        let mut crowd = Crowd::default();
         loop {
             let (socket, address) = next_connection(|| self.listener.accept()).await;
-            self.admit(socket, address, worker, stopping);
+            self.admit(socket, address, worker, stopping, &mut crowd);
         }
     }
 
@@ -135,16 +136,22 @@ impl Listening {
         address: SocketAddr,
         worker: &Worker,
         stopping: &watch::Receiver<bool>,
+        crowd: &mut Crowd,
     ) {
         let source = address.ip().to_canonical();
         let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
-            tracing::warn!(%source, "connection refused: there are too many");
+            if crowd.refused() {
+                tracing::warn!(%source, "connections are refused: there are too many");
+            }
             return;
         };
         let Some(admission) = self.front.gate.admit(source) else {
             tracing::debug!(%source, "connection refused by the gate");
             return;
         };
+        if let Some(refused) = crowd.accepted() {
+            tracing::info!(refused, "connections are accepted again");
+        }
         let front = Arc::clone(&self.front);
         let worker = worker.clone();
         let mut stopping = stopping.clone();
@@ -163,6 +170,26 @@ impl Listening {
             }
             drop(permit);
         });
+    }
+}
+
+/// Connections refused since the last one was accepted: a flood must not fill the log as well.
+#[derive(Debug, Default)]
+struct Crowd {
+    refused: u64,
+}
+
+impl Crowd {
+    /// One more; true if it is the first and to be told.
+    fn refused(&mut self) -> bool {
+        self.refused += 1;
+        self.refused == 1
+    }
+
+    /// How many were refused before this one was accepted, if any.
+    fn accepted(&mut self) -> Option<u64> {
+        let refused = std::mem::take(&mut self.refused);
+        (refused > 0).then_some(refused)
     }
 }
 
@@ -202,6 +229,17 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+
+    #[test]
+    fn a_crowd_is_told_once_until_somebody_gets_in() {
+        let mut crowd = Crowd::default();
+        assert_eq!(crowd.accepted(), None);
+        let told: Vec<bool> = (0..3).map(|_| crowd.refused()).collect();
+        assert_eq!(told, [true, false, false]);
+        assert_eq!(crowd.accepted(), Some(3));
+        assert_eq!(crowd.accepted(), None);
+        assert!(crowd.refused());
+    }
 
     #[tokio::test]
     async fn accepting_survives_every_error() {

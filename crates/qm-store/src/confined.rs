@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatVfs, Timespec, Timestamps,
-    UTIME_OMIT,
+    self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, StatVfs, StatxFlags, Timespec,
+    Timestamps, UTIME_OMIT,
 };
 use std::io;
 use std::path::Path;
@@ -34,6 +34,8 @@ const FOLDER_MODE: Mode = Mode::from_raw_mode(0o750);
 /// The owner, which is us, must always be able to read and replace.
 const OWNER_BITS: u32 = 0o600;
 const PERMISSION_BITS: u32 = 0o777;
+/// What a partner may set: nothing for others, who are every user of this machine.
+const SETTABLE_BITS: u32 = 0o770;
 
 impl ConfinedDisk {
     /// Opens an existing folder as root; fails with `Unsupported` on a kernel without `openat2`
@@ -120,14 +122,10 @@ impl Disk for ConfinedDisk {
 
     fn stat(&self, path: &str) -> io::Result<DiskStat> {
         if path.is_empty() {
-            return Ok(to_stat(&fs::fstat(&self.root)?));
+            return stat_of(&self.root, "", AtFlags::EMPTY_PATH).map_err(Into::into);
         }
         let (folder, name) = self.parent(path)?;
-        Ok(to_stat(&fs::statat(
-            folder,
-            name,
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?))
+        Ok(stat_of(folder, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     fn entries(&self, path: &str) -> io::Result<Box<dyn DiskEntries>> {
@@ -194,7 +192,7 @@ impl Disk for ConfinedDisk {
         mode: Option<u32>,
     ) -> io::Result<()> {
         let fd = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        if to_stat(&fs::fstat(&fd)?).kind == FileKind::Other {
+        if stat_of(&fd, "", AtFlags::EMPTY_PATH)?.kind == FileKind::Other {
             return Err(io::ErrorKind::NotFound.into());
         }
         set_attributes(fd.as_fd(), modified, mode)
@@ -254,7 +252,7 @@ impl DiskFile for ConfinedFile {
     }
 
     fn stat(&self) -> io::Result<DiskStat> {
-        Ok(to_stat(&fs::fstat(&self.file)?))
+        Ok(stat_of(&self.file, "", AtFlags::EMPTY_PATH)?)
     }
 
     fn set_attributes(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
@@ -277,9 +275,8 @@ impl DiskEntries for ConfinedEntries {
             if matches!(name, "." | "..") {
                 continue;
             }
-            match fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            match stat_of(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => {
-                    let stat = to_stat(&stat);
                     if stat.kind != FileKind::Other {
                         return Ok(Some(DiskEntry {
                             name: name.to_owned(),
@@ -296,8 +293,16 @@ impl DiskEntries for ConfinedEntries {
     }
 }
 
-fn to_stat(stat: &fs::Stat) -> DiskStat {
-    let kind = match fs::FileType::from_raw_mode(stat.st_mode) {
+/// The identity is the inode and its birth, not the device: a device's number changes when the
+/// machine starts again or the file system is mounted elsewhere.
+fn stat_of(folder: impl AsFd, path: &str, flags: AtFlags) -> rustix::io::Result<DiskStat> {
+    let stat = fs::statx(
+        folder,
+        path,
+        flags,
+        StatxFlags::BASIC_STATS | StatxFlags::BTIME,
+    )?;
+    let kind = match fs::FileType::from_raw_mode(stat.stx_mode.into()) {
         fs::FileType::RegularFile => FileKind::File,
         fs::FileType::Directory => FileKind::Folder,
         fs::FileType::Symlink
@@ -307,14 +312,15 @@ fn to_stat(stat: &fs::Stat) -> DiskStat {
         | fs::FileType::BlockDevice
         | fs::FileType::Unknown => FileKind::Other,
     };
-    let nanoseconds = i32::try_from(stat.st_mtime_nsec).unwrap_or_default();
-    DiskStat {
+    let nanoseconds = i32::try_from(stat.stx_mtime.tv_nsec).unwrap_or_default();
+    let birth = &stat.stx_btime;
+    Ok(DiskStat {
         kind,
-        size_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
-        modified: Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or_default(),
-        mode: stat.st_mode & PERMISSION_BITS,
-        identity: format!("{:x}-{:x}", stat.st_dev, stat.st_ino),
-    }
+        size_bytes: stat.stx_size,
+        modified: Timestamp::new(stat.stx_mtime.tv_sec, nanoseconds).unwrap_or_default(),
+        mode: u32::from(stat.stx_mode) & PERMISSION_BITS,
+        identity: format!("{:x}-{:x}.{:x}", stat.stx_ino, birth.tv_sec, birth.tv_nsec),
+    })
 }
 
 fn set_attributes(
@@ -322,15 +328,10 @@ fn set_attributes(
     modified: Option<Timestamp>,
     mode: Option<u32>,
 ) -> io::Result<()> {
-    if let Some(mode) = mode {
-        let is_folder =
-            fs::FileType::from_raw_mode(fs::fstat(fd)?.st_mode) == fs::FileType::Directory;
-        let owner = if is_folder {
-            OWNER_BITS | 0o100
-        } else {
-            OWNER_BITS
-        };
-        fs::fchmod(fd, Mode::from_raw_mode((mode & PERMISSION_BITS) | owner))?;
+    let is_folder = fs::FileType::from_raw_mode(fs::fstat(fd)?.st_mode) == fs::FileType::Directory;
+    // Folders keep the permissions we gave them: a partner must not open the tree to others.
+    if let Some(mode) = mode.filter(|_| !is_folder) {
+        fs::fchmod(fd, Mode::from_raw_mode((mode & SETTABLE_BITS) | OWNER_BITS))?;
     }
     if let Some(modified) = modified {
         let last_modification = Timespec {

@@ -9,8 +9,9 @@ pub(crate) struct Coverage {
     ranges: BTreeMap<u64, u64>,
 }
 
-/// A client that writes in order, or 64 requests ahead, has a handful; more is an attack.
-pub(crate) const RANGES_MAX: usize = 65_536;
+/// A client that writes in order has one, one that writes 64 requests ahead at most as many;
+/// more is an attack.
+pub(crate) const RANGES_MAX: usize = 1_024;
 
 impl Coverage {
     /// Adds `start..end`; false if there are too many separate ranges.
@@ -43,12 +44,14 @@ impl Coverage {
         }
     }
 
+    /// How much was written from the beginning without a hole.
+    pub(crate) fn contiguous(&self) -> u64 {
+        self.ranges.get(&0).copied().unwrap_or_default()
+    }
+
     /// The first offset below `size` that was not written.
     pub(crate) fn hole(&self, size: u64) -> Option<u64> {
-        let covered = self
-            .ranges
-            .first_key_value()
-            .map_or(0, |(&start, &end)| if start == 0 { end } else { 0 });
+        let covered = self.contiguous();
         (covered < size).then_some(covered)
     }
 }

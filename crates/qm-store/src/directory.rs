@@ -1,6 +1,7 @@
 //! The directory bucket: `file://`.
 
 use async_trait::async_trait;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ pub(crate) const KEPT: &str = ".quaymaster/kept";
 /// A tree on disk as a bucket.
 pub struct DirectoryBucket {
     tree: Arc<Tree>,
+    /// Two nodes on one tree would take each other's staged bytes for leftovers. The kernel
+    /// releases it however the process ends.
+    _lock: Option<File>,
 }
 
 /// What blocking work needs of the bucket.
@@ -35,18 +39,23 @@ pub(crate) struct Tree {
 
 impl DirectoryBucket {
     /// Opens the folder as a bucket; makes the folder and our own folder in it if they are not
-    /// there.
+    /// there. `Conflict` if another node has it open.
     pub fn open(folder: &Path, durability: Durability) -> Result<Self> {
-        std::fs::create_dir_all(folder)
-            .and_then(|()| ConfinedDisk::open(folder, durability))
-            .map_err(|error| {
-                Error::new(
-                    Kind::Unavailable,
-                    format!("cannot open the bucket's folder {}", folder.display()),
-                )
-                .source(error)
-            })
-            .and_then(|disk| Self::on(Arc::new(disk)))
+        let opened =
+            std::fs::create_dir_all(folder).and_then(|()| ConfinedDisk::open(folder, durability));
+        let disk = opened.map_err(|error| {
+            Error::new(
+                Kind::Unavailable,
+                format!("cannot open the bucket's folder {}", folder.display()),
+            )
+            .source(error)
+        })?;
+        let bucket = Self::on(Arc::new(disk))?;
+        let lock = lock(folder)?;
+        Ok(Self {
+            _lock: Some(lock),
+            ..bucket
+        })
     }
 
     /// A bucket on any disk.
@@ -61,6 +70,7 @@ impl DirectoryBucket {
         }
         Ok(Self {
             tree: Arc::new(tree),
+            _lock: None,
         })
     }
 
@@ -71,6 +81,30 @@ impl DirectoryBucket {
         let tree = Arc::clone(&self.tree);
         blocking(move || work(&tree)).await
     }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(RESERVED_COMPONENT).join("lock");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
+    let file = file.map_err(io_error("open the bucket's lock"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
+        |error| {
+            Error::new(
+                Kind::Conflict,
+                format!(
+                    "another node already uses the bucket in {}",
+                    folder.display()
+                ),
+            )
+            .help("stop it first, or give this node a folder of its own")
+            .source(error)
+        },
+    )?;
+    Ok(file)
 }
 
 #[async_trait]
@@ -86,19 +120,21 @@ impl Bucket for DirectoryBucket {
         .await
     }
 
-    async fn resume(&self, version: VersionId) -> Result<Option<Box<dyn Staged>>> {
+    async fn resume(&self, version: VersionId, size_bytes: u64) -> Result<Option<Box<dyn Staged>>> {
         self.blocking(move |tree| {
             let opened = if_there(tree.disk.open(&Tree::staging(version), true));
             let Some(file) = opened.map_err(io_error("resume an upload"))? else {
                 return Ok(None);
             };
-            let size_bytes = file
+            let there = file
                 .stat()
                 .map_err(io_error("resume an upload"))?
                 .size_bytes;
-            Ok(Some(
-                Box::new(tree.staged(version, file, size_bytes)) as Box<dyn Staged>
-            ))
+            // What lies behind was never promised, and may be zeros that a hole left.
+            file.set_len(size_bytes.min(there))
+                .map_err(io_error("resume an upload"))?;
+            let staged = tree.staged(version, file, size_bytes.min(there));
+            Ok(Some(Box::new(staged) as Box<dyn Staged>))
         })
         .await
     }
@@ -115,6 +151,18 @@ impl Bucket for DirectoryBucket {
                 if_there(tree.disk.stat(path.as_str())).map_err(io_error("look at a name"))?;
             let name = path.as_str().rsplit('/').next().unwrap_or_default();
             Ok(stat.and_then(|stat| to_entry(name, &stat)))
+        })
+        .await
+    }
+
+    async fn identity(&self, key: &ObjectKey) -> Result<Option<String>> {
+        let key = key.clone();
+        self.blocking(move |tree| {
+            let stat =
+                if_there(tree.disk.stat(key.as_str())).map_err(io_error("look at a name"))?;
+            Ok(stat
+                .filter(|stat| stat.kind == FileKind::File)
+                .map(|stat| stat.identity))
         })
         .await
     }

@@ -6,6 +6,7 @@ use std::io;
 use crate::directory::Tree;
 use crate::disk::{DiskStat, FileKind};
 use crate::errors::{if_there, io_error};
+use qm_core::id::VersionId;
 use qm_core::name::ObjectKey;
 use qm_core::operation::{Change, Operation, Version};
 use qm_core::{Error, Kind, Result};
@@ -66,6 +67,9 @@ impl Tree {
                     .unlink(from.as_str())
                     .map_err(io_error("remove a renamed name"))?;
             } else if !is_moved {
+                if let (true, Some(version)) = (operation.keep_moved, &operation.version) {
+                    self.keep(from.as_str(), source, version.id)?;
+                }
                 self.keep_aside(operation, to.as_str(), target.as_ref())?;
                 self.disk()
                     .rename(from.as_str(), to.as_str())
@@ -107,23 +111,27 @@ impl Tree {
         self.sync_folder_of(key)
     }
 
-    /// Gives the file under `key` a second name among the kept, durable before its own goes.
+    /// Keeps what the operation takes from under `key`, if something still needs it.
     fn keep_aside(&self, operation: &Operation, key: &str, there: Option<&DiskStat>) -> Result<()> {
-        let (Some(version), Some(there), true) = (operation.replaces, there, operation.keep_aside)
-        else {
-            return Ok(());
-        };
+        match (operation.replaces, there) {
+            (Some(version), Some(there)) if operation.keep_aside => self.keep(key, there, version),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the file a second name among the kept, durable before its own goes.
+    fn keep(&self, key: &str, there: &DiskStat, version: VersionId) -> Result<()> {
         if there.kind != FileKind::File {
             return Err(Error::new(Kind::Conflict, "that name is a folder"));
         }
         match self.disk().link(key, &Self::kept(version)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io_error("keep a superseded version")(error)),
+            Err(error) => return Err(io_error("keep a version")(error)),
         }
         self.disk()
             .sync_folder(crate::directory::KEPT)
-            .map_err(io_error("keep a superseded version"))
+            .map_err(io_error("keep a version"))
     }
 
     /// A second staged name for kept bytes: what is kept stays kept.

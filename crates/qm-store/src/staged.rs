@@ -117,20 +117,17 @@ impl Staged for StagedFile {
         .await
     }
 
-    async fn set_size(&mut self, size_bytes: u64) -> Result<()> {
-        self.with(move |inner| {
-            inner
-                .file
-                .set_len(size_bytes)
-                .map_err(io_error("set the size of staged bytes"))?;
-            inner.coverage.cut(size_bytes);
-            inner.size_bytes = size_bytes;
-            if inner.digested_bytes > size_bytes {
-                inner.restart_digest();
-            }
-            Ok(())
+    async fn keep_contiguous(&mut self) -> Result<u64> {
+        self.with(|inner| {
+            inner.set_size(inner.coverage.contiguous())?;
+            inner.sync()?;
+            Ok(inner.size_bytes)
         })
         .await
+    }
+
+    async fn set_size(&mut self, size_bytes: u64) -> Result<()> {
+        self.with(move |inner| inner.set_size(size_bytes)).await
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -173,6 +170,18 @@ impl Inner {
             self.digest.update(&chunk.bytes);
             self.digested_bytes = end;
         } else if chunk.offset < self.digested_bytes {
+            self.restart_digest();
+        }
+        Ok(())
+    }
+
+    fn set_size(&mut self, size_bytes: u64) -> Result<()> {
+        self.file
+            .set_len(size_bytes)
+            .map_err(io_error("set the size of staged bytes"))?;
+        self.coverage.cut(size_bytes);
+        self.size_bytes = size_bytes;
+        if self.digested_bytes > size_bytes {
             self.restart_digest();
         }
         Ok(())

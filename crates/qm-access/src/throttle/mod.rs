@@ -53,6 +53,11 @@ impl Limits {
 pub struct Source(IpAddr);
 
 impl Source {
+    /// The address, or the first of the /64.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+
     /// The source of an address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {

@@ -3,7 +3,7 @@
 use qm_access::{Directory, KeyAuthenticator};
 use qm_core::Result;
 use qm_core::ports::access::{Authenticator as _, Principal};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::fakes::{NORTH_KEY, Recorded, SOUTH_KEY, SetClock, account, key};
@@ -37,6 +37,10 @@ fn source(number: u32) -> IpAddr {
 impl House {
     async fn login(&self, user: &str, from: IpAddr, line: &str) -> Result<Principal> {
         self.logins.authenticate(user, from, &key(line)).await
+    }
+
+    async fn offered(&self, user: &str, from: IpAddr) {
+        assert!(!self.logins.is_known(user, from, &key(SOUTH_KEY)).await);
     }
 
     async fn refused(&self, from: IpAddr) {
@@ -107,6 +111,72 @@ async fn an_agent_that_offers_key_after_key_is_one_record() {
     house.clock.advance(120);
     house.logins.flush().await;
     assert_eq!(house.audit.take(), [""; 0], "nothing was left out");
+}
+
+#[tokio::test]
+async fn offers_alone_end_a_window_too() {
+    let house = house();
+    let users = |count: u32| (0..count).map(|number| format!("user{number}"));
+    for user in users(30) {
+        house.offered(&user, source(1)).await;
+    }
+    assert_eq!(house.audit.take().len(), 10);
+    house.clock.advance(61);
+    for user in users(2) {
+        house.offered(&user, source(1)).await;
+    }
+    assert_eq!(
+        house.audit.take(),
+        [
+            "several 192.0.2.1 auth-failure publickey denied: 20 further refused logins since \
+             2026-11-20T12:00:00Z",
+            "user0 192.0.2.1 auth-failure publickey denied: unknown user",
+            "user1 192.0.2.1 auth-failure publickey denied: unknown user",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_addresses_of_a_slash_64_are_one_source() {
+    let house = house();
+    let address = |network: u128, host: u128| {
+        let base = 0x2001_0db8_u128 << 96;
+        IpAddr::V6(Ipv6Addr::from_bits(base | network << 64 | host))
+    };
+    for host in 1..=100 {
+        house.refused(address(1, host)).await;
+        house
+            .offered(&format!("user{host}"), address(1, host))
+            .await;
+    }
+    let recorded = house.audit.take();
+    assert_eq!(recorded.len(), 10);
+    assert_eq!(
+        recorded[2],
+        "root 2001:db8:0:1::2 auth-failure publickey denied: unknown user"
+    );
+    house.refused(address(2, 1)).await;
+    assert_eq!(house.audit.take().len(), 1, "the next network is another");
+    // The same IPv4 address, however it is written.
+    for _ in 0..5 {
+        house.refused(source(1)).await;
+        let IpAddr::V4(plain) = source(1) else {
+            panic!("an IPv4 address");
+        };
+        house.refused(plain.to_ipv6_mapped().into()).await;
+        house.refused(source(1)).await;
+    }
+    assert_eq!(house.audit.take().len(), 10);
+    house.logins.flush().await;
+    assert_eq!(
+        house.audit.take(),
+        [
+            "several 192.0.2.1 auth-failure publickey denied: 5 further refused logins since \
+             2026-11-20T12:00:00Z",
+            "several 2001:db8:0:1:: auth-failure publickey denied: 190 further refused logins \
+             since 2026-11-20T12:00:00Z",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -29,8 +29,9 @@ pub trait Bucket: Send + Sync {
     /// Begins a version: empty staged bytes, on the same file system as the tree.
     async fn stage(&self, version: VersionId) -> Result<Box<dyn Staged>>;
 
-    /// The staged bytes of an earlier session, if they are still there.
-    async fn resume(&self, version: VersionId) -> Result<Option<Box<dyn Staged>>>;
+    /// The first `size_bytes` staged bytes of an earlier session, if they are still there; what
+    /// lies behind them is cut off.
+    async fn resume(&self, version: VersionId, size_bytes: u64) -> Result<Option<Box<dyn Staged>>>;
 
     /// Runs a recorded name operation. When it returns `Ok` the change is durable. Idempotent:
     /// after a crash at any instant, running it again completes it. The caller holds the locks of
@@ -39,6 +40,10 @@ pub trait Bucket: Send + Sync {
 
     /// What is under a name: a file, a folder, or nothing.
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>>;
+
+    /// How the bucket recognises the file under a key (see
+    /// [`crate::operation::Version::identity`]); `None` if there is no file.
+    async fn identity(&self, key: &ObjectKey) -> Result<Option<String>>;
 
     /// Begins a listing of a folder. Fails with `NotFound` if there is none.
     async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>>;
@@ -100,6 +105,10 @@ pub trait Staged: Send + Sync {
 
     /// Makes the bytes so far durable.
     async fn flush(&mut self) -> Result<()>;
+
+    /// Cuts off everything behind the first byte that was never written, makes the rest durable
+    /// and says how much that is: what a later session can continue.
+    async fn keep_contiguous(&mut self) -> Result<u64>;
 
     /// Makes bytes and staged name durable and says what they are. Fails with `Invalid` and the
     /// offset if a part was never written. May be called again after a write.

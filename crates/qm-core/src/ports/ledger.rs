@@ -50,12 +50,16 @@ pub trait Names: Send + Sync {
     async fn record(&self, change: NameChange) -> Result<Operation>;
 
     /// The operation was run: its arrival has `arrived` and can be routed, the names are moved,
-    /// `replaces` is registered as kept if it was kept aside. Enqueued during the call, in the
-    /// order of calls and before any later `record`; the future ends when it is durable.
+    /// `replaces` is registered as kept if it was kept aside, and `version` if `keep_moved`.
+    /// Enqueued during the call, in the order of calls and before any later `record`; the future
+    /// ends when it is durable. Until then readers may not see it: whoever relies on
+    /// [`Names::current`] keeps the names locked to the end.
     fn complete(&self, operation: &Operation) -> BoxFuture<Result<()>>;
 
-    /// The operation failed for good: its arrival is `failed`, the names stay as they were.
-    async fn fail(&self, operation: &Operation, reason: &str) -> Result<()>;
+    /// The operation failed for good: its arrival is `failed`, the names stay as they were, and
+    /// the alert is raised as by [`Alerts::raise`], in one transaction. Failing it again changes
+    /// nothing.
+    async fn fail(&self, operation: &Operation, reason: &str, alert: NewAlert) -> Result<()>;
 
     /// Operations recorded and neither completed nor failed, in seq order. At most one a key.
     async fn pending(&self) -> Result<Vec<Operation>>;
@@ -248,7 +252,8 @@ pub trait Slots: Send + Sync {
     /// transaction. A slot recorded before changes nothing: false.
     async fn record_slot(&self, slot: RecordedSlot, alert: Option<NewAlert>) -> Result<bool>;
 
-    /// Slots that are missed.
+    /// Missed slots that a file is still waited for: those whose alert (see
+    /// [`crate::alert::missed_key`]) is firing, by cutoff and name.
     async fn missed(&self) -> Result<Vec<RecordedSlot>>;
 
     /// The missed slot was met late: state, arrival, alert resolved with a message, in one
@@ -261,6 +266,11 @@ pub trait Slots: Send + Sync {
         text: Text,
         at: Timestamp,
     ) -> Result<()>;
+
+    /// The configuration has these expectations and no others: up to when the others were
+    /// evaluated is forgotten, so that one that comes back begins anew, and the alerts of their
+    /// missed slots are resolved without a message, in one transaction.
+    async fn retire(&self, kept: &[ExpectationName], at: Timestamp) -> Result<()>;
 
     /// The last slots of all expectations, newest first.
     async fn slots(&self, limit: u32) -> Result<Vec<RecordedSlot>>;

@@ -80,6 +80,8 @@ pub struct WriteOptions {
     pub truncate: bool,
     /// Offsets are ignored, every write goes to the end.
     pub append: bool,
+    /// The handle is also read from: needs the right to read if a file is there.
+    pub read: bool,
     /// The client says how large it will be.
     pub size_hint: Option<u64>,
     /// Attributes the client wants it to have.

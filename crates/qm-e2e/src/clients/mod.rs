@@ -15,7 +15,7 @@ use crate::world::World;
 pub use paramiko::{Paramiko, RemoteError};
 
 /// The Python that has the packages.
-pub(crate) fn python() -> Result<Command> {
+pub fn python() -> Result<Command> {
     let python = std::env::var_os("QM_TEST_PYTHON").context(
         "QM_TEST_PYTHON does not name a Python that has paramiko and aiosmtpd: run `cargo xtask test`",
     )?;

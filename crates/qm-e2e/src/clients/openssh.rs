@@ -40,7 +40,7 @@ impl World {
     fn openssh(&self, program: &str, key: &KeyPair) -> Result<Command> {
         let mut command = client(self, program);
         command
-            .args(["-q", "-P", &self.address()?.port().to_string(), "-i"])
+            .args(["-P", &self.address()?.port().to_string(), "-i"])
             .arg(&key.private_file);
         command.args(self.openssh_options());
         Ok(command)

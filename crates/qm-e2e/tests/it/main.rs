@@ -5,6 +5,7 @@ mod access;
 mod clients;
 mod deliver;
 mod disk_full;
+mod intake;
 mod kill;
 mod names;
 mod operate;

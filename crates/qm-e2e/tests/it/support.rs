@@ -1,7 +1,7 @@
 //! What tests of several subjects look at.
 
 use anyhow::{Context as _, Result, ensure};
-use qm_e2e::{World, wait};
+use qm_e2e::{Row, World, wait};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn collect(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) -> Result<
         let name = entry
             .file_name()
             .into_string()
-            .map_err(|name| anyhow::anyhow!("{name:?}"))?;
+            .map_err(|name| anyhow::anyhow!("not text: {}", name.display()))?;
         if name == ".quaymaster" {
             continue;
         }
@@ -50,19 +50,24 @@ fn collect(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) -> Result<
     Ok(())
 }
 
-/// Waits until everything that arrived is delivered, and fails if something cannot be.
+/// Waits until everything that arrived is delivered or superseded by a newer version, and fails if something cannot be.
 pub(crate) fn wait_until_delivered(world: &World) -> Outcome {
-    wait::until_true("everything is delivered", || {
-        let unrouted = world
-            .arrivals()?
-            .with(&[("DELIVERIES", "not routed yet")])
-            .len();
+    let mut open = Vec::new();
+    let waited = wait::until_true("everything is delivered", || {
+        let is_unrouted =
+            |row: &Row| row.get("STATE") != "failed" && row.get("DELIVERIES") == "not routed yet";
+        open = world.arrivals()?.0;
+        open.retain(is_unrouted);
         let deliveries = world.deliveries()?;
         let dead = deliveries.with(&[("STATE", "dead")]);
         ensure!(dead.is_empty(), "a delivery is dead: {dead:?}");
-        let done = deliveries.with(&[("STATE", "delivered")]).len();
-        Ok(unrouted == 0 && !deliveries.0.is_empty() && done == deliveries.0.len())
-    })
+        let is_none = deliveries.0.is_empty();
+        let is_over = |row: &Row| ["delivered", "superseded"].contains(&row.get("STATE"));
+        let undelivered = deliveries.0.into_iter().filter(|row| !is_over(row));
+        open.extend(undelivered);
+        Ok(!is_none && open.is_empty())
+    });
+    waited.with_context(|| format!("not delivered: {open:?}"))
 }
 
 /// Bytes that were staged and are no object.

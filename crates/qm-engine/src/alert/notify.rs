@@ -5,10 +5,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use qm_core::alert::Notification;
 use qm_core::config::{Config, Notifier};
+use qm_core::delivery::verdict;
 use qm_core::id::NotifierName;
 use qm_core::ports::connector::NotifierPort;
 use qm_core::retry::{Next, RetryPolicy};
-use qm_core::{Error, Kind, Result, Retry};
+use qm_core::{Error, Kind, Result};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -122,13 +123,5 @@ async fn hand_over(notifier: &dyn NotifierPort, notification: &Notification) -> 
         Ok(Ok(sent)) => sent,
         Ok(Err(panic)) => Err(panicked(panic.as_ref()).during("sending a message")),
         Err(_) => Err(Error::new(Kind::Timeout, "the notifier took too long")),
-    }
-}
-
-/// As for a delivery: a fault of ours is tried again, the attempts are bounded.
-fn verdict(error: &Error) -> Retry {
-    match (error.kind(), error.retry_verdict()) {
-        (Kind::Bug, Retry::Never) => Retry::Later,
-        (_, verdict) => verdict,
     }
 }

@@ -1,4 +1,5 @@
-//! Files that come after their slot was missed.
+//! Files that are found after their slot was missed: they came late, or they came in time and were
+//! recorded as there only after the evaluation.
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -18,15 +19,26 @@ use crate::pass::Faults;
 
 /// Looked at once more, so that an arrival whose commit took long is not overlooked.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+/// How long a missed slot waits for a file: a month, so that also the next file of a monthly
+/// sender still ends the alert. Somebody who has sent nothing since was told of it, and every
+/// pass would look for all that they ever owed.
+const WAITS_FOR: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// Up to when the arrivals after each missed slot were looked at: a file that never comes does
-/// not make every pass read all that came instead. Memory only.
+/// Up to when the arrivals since each missed slot opened were looked at: a file that never comes
+/// does not make every pass read all that came instead. Memory only.
 #[derive(Default)]
 pub(super) struct Scanned(Mutex<BTreeMap<(ExpectationName, Date), Timestamp>>);
 
+impl Scanned {
+    /// Everything is looked at anew.
+    pub(super) fn forget(&self) {
+        self.0.lock().clear();
+    }
+}
+
 /// What became of the missed slots.
 pub(super) struct Missed {
-    /// A late file was found for one.
+    /// A late file was found for one, or one is no longer waited for.
     pub(super) has_ended_some: bool,
     /// Some still wait for theirs.
     pub(super) has_open: bool,
@@ -44,17 +56,37 @@ pub(super) async fn look(
         has_open: false,
     };
     let slots = faults.keep(ports.ledger.missed().await).unwrap_or_default();
+    if slots.is_empty() {
+        return missed;
+    }
+    let Some(settled) = faults.keep(settled_until(ports).await) else {
+        missed.has_open = true;
+        return missed;
+    };
     for slot in slots {
-        // One that the configuration dropped waits for it to come back.
+        // One that the configuration dropped is about to be retired.
         let Some(expectation) = config.expectations.get(&slot.expectation) else {
             continue;
         };
-        match faults.keep(look_at(ports, config, scanned, expectation, &slot).await) {
+        let looked = look_at(ports, config, scanned, expectation, &slot, settled).await;
+        match faults.keep(looked) {
             Some(true) => missed.has_ended_some = true,
             Some(false) | None => missed.has_open = true,
         }
     }
     missed
+}
+
+/// No arrival from before this time can still become visible: one that is recorded is either
+/// there or pending, and its bytes were whole before it was recorded.
+async fn settled_until(ports: &Ports) -> Result<Timestamp> {
+    let now = ports.clock.now();
+    let pending = ports.ledger.pending().await?;
+    let received = pending
+        .iter()
+        .filter_map(|o| Some(o.version.as_ref()?.received_at));
+    let oldest = received.fold(now, Timestamp::min);
+    Ok(oldest.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN))
 }
 
 async fn look_at(
@@ -63,16 +95,21 @@ async fn look_at(
     scanned: &Scanned,
     expectation: &Expectation,
     slot: &RecordedSlot,
+    settled: Timestamp,
 ) -> Result<bool> {
     let now = ports.clock.now();
     let key = (slot.expectation.clone(), slot.slot.date);
-    let after_cutoff = slot.slot.cutoff + SignedDuration::from_nanos(1);
-    let from = scanned.0.lock().get(&key).map_or(after_cutoff, |until| {
-        after_cutoff.max(until.saturating_sub(OVERLAP).unwrap_or(Timestamp::MIN))
-    });
+    let opens = slot.slot.opens;
+    let looked_until = scanned.0.lock().get(&key).copied();
+    let from = looked_until.map_or(opens, |until| opens.max(until));
     let Some(arrival) = first_counted(ports, expectation, from, now).await? else {
-        scanned.0.lock().insert(key, now);
-        return Ok(false);
+        if now.duration_since(slot.evaluated_at) <= WAITS_FOR {
+            scanned.0.lock().insert(key, settled.max(from));
+            return Ok(false);
+        }
+        give_up(ports, slot, now).await?;
+        scanned.0.lock().remove(&key);
+        return Ok(true);
     };
     let subject = Subject::of(expectation, config);
     let text = recovered(
@@ -82,7 +119,7 @@ async fn look_at(
         arrival.path.key.file_name(),
         arrival.at,
     );
-    let alert_key = missed_key(expectation, &slot.slot);
+    let alert_key = missed_key(&slot.expectation, slot.slot.date);
     let ledger = &ports.ledger;
     ledger
         .late(slot, arrival.seq, &alert_key, text, now)
@@ -95,4 +132,16 @@ async fn look_at(
         "slot met late"
     );
     Ok(true)
+}
+
+/// The slot stays missed; nobody is told, for nothing has got better.
+async fn give_up(ports: &Ports, slot: &RecordedSlot, now: Timestamp) -> Result<()> {
+    let alert_key = missed_key(&slot.expectation, slot.slot.date);
+    ports.ledger.resolve(&alert_key, None, now).await?;
+    tracing::info!(
+        expectation = %slot.expectation,
+        date = %slot.slot.date,
+        "missed slot no longer waits for its file"
+    );
+    Ok(())
 }

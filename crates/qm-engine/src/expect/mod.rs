@@ -29,6 +29,8 @@ const SETTLE: SignedDuration = SignedDuration::from_secs(5);
 pub struct ExpectReconciler {
     ports: Ports,
     quiet: Mutex<Option<Quiet>>,
+    /// The revision whose expectations the ledger was told of.
+    known: Mutex<Option<RevisionNumber>>,
     scanned: Scanned,
 }
 
@@ -52,6 +54,7 @@ impl ExpectReconciler {
         Self {
             ports,
             quiet: Mutex::new(None),
+            known: Mutex::new(None),
             scanned: Scanned::default(),
         }
     }
@@ -80,6 +83,21 @@ impl ExpectReconciler {
         })
     }
 
+    /// What a new revision no longer expects is not evaluated for the time it was gone, should it
+    /// come back, and alerts nobody any more.
+    async fn take_up(&self, revision: RevisionNumber, config: &Config) -> Result<()> {
+        if *self.known.lock() == Some(revision) {
+            return Ok(());
+        }
+        let kept: Vec<_> = config.expectations.keys().cloned().collect();
+        let now = self.ports.clock.now();
+        self.ports.ledger.retire(&kept, now).await?;
+        // Files that were looked at under other rules may count now.
+        self.scanned.forget();
+        *self.known.lock() = Some(revision);
+        Ok(())
+    }
+
     fn is_quiet(&self, revision: RevisionNumber, now: Timestamp) -> Option<Pass> {
         let quiet = (*self.quiet.lock())?;
         let is_current = quiet.revision == revision && quiet.until.is_none_or(|until| now < until);
@@ -103,6 +121,7 @@ impl Reconciler for ExpectReconciler {
         }
         let mut faults = Faults::default();
         let mut pass = Pass::default();
+        faults.keep(self.take_up(revision, &config).await);
         for expectation in config.expectations.values() {
             let evaluated = self.evaluate(expectation, &config).await;
             if let Some(one) = faults.keep(evaluated) {

@@ -97,7 +97,7 @@ async fn alert(
         );
     }
     NewAlert {
-        key: missed_key(expectation, slot),
+        key: missed_key(&expectation.name, slot.date),
         text,
         notifiers: told(&expectation.alert, config),
         at: now,

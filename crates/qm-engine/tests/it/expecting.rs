@@ -1,4 +1,5 @@
 use qm_core::file_type::FileType;
+use qm_core::ports::ledger::Names as _;
 use qm_core::{Kind, config::Config};
 
 use crate::settings::{add_account, add_expectation, add_notifier, config, notifier};
@@ -213,6 +214,48 @@ async fn a_late_file_ends_the_alert_with_one_message() {
     );
     assert!(world.firing().await.is_empty());
     assert_eq!(world.slots().await, ["north 2026-11-20 late"]);
+}
+
+/// Recorded at 16:59, there only `minutes` after the due time; the engine looks every minute.
+async fn check_appearing(minutes: i64) {
+    let world = World::new(expecting(&["north"]));
+    world.settles().await;
+    world.it_is("2026-11-20T16:59:00Z").await;
+    let operation = world.records("landing/north/a.csv", b"x").await;
+    world.it_is("2026-11-20T17:00:05Z").await;
+    for _ in 0..minutes {
+        world.after_minutes(1).await;
+    }
+    assert_eq!(world.slots().await, ["north 2026-11-20 missed"]);
+    world.ledger.complete(&operation).await.unwrap();
+    world.settles().await;
+    assert_eq!(world.slots().await, ["north 2026-11-20 late"]);
+    assert!(world.firing().await.is_empty());
+    assert_eq!(
+        told(&world)[1..],
+        [
+            "Late file has arrived | a.csv was uploaded to north by north at 2026-11-20T16:59:00Z; it was due on 2026-11-20"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_in_time_that_shows_after_the_evaluation_is_found() {
+    check_appearing(0).await;
+    check_appearing(1).await;
+    check_appearing(60).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_from_before_the_slot_is_not_a_late_one() {
+    let world = World::at("2026-11-19T18:00:00Z", expecting(&["north"]));
+    world.settles().await;
+    world.it_is("2026-11-19T23:59:59Z").await;
+    world.arrives("landing/north/a.csv").await;
+    world.it_is("2026-11-20T17:00:10Z").await;
+    world.after_minutes(60).await;
+    assert_eq!(world.slots().await, ["north 2026-11-20 missed"]);
+    assert_eq!(told(&world).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

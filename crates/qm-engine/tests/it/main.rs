@@ -18,6 +18,7 @@ mod ordering;
 mod partials;
 mod recovery;
 mod retaining;
+mod retiring;
 mod routing;
 mod settings;
 mod shelf;

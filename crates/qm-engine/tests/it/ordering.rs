@@ -93,7 +93,7 @@ async fn a_redriven_older_version_does_not_overwrite_a_newer() {
 
 #[tokio::test(start_paused = true)]
 async fn one_target_gets_one_attempt_at_a_time() {
-    let world = World::new(copying(OnFailure::Independent));
+    let world = World::new(copying(OnFailure::Block));
     let share = world.destination("share");
     share.hold();
     world.arrives_with("landing/north/a.csv", b"1").await;

@@ -1,4 +1,6 @@
+use jiff::SignedDuration;
 use qm_core::ports::ledger::{Alerts as _, Partials as _};
+use std::time::Duration;
 
 use crate::settings::config;
 use crate::world::World;
@@ -9,7 +11,6 @@ const SUBJECT: &str = "Upload of landing/north/a.csv broke off";
 async fn somebody_is_told_once_when_it_has_rested() {
     let mut world = World::new(config());
     world.breaks_off("landing/north/a.csv").await;
-    world.settles().await;
     let next = world.pass("alert").await.unwrap().next;
     assert_eq!(next, Some("2026-11-20T12:30:00Z".parse().unwrap()));
     world.after_minutes(29).await;
@@ -71,4 +72,28 @@ async fn an_upload_that_is_resumed_ends_its_alert_quietly() {
         "Upload of landing/north/b.csv broke off"
     );
     assert_eq!(world.mails("ops").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wakes_do_not_read_all_of_them() {
+    let world = World::new(config());
+    let partial = world.breaks_off("landing/north/a.csv").await;
+    world.after_minutes(30).await;
+    assert_eq!(world.firing().await.len(), 1);
+    world.ledger.forget(partial.version).await.unwrap();
+    for (seconds, firing) in [(0, 1), (29, 1), (1, 0)] {
+        world.clock.advance(SignedDuration::from_secs(seconds));
+        let pass = world.pass("alert").await.unwrap();
+        assert_eq!(world.firing().await.len(), firing);
+        let again = (firing > 0).then(|| "2026-11-20T12:30:30Z".parse().unwrap());
+        assert_eq!(pass.next, again);
+    }
+    // Not later than somebody is to be told.
+    let mut config = config();
+    config.node.partial_alert_after = Duration::ZERO;
+    let world = World::new(config);
+    world.settles().await;
+    world.breaks_off("landing/north/b.csv").await;
+    world.settles().await;
+    assert_eq!(world.firing().await.len(), 1);
 }

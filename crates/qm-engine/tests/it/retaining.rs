@@ -17,6 +17,7 @@ async fn a_broken_off_upload_expires() {
     world.after_minutes(1).await;
     assert_eq!(world.ledger.partials().await.unwrap(), []);
     assert_eq!(world.shelf.discarded(), [(partial.version, Place::Staging)]);
+    world.after_minutes(1).await;
     assert!(world.firing().await.is_empty());
 }
 

@@ -123,7 +123,7 @@ impl Bucket for Shelf {
         not_the_engines()
     }
 
-    async fn resume(&self, _: VersionId) -> Result<Option<Box<dyn Staged>>> {
+    async fn resume(&self, _: VersionId, _: u64) -> Result<Option<Box<dyn Staged>>> {
         not_the_engines()
     }
 
@@ -132,6 +132,10 @@ impl Bucket for Shelf {
     }
 
     async fn stat(&self, _: &Prefix) -> Result<Option<Entry>> {
+        not_the_engines()
+    }
+
+    async fn identity(&self, _: &ObjectKey) -> Result<Option<String>> {
         not_the_engines()
     }
 

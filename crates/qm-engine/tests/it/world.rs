@@ -10,7 +10,7 @@ use qm_core::id::{
     AccountName, BucketName, DestinationName, NotifierName, RevisionNumber, Sha256Digest,
 };
 use qm_core::name::{ObjectKey, ObjectPath};
-use qm_core::operation::{Change, NameChange, Version};
+use qm_core::operation::{Change, NameChange, Operation, Version};
 use qm_core::ports::bucket::{Bucket, Buckets};
 use qm_core::ports::clock::{Clock as _, Identifiers as _};
 use qm_core::ports::connector::{Connector, NotifierPort};
@@ -129,6 +129,13 @@ impl World {
     }
 
     pub(crate) async fn arrives_with(&self, path: &str, bytes: &[u8]) -> Version {
+        let operation = self.records(path, bytes).await;
+        self.ledger.complete(&operation).await.unwrap();
+        operation.version.unwrap()
+    }
+
+    /// A file is uploaded whose arrival does not show before its operation is completed.
+    pub(crate) async fn records(&self, path: &str, bytes: &[u8]) -> Operation {
         let path = parse(path);
         let account = path.key.as_str().split('/').next().unwrap();
         let now = self.clock.now();
@@ -141,19 +148,20 @@ impl World {
         };
         let change = NameChange {
             change: Change::Publish,
-            version: Some(version.clone()),
+            version: Some(version),
             replaces: None,
             keep_aside: false,
+            keep_moved: false,
             arrival: Some(Cause::Upload),
             account: Some(AccountName::parse(account).unwrap()),
             at: now,
             audit: audit(now, Activity::Upload),
             path: path.clone(),
         };
-        self.shelf.put(&path.key, version.id, bytes);
         let operation = self.ledger.record(change).await.unwrap();
-        self.ledger.complete(&operation).await.unwrap();
-        version
+        let id = operation.version.as_ref().unwrap().id;
+        self.shelf.put(&path.key, id, bytes);
+        operation
     }
 
     /// A file is removed; its bytes are kept aside for its deliveries.
@@ -165,6 +173,7 @@ impl World {
             version: Some(version.clone()),
             replaces: Some(version.id),
             keep_aside: true,
+            keep_moved: false,
             arrival: None,
             account: None,
             at: now,

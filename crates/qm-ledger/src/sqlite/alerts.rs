@@ -87,6 +87,14 @@ pub(super) fn resolve(
     Ok(true)
 }
 
+pub(super) const FIRING: &str = "SELECT key FROM alerts
+     WHERE state = 'firing' AND key >= ?1 AND key < ?1 || char(1114111) ORDER BY key";
+
+/// The keys of alerts that are firing, of those that begin so.
+pub(super) fn firing(connection: &Connection, begins: &str) -> Sql<Vec<String>> {
+    connection.all(FIRING, [begins], only::value)
+}
+
 /// The key of a dead letter's alert, from a delivery's id: as in `qm_core::alert`.
 pub(super) fn dead_letter_key(delivery: &str) -> String {
     format!("delivery:{delivery}")

@@ -6,8 +6,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::fault::{Fault, Sql};
 
+/// Whether somebody's answer waits for the job.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Urgency {
+    /// It does.
+    Now,
+    /// It does not: the job goes with the next one that cannot wait.
+    WithTheNext,
+}
+
 /// One transaction of a caller, boxed for the queue.
 pub(super) trait Job: Send {
+    /// Whether somebody's answer waits for it.
+    fn urgency(&self) -> Urgency;
+
     /// Does the work; false if it failed and must be rolled back.
     fn run(&mut self, connection: &Connection) -> bool;
 
@@ -21,6 +33,7 @@ pub(super) trait Job: Send {
 /// A job made of closures.
 pub(super) struct Task<T, W, R> {
     operation: &'static str,
+    urgency: Urgency,
     work: Option<W>,
     result: Option<Result<T>>,
     reply: R,
@@ -33,9 +46,10 @@ where
     R: FnOnce(Result<T>) + Send,
 {
     /// `reply` is called exactly once, from the writer's thread.
-    pub(super) fn new(operation: &'static str, work: W, reply: R) -> Self {
+    pub(super) fn new(operation: &'static str, urgency: Urgency, work: W, reply: R) -> Self {
         Self {
             operation,
+            urgency,
             work: Some(work),
             result: None,
             reply,
@@ -49,6 +63,10 @@ where
     W: FnOnce(&Connection) -> Sql<T> + Send,
     R: FnOnce(Result<T>) + Send,
 {
+    fn urgency(&self) -> Urgency {
+        self.urgency
+    }
+
     fn run(&mut self, connection: &Connection) -> bool {
         let Some(work) = self.work.take() else {
             return false;

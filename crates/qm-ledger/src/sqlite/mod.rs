@@ -5,7 +5,6 @@ mod account_keys;
 mod alerts;
 mod arrivals;
 mod audit;
-mod completing;
 mod connection;
 mod deliveries;
 mod fault;
@@ -34,10 +33,9 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
-use completing::Completing;
 use connection::{Missing, open_writer, sync_nothing};
 use fault::Sql;
-use job::Task;
+use job::{Task, Urgency};
 use readers::Readers;
 use statements::{Statements as _, only};
 use writer::Writer;
@@ -49,7 +47,6 @@ const STAMPS_MAX: u32 = 64;
 
 /// The ledger in a file of its own. Several processes may open the same file.
 pub struct SqliteLedger {
-    completing: Arc<Completing>,
     readers: Readers,
     writer: Writer,
 }
@@ -104,7 +101,6 @@ impl SqliteLedger {
         }
         let writer = Writer::start(file.to_owned(), name, connection, options.commit)?;
         Ok(Self {
-            completing: Arc::default(),
             readers: Readers::new(file.to_owned(), options.readers),
             writer,
         })
@@ -123,24 +119,22 @@ impl SqliteLedger {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
-        self.write_and(operation, work, || {})
+        self.write_when(Urgency::Now, operation, work)
     }
 
-    /// The same; `afterwards` runs when the outcome is known, before the future ends.
-    fn write_and<T: Send + 'static>(
+    fn write_when<T: Send + 'static>(
         &self,
+        urgency: Urgency,
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
-        afterwards: impl FnOnce() + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
         let (reply, answer) = oneshot::channel();
         let answered = move |result| {
-            afterwards();
             // Nobody may be waiting any more; the work is done all the same.
             drop(reply.send(result));
         };
         self.writer
-            .enqueue(Box::new(Task::new(operation, work, answered)));
+            .enqueue(Box::new(Task::new(operation, urgency, work, answered)));
         async move {
             answer.await.unwrap_or_else(|e| {
                 let error = Error::new(Kind::Bug, "the server made a mistake");

@@ -2,6 +2,7 @@
 //! file: each statement here is paid for by everybody.
 
 use async_trait::async_trait;
+use qm_core::alert::NewAlert;
 use qm_core::arrival::{Arrival, ArrivalState};
 use qm_core::id::{AccountName, ArrivalSeq, BucketName, OperationSeq, VersionId};
 use qm_core::name::ObjectPath;
@@ -10,12 +11,12 @@ use qm_core::ports::BoxFuture;
 use qm_core::ports::ledger::Names;
 use qm_core::{Error, Kind, Result};
 use rusqlite::Connection;
-use std::sync::Arc;
 
 use super::fault::Sql;
-use super::operations::{self, About, Ended, end, keys, sibling};
+use super::job::Urgency;
+use super::operations::{self, About, Ended, end, sibling};
 use super::statements::{Statements as _, micros, only, stored_size, version_columns};
-use super::{SqliteLedger, arrivals, audit, kept, partials};
+use super::{SqliteLedger, alerts, arrivals, audit, kept, partials};
 
 fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
     refuse_incomplete(&change)?;
@@ -30,6 +31,7 @@ fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
         version: change.version,
         replaces: change.replaces,
         keep_aside: change.keep_aside,
+        keep_moved: change.keep_moved,
     };
     let arrival = match (change.arrival, &operation.version) {
         (Some(cause), Some(version)) => Some(arrivals::add(
@@ -61,7 +63,7 @@ fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
 fn refuse_incomplete(change: &NameChange) -> Sql<()> {
     let needs_version = match change.change {
         Change::Publish | Change::Restore => true,
-        Change::Rename { .. } | Change::Remove => change.arrival.is_some(),
+        Change::Rename { .. } | Change::Remove => change.arrival.is_some() || change.keep_moved,
     };
     if needs_version && change.version.is_none() {
         return Err(Error::new(
@@ -113,6 +115,9 @@ fn complete(connection: &Connection, operation: &Operation) -> Sql<()> {
     if let (true, Some(replaced)) = (operation.keep_aside, operation.replaces) {
         kept::keep(connection, &path.bucket, replaced)?;
     }
+    if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
+        kept::keep(connection, &path.bucket, moved.id)?;
+    }
     Ok(())
 }
 
@@ -133,11 +138,17 @@ fn clear_name(connection: &Connection, path: &ObjectPath) -> Sql<()> {
     Ok(())
 }
 
-fn fail(connection: &Connection, operation: &Operation, reason: &str) -> Sql<()> {
-    match end(connection, operation, "failed", Some(reason))? {
-        Ended::Now(Some(seq)) => arrivals::set_state(connection, seq, ArrivalState::Failed),
-        Ended::Now(None) | Ended::Before => Ok(()),
+fn fail(connection: &Connection, operation: &Operation, reason: &str, alert: &NewAlert) -> Sql<()> {
+    let arrival = match end(connection, operation, "failed", Some(reason))? {
+        Ended::Now(arrival) => arrival,
+        // Somebody may have resolved the alert since.
+        Ended::Before => return Ok(()),
+    };
+    if let Some(seq) = arrival {
+        arrivals::set_state(connection, seq, ArrivalState::Failed)?;
     }
+    alerts::raise(connection, alert)?;
+    Ok(())
 }
 
 pub(super) const CURRENT: &str = concat!(
@@ -175,21 +186,18 @@ impl Names for SqliteLedger {
     }
 
     fn complete(&self, operation: &Operation) -> BoxFuture<Result<()>> {
-        let keys = keys(operation);
-        self.completing.begin(&keys);
-        let completing = Arc::clone(&self.completing);
         let operation = operation.clone();
-        Box::pin(self.write_and(
+        Box::pin(self.write_when(
+            Urgency::WithTheNext,
             "complete a name operation",
             move |c| complete(c, &operation),
-            move || completing.end(&keys),
         ))
     }
 
-    async fn fail(&self, operation: &Operation, reason: &str) -> Result<()> {
+    async fn fail(&self, operation: &Operation, reason: &str, alert: NewAlert) -> Result<()> {
         let (operation, reason) = (operation.clone(), reason.to_owned());
         self.write("fail a name operation", move |c| {
-            fail(c, &operation, &reason)
+            fail(c, &operation, &reason, &alert)
         })
         .await
     }
@@ -200,13 +208,9 @@ impl Names for SqliteLedger {
     }
 
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>> {
-        let is_behind = self.completing.contains(path);
         let path = path.clone();
-        let look = move |c: &Connection| current(c, &path);
-        if is_behind {
-            return self.write("look up a name", look).await;
-        }
-        self.read("look up a name", look).await
+        self.read("look up a name", move |c| current(c, &path))
+            .await
     }
 
     async fn is_needed(&self, version: VersionId) -> Result<bool> {

@@ -29,8 +29,8 @@ pub(super) fn insert(
     };
     connection.run(
         "INSERT INTO operations (bucket, key, change, renamed_to, version, replaces, keep_aside,
-             arrival, account, at, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'pending')",
+             keep_moved, arrival, account, at, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'pending')",
         (
             operation.path.bucket.as_str(),
             operation.path.key.as_str(),
@@ -39,6 +39,7 @@ pub(super) fn insert(
             operation.version.as_ref().map(|v| v.id.to_string()),
             operation.replaces.map(|id| id.to_string()),
             operation.keep_aside,
+            operation.keep_moved,
             about.arrival.map(|seq| seq.0),
             about.account,
             micros(about.at),
@@ -136,7 +137,7 @@ fn refuse_unless(connection: &Connection, seq: OperationSeq, state: &str) -> Sql
 
 pub(super) const PENDING: &str = concat!(
     "SELECT o.seq, o.bucket, o.key, o.change, o.renamed_to, o.replaces, o.keep_aside,
-     o.version IS NOT NULL, ",
+     o.keep_moved, o.version IS NOT NULL, ",
     version_columns!(),
     " FROM operations o LEFT JOIN versions v ON v.id = o.version
      WHERE o.seq IN (SELECT operation FROM pending_names) ORDER BY o.seq"
@@ -150,6 +151,7 @@ pub(super) fn pending(connection: &Connection) -> Sql<Vec<Operation>> {
             change: change(columns)?,
             replaces: columns.parsed_if_any(str::parse)?,
             keep_aside: columns.value()?,
+            keep_moved: columns.value()?,
             version: if columns.value()? {
                 Some(columns.version()?)
             } else {

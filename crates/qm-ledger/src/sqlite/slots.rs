@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::{NewAlert, Text};
+use qm_core::alert::{MISSED_KEY_BEGINS, NewAlert, Text, missed_slot};
 use qm_core::expectation::{Slot, SlotState};
 use qm_core::id::{ArrivalSeq, ExpectationName};
 use qm_core::ports::ledger::{RecordedSlot, Slots};
@@ -23,7 +23,8 @@ macro_rules! select_slots {
     };
 }
 
-pub(super) const MISSED: &str = select_slots!("WHERE state = 'missed' ORDER BY number");
+pub(super) const MISSED: &str =
+    select_slots!("WHERE expectation = ?1 AND date = ?2 AND state = 'missed'");
 pub(super) const LAST: &str = select_slots!("ORDER BY cutoff DESC, number DESC LIMIT ?1");
 
 fn until(connection: &Connection, expectation: &ExpectationName) -> Sql<Option<Timestamp>> {
@@ -102,6 +103,35 @@ fn late(
     Ok(())
 }
 
+/// As many rows are read as alerts are firing, however many slots were ever missed.
+fn missed(connection: &Connection) -> Sql<Vec<RecordedSlot>> {
+    let mut slots = Vec::new();
+    for key in alerts::firing(connection, MISSED_KEY_BEGINS)? {
+        let Some((expectation, date)) = missed_slot(&key) else {
+            continue;
+        };
+        let of = (expectation.as_str(), date.to_string());
+        slots.extend(connection.first(MISSED, of, slot)?);
+    }
+    slots.sort_by_key(|slot| (slot.slot.cutoff, slot.expectation.clone()));
+    Ok(slots)
+}
+
+fn retire(connection: &Connection, kept: &[ExpectationName], at: Timestamp) -> Sql<()> {
+    let evaluated: Vec<String> =
+        connection.all("SELECT expectation FROM evaluations", [], only::value)?;
+    let is_kept = |name: &str| kept.iter().any(|kept| kept.as_str() == name);
+    for name in evaluated.iter().filter(|name| !is_kept(name)) {
+        connection.run("DELETE FROM evaluations WHERE expectation = ?1", [name])?;
+    }
+    for key in alerts::firing(connection, MISSED_KEY_BEGINS)? {
+        if missed_slot(&key).is_some_and(|(name, _)| !is_kept(name.as_str())) {
+            alerts::resolve(connection, &key, None, at)?;
+        }
+    }
+    Ok(())
+}
+
 fn slot(columns: &mut Columns<'_>) -> Sql<RecordedSlot> {
     Ok(RecordedSlot {
         expectation: columns.parsed(ExpectationName::parse)?,
@@ -142,8 +172,7 @@ impl Slots for SqliteLedger {
     }
 
     async fn missed(&self) -> Result<Vec<RecordedSlot>> {
-        self.read("list missed slots", |c| c.all(MISSED, [], slot))
-            .await
+        self.read("list missed slots", missed).await
     }
 
     async fn late(
@@ -159,6 +188,12 @@ impl Slots for SqliteLedger {
             late(c, &slot, arrival, &alert_key, &text, at)
         })
         .await
+    }
+
+    async fn retire(&self, kept: &[ExpectationName], at: Timestamp) -> Result<()> {
+        let kept = kept.to_vec();
+        self.write("retire expectations", move |c| retire(c, &kept, at))
+            .await
     }
 
     async fn slots(&self, limit: u32) -> Result<Vec<RecordedSlot>> {

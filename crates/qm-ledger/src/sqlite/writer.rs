@@ -1,5 +1,6 @@
 //! The writer's thread: owns the write connection, takes all that waits, commits it at once,
-//! answers. There is no timer: while one group is made durable the next one gathers.
+//! answers. Nobody's answer waits for a timer: while one group is made durable the next one
+//! gathers. Only jobs that no answer waits for wait a moment for company.
 
 use parking_lot::{Condvar, Mutex};
 use qm_core::{Error, Kind, Result};
@@ -15,7 +16,7 @@ use super::CommitStep;
 use super::connection::{Missing, data_version, open_writer};
 use super::fault::{Sql, unavailable};
 use super::group::{GroupEnd, Stamp, run_group};
-use super::job::Job;
+use super::job::{Job, Urgency};
 
 /// Most jobs in one transaction: bounds how long the first one waits for the others.
 const GROUP_MAX: usize = 512;
@@ -23,6 +24,9 @@ const GROUP_MAX: usize = 512;
 const WAITING_MAX: usize = 16_384;
 /// How soon a row that another process wrote is noticed; the price is one read of a page header.
 const FOREIGN_CHANGE_POLL: Duration = Duration::from_millis(200);
+/// How long a job that no answer waits for waits for one to share its commit: about as long as
+/// a client takes from one answer to the end of its next small file.
+const COMPANY_WAIT: Duration = Duration::from_millis(5);
 /// Pauses between tries to open the ledger again.
 const REOPEN_PAUSE_MIN: Duration = Duration::from_millis(20);
 const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -134,8 +138,7 @@ impl Thread {
         loop {
             match self.jobs.recv_timeout(FOREIGN_CHANGE_POLL) {
                 Ok(first) => {
-                    let mut group = vec![first];
-                    group.extend(self.jobs.try_iter().take(GROUP_MAX - 1));
+                    let group = self.gather(first);
                     self.run_jobs(group);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -143,6 +146,26 @@ impl Thread {
             }
             if self.looked_at.elapsed() >= FOREIGN_CHANGE_POLL {
                 self.look_for_foreign_changes();
+            }
+        }
+    }
+
+    /// All that waits; if none of it is urgent, what comes in the next moment as well.
+    fn gather(&self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+        let until = Instant::now() + COMPANY_WAIT;
+        let mut group = vec![first];
+        loop {
+            group.extend(self.jobs.try_iter().take(GROUP_MAX - group.len()));
+            let is_urgent = group.iter().any(|job| job.urgency() == Urgency::Now);
+            if is_urgent || group.len() == GROUP_MAX {
+                return group;
+            }
+            match self
+                .jobs
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
+                Ok(job) => group.push(job),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return group,
             }
         }
     }

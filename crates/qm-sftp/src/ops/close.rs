@@ -8,7 +8,8 @@ use crate::session::{Open, Session};
 use crate::wire::HandleId;
 
 pub(super) async fn close(session: &mut Session, handle: HandleId) -> Result<Answer> {
-    match session.handles.remove(handle)? {
+    let (open, _place) = session.handles.remove(handle)?;
+    match open {
         Open::Writing(writing) => writing.upload.commit().await?,
         Open::Reading(_) | Open::Listed(_) => {}
     }

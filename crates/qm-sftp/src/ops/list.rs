@@ -15,7 +15,7 @@ const ENTRY_OVERHEAD_BYTES: usize = 4 + 4 + 24 + 64;
 
 /// Fails if the folder is not there: clients use it as `cd`.
 pub(super) async fn opendir(session: &mut Session, path: &[u8]) -> Result<Answer> {
-    session.handles.check_room()?;
+    let place = session.handles.place()?;
     let path = MailboxPath::parse(path)?;
     let listing = session.mailbox.list(&path).await?;
     // What is above the root shows as the root itself.
@@ -26,14 +26,14 @@ pub(super) async fn opendir(session: &mut Session, path: &[u8]) -> Result<Answer
             ..own.clone()
         })
         .into();
-    Ok(Answer::Opened(session.handles.insert(Open::Listed(
-        Listed {
-            path,
-            listing,
-            waiting,
-            is_read: false,
-        },
-    ))))
+    let listed = Listed {
+        path,
+        listing,
+        waiting,
+        is_read: false,
+    };
+    let handle = session.handles.insert(Open::Listed(listed), place);
+    Ok(Answer::Opened(handle))
 }
 
 pub(super) async fn readdir(session: &mut Session, handle: HandleId) -> Result<Answer> {

@@ -14,7 +14,7 @@ pub(super) async fn open(
     flags: OpenFlags,
     attributes: WireAttributes,
 ) -> Result<Answer> {
-    session.handles.check_room()?;
+    let place = session.handles.place()?;
     let path = MailboxPath::parse(path)?;
     let open = if flags.writes() {
         let options = WriteOptions {
@@ -22,6 +22,7 @@ pub(super) async fn open(
             exclusive: flags.creates() && flags.is_exclusive(),
             truncate: flags.truncates(),
             append: flags.appends(),
+            read: flags.reads(),
             size_hint: attributes.size_bytes,
             attributes: attributes.settable(),
         };
@@ -41,5 +42,5 @@ pub(super) async fn open(
             path,
         })
     };
-    Ok(Answer::Opened(session.handles.insert(open)))
+    Ok(Answer::Opened(session.handles.insert(open, place)))
 }

@@ -56,11 +56,11 @@ impl Channel {
         let mut session = Session {
             mailbox,
             account,
-            handles: Handles::new(self.worker),
+            handles: Handles::new(Arc::clone(&self.life), self.worker),
             replies: Replies::default(),
             clock: self.clock,
         };
-        let mut inlet = Inlet::new(input);
+        let mut inlet = Inlet::new(input, self.life.backlog());
         let outcome = serve(&mut session, &mut inlet, &outlet, &self.life).await;
         // Dropped first: a connection must not wait for a channel that receives no more.
         drop(inlet);

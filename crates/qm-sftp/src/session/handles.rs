@@ -5,8 +5,10 @@ use qm_core::ports::bucket::{Content, Entry, Listing};
 use qm_core::ports::mailbox::Upload;
 use qm_core::{Error, Kind, Result};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
-use crate::limits::HANDLES_MAX;
+use crate::life::Life;
+use crate::shares::Place;
 use crate::wire::HandleId;
 use crate::workers::Worker;
 
@@ -48,49 +50,53 @@ pub(crate) struct Listed {
 /// of its own: what was received is never lost with the connection.
 pub(crate) struct Handles {
     next: HandleId,
-    open: HashMap<HandleId, Open>,
+    open: HashMap<HandleId, (Open, Place)>,
+    life: Arc<Life>,
     worker: Worker,
 }
 
 impl Handles {
-    /// `worker` is held until the last upload is abandoned.
-    pub(crate) fn new(worker: Worker) -> Self {
+    /// The connection's channels share their places; `worker` is held until the last upload is
+    /// abandoned.
+    pub(crate) fn new(life: Arc<Life>, worker: Worker) -> Self {
         Self {
             next: HandleId::FIRST,
             open: HashMap::new(),
+            life,
             worker,
         }
     }
 
-    /// Refuses when as many are open as may be; asked before anything is opened.
-    pub(crate) fn check_room(&self) -> Result<()> {
-        if self.open.len() < HANDLES_MAX {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Limit,
-            "too many files are open in this session (at most 64); please close some",
-        ))
+    /// Refuses when as many are open as may be; taken before anything is opened.
+    pub(crate) fn place(&self) -> Result<Place> {
+        self.life.handle().ok_or_else(|| {
+            Error::new(
+                Kind::Limit,
+                "too many files are open in this session (at most 64); please close some",
+            )
+        })
     }
 
-    pub(crate) fn insert(&mut self, open: Open) -> HandleId {
+    pub(crate) fn insert(&mut self, open: Open, place: Place) -> HandleId {
         let id = self.next;
         self.next = id.next();
-        self.open.insert(id, open);
+        self.open.insert(id, (open, place));
         id
     }
 
     pub(crate) fn get(&mut self, id: HandleId) -> Result<&mut Open> {
-        self.open.get_mut(&id).ok_or_else(not_open)
+        let (open, _) = self.open.get_mut(&id).ok_or_else(not_open)?;
+        Ok(open)
     }
 
-    pub(crate) fn remove(&mut self, id: HandleId) -> Result<Open> {
+    /// What was open, and its place: to be held until it is closed.
+    pub(crate) fn remove(&mut self, id: HandleId) -> Result<(Open, Place)> {
         self.open.remove(&id).ok_or_else(not_open)
     }
 
     /// An upload of this channel to `path`.
     pub(crate) fn upload_to(&mut self, path: &MailboxPath) -> Option<&mut Writing> {
-        self.open.values_mut().find_map(|open| match open {
+        self.open.values_mut().find_map(|(open, _)| match open {
             Open::Writing(writing) if writing.path == *path => Some(writing),
             Open::Writing(_) | Open::Reading(_) | Open::Listed(_) => None,
         })
@@ -98,16 +104,17 @@ impl Handles {
 
     /// The client is gone: keeps what its open uploads received.
     pub(crate) async fn abandon_uploads(&mut self) {
-        for upload in self.take_uploads() {
+        for (upload, place) in self.take_uploads() {
             upload.abandon().await;
+            drop(place);
         }
     }
 
-    fn take_uploads(&mut self) -> Vec<Box<dyn Upload>> {
+    fn take_uploads(&mut self) -> Vec<(Box<dyn Upload>, Place)> {
         self.open
             .drain()
-            .filter_map(|(_, open)| match open {
-                Open::Writing(writing) => Some(writing.upload),
+            .filter_map(|(_, (open, place))| match open {
+                Open::Writing(writing) => Some((writing.upload, place)),
                 Open::Reading(_) | Open::Listed(_) => None,
             })
             .collect()
@@ -124,8 +131,9 @@ impl Drop for Handles {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let worker = self.worker.clone();
             runtime.spawn(async move {
-                for upload in uploads {
+                for (upload, place) in uploads {
                     upload.abandon().await;
+                    drop(place);
                 }
                 drop(worker);
             });

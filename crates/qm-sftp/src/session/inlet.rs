@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::unit::{Queued, Unit};
 use crate::limits::{REQUESTS_AHEAD_BYTES, REQUESTS_AHEAD_MAX};
+use crate::shares::BacklogShare;
 use crate::wire::{Framer, FramingError, decode};
 
 /// How far the client is.
@@ -24,16 +25,18 @@ pub(super) struct Inlet {
     framer: Framer,
     queue: VecDeque<Queued>,
     queued_bytes: usize,
+    backlog: BacklogShare,
     peer: Peer,
 }
 
 impl Inlet {
-    pub(super) fn new(input: ChannelReadHalf) -> Self {
+    pub(super) fn new(input: ChannelReadHalf, backlog: BacklogShare) -> Self {
         Self {
             input,
             framer: Framer::default(),
             queue: VecDeque::new(),
             queued_bytes: 0,
+            backlog,
             peer: Peer::Open,
         }
     }
@@ -42,9 +45,9 @@ impl Inlet {
         self.peer
     }
 
-    /// Bytes received and not executed.
-    pub(super) fn unexecuted_bytes(&self) -> usize {
-        self.framer.buffered_bytes() + self.queued_bytes
+    /// True if the connection's channels hold more requests than they may.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.backlog.is_exceeded()
     }
 
     /// True if no request is ready to be executed.
@@ -55,7 +58,10 @@ impl Inlet {
     /// Waits for one message. May be dropped at any time without losing one.
     pub(super) async fn receive(&mut self) {
         match self.input.wait().await {
-            Some(ChannelMsg::Data { data }) if self.peer == Peer::Open => self.framer.push(data),
+            Some(ChannelMsg::Data { data }) if self.peer == Peer::Open => {
+                self.framer.push(data);
+                self.count();
+            }
             Some(ChannelMsg::Eof) => self.peer = Peer::Finished,
             Some(ChannelMsg::Close) | None => self.peer = Peer::Gone,
             // Answered by the handler, or of no meaning here.
@@ -83,7 +89,14 @@ impl Inlet {
 
     /// The next thing to execute.
     pub(super) fn take_unit(&mut self) -> Option<Unit> {
-        Unit::take(&mut self.queue, &mut self.queued_bytes)
+        let unit = Unit::take(&mut self.queue, &mut self.queued_bytes);
+        self.count();
+        unit
+    }
+
+    fn count(&mut self) {
+        self.backlog
+            .update(self.framer.buffered_bytes() + self.queued_bytes);
     }
 
     fn decode_ahead(&mut self) -> Result<(), FramingError> {

@@ -5,7 +5,7 @@ use russh::server::Msg;
 
 use super::inlet::{Inlet, Peer};
 use crate::life::Life;
-use crate::limits::{FAREWELL, UNREAD_BYTES_MAX};
+use crate::limits::FAREWELL;
 use crate::wire::Replies;
 
 /// Why replies could not be sent.
@@ -42,7 +42,7 @@ impl Outlet {
                     () = inlet.receive() => match inlet.peer() {
                         Peer::Gone => return Ok(()),
                         Peer::Open | Peer::Finished => {
-                            if inlet.unexecuted_bytes() > UNREAD_BYTES_MAX {
+                            if inlet.is_overfull() {
                                 return Err(Unsent::Unread);
                             }
                         }

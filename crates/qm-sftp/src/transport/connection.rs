@@ -1,22 +1,21 @@
 //! The life of a connection, watched from outside of russh: login deadline, idleness, revocation,
 //! the end.
 
-use parking_lot::Mutex;
-use qm_core::ports::access::{Admission, Authenticator, Gate, Offence, Principal};
+use qm_core::ports::access::{Admission, Authenticator, Gate, Offence};
 use qm_core::ports::clock::Clock;
 use qm_core::ports::mailbox::Mailboxes;
 use russh::Disconnect;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
 use super::fault::{Progress, is_incompatible, offence};
 use super::handler::Handler;
+use super::login::Login;
+use super::panic_watch::PanicWatch;
 use super::socket::{Shears, Socket};
-use crate::life::{Life, PanicWatch};
+use crate::life::Life;
 use crate::limits::{CURRENT_CHECK_INTERVAL, FAREWELL};
 use crate::workers::{Worker, Workers};
 
@@ -31,48 +30,14 @@ pub(crate) struct Front {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Who is logged in; written by the handler, read by the watch.
-#[derive(Default)]
-pub(super) struct Login {
-    principal: Mutex<Option<Principal>>,
-    has_tried: AtomicBool,
-    succeeded: Notify,
-}
-
-impl Login {
-    /// The peer offered something.
-    pub(super) fn tried(&self) {
-        self.has_tried.store(true, Ordering::Relaxed);
-    }
-
-    /// The peer is proven to be `principal`.
-    pub(super) fn proven(&self, principal: Principal) {
-        *self.principal.lock() = Some(principal);
-        self.succeeded.notify_one();
-    }
-
-    /// Who is logged in.
-    pub(super) fn principal(&self) -> Option<Principal> {
-        self.principal.lock().clone()
-    }
-
-    fn progress(&self) -> Progress {
-        if self.principal.lock().is_some() {
-            Progress::LoggedIn
-        } else if self.has_tried.load(Ordering::Relaxed) {
-            Progress::Tried
-        } else {
-            Progress::Silent
-        }
-    }
-}
-
 /// Why a connection ends.
 enum End {
     /// By itself.
     Own(Result<(), russh::Error>),
     /// Not logged in in time.
     LoginDeadline,
+    /// Sent too much without logging in.
+    TooMuch,
     /// Nothing was asked for too long.
     Idle,
     /// The account or its key was removed.
@@ -94,8 +59,14 @@ pub(crate) async fn serve(
     // Small replies must not wait for each other; a socket that is gone fails later anyway.
     let _ = socket.set_nodelay(true);
     let (socket, shears) = Socket::new(socket);
-    let _panic_watch = PanicWatch::new(Arc::clone(&front.gate), source, Arc::clone(&life));
-    let login = Arc::new(Login::default());
+    let login = Arc::new(Login::new(shears.allowance()));
+    let panic_watch = PanicWatch {
+        gate: Arc::clone(&front.gate),
+        source,
+        login: Arc::clone(&login),
+        life: Arc::clone(&life),
+    };
+    let _unwinding = panic_watch.clone();
     let channels = Workers::new();
     let handler = Handler::new(
         Arc::clone(&front),
@@ -104,8 +75,12 @@ pub(crate) async fn serve(
         Arc::clone(&login),
         Arc::clone(&life),
         channels.worker(),
+        panic_watch,
     );
-    let end = run(&front, socket, &shears, handler, &login, &life).await;
+    let mut end = run(&front, socket, &shears, handler, &login, &life).await;
+    if shears.is_overspent() {
+        end = End::TooMuch;
+    }
     shears.cut();
     life.stop();
     channels.finished().await;
@@ -141,7 +116,7 @@ async fn run(
             biased;
             result = &mut session => return End::Own(result),
             () = life.stopped() => break End::Stopped,
-            () = login.succeeded.notified() => {
+            () = login.succeeded() => {
                 is_logged_in = true;
                 life.touch();
             }
@@ -185,26 +160,34 @@ impl End {
     /// What the peer's user reads.
     fn farewell(&self) -> Option<&'static str> {
         match self {
-            Self::Own(_) | Self::LoginDeadline => None,
+            Self::Own(_) | Self::LoginDeadline | Self::TooMuch => None,
             Self::Idle => Some("disconnected because nothing was done for a long time"),
             Self::Revoked => Some("this account or key was removed"),
             Self::Stopped => Some("the server ended this session; please connect again"),
         }
     }
+
+    /// What the peer is penalised for.
+    fn offence(&self, progress: Progress) -> Option<Offence> {
+        match self {
+            Self::Own(result) => offence(result, progress),
+            Self::LoginDeadline => match progress {
+                Progress::Silent | Progress::Tried => Some(Offence::LoginTimeout),
+                Progress::Hindered | Progress::LoggedIn => None,
+            },
+            Self::TooMuch => Some(Offence::Protocol),
+            Self::Idle | Self::Revoked | Self::Stopped => None,
+        }
+    }
 }
 
 async fn conclude(front: &Front, source: IpAddr, login: &Login, end: &End) {
-    let progress = login.progress();
-    let offence = match end {
-        End::Own(result) => {
-            if is_incompatible(result) {
-                tracing::info!(%source, ?result, "a client speaks no algorithm of ours");
-            }
-            offence(result, progress)
-        }
-        End::LoginDeadline => Some(Offence::LoginTimeout),
-        End::Idle | End::Revoked | End::Stopped => None,
-    };
+    if let End::Own(result) = end
+        && is_incompatible(result)
+    {
+        tracing::info!(%source, ?result, "a client speaks no algorithm of ours");
+    }
+    let offence = end.offence(login.progress());
     if let Some(offence) = offence {
         front.gate.penalise(source, offence);
     }
@@ -212,6 +195,7 @@ async fn conclude(front: &Front, source: IpAddr, login: &Login, end: &End) {
         End::Own(Ok(())) => "left".to_owned(),
         End::Own(Err(error)) => format!("{error:?}"),
         End::LoginDeadline => "login deadline".to_owned(),
+        End::TooMuch => "too much before login".to_owned(),
         End::Idle => "idle".to_owned(),
         End::Revoked => "revoked".to_owned(),
         End::Stopped => "stopped".to_owned(),
@@ -221,5 +205,31 @@ async fn conclude(front: &Front, source: IpAddr, login: &Login, end: &End) {
         front.authenticator.disconnected(&principal, source).await;
     } else {
         tracing::debug!(%source, ?offence, %reason, "connection without login ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offences() {
+        use Progress as P;
+        for (end, progress, expect) in [
+            (End::LoginDeadline, P::Silent, Some(Offence::LoginTimeout)),
+            (End::LoginDeadline, P::Tried, Some(Offence::LoginTimeout)),
+            (End::LoginDeadline, P::Hindered, None),
+            (End::TooMuch, P::Silent, Some(Offence::Protocol)),
+            (End::TooMuch, P::Tried, Some(Offence::Protocol)),
+            (End::Own(Ok(())), P::Tried, Some(Offence::AuthFailure)),
+            (End::Own(Ok(())), P::LoggedIn, None),
+            (End::Idle, P::LoggedIn, None),
+            (End::Revoked, P::LoggedIn, None),
+            (End::Stopped, P::LoggedIn, None),
+            (End::Stopped, P::Silent, None),
+        ] {
+            let farewell = end.farewell();
+            assert_eq!(end.offence(progress), expect, "{progress:?} {farewell:?}");
+        }
     }
 }

@@ -9,20 +9,25 @@ pub(super) enum Progress {
     Silent,
     /// It tried.
     Tried,
+    /// It proved a key of an account, and could not be let in for a reason that is not its own.
+    Hindered,
     /// It is logged in.
     LoggedIn,
 }
 
-/// The offence, if any, of a peer whose connection ended by itself with `result`.
+/// The offence, if any, of a peer whose connection ended by itself with `result`. Who is logged in
+/// commits none: its neighbours behind the same address would pay for it.
 pub(super) fn offence(result: &Result<(), russh::Error>, progress: Progress) -> Option<Offence> {
-    if result.as_ref().is_err_and(is_protocol_violation) {
-        return Some(Offence::Protocol);
-    }
+    let breaks_protocol = result.as_ref().is_err_and(is_protocol_violation);
     match progress {
+        Progress::LoggedIn => None,
+        Progress::Silent | Progress::Tried | Progress::Hindered if breaks_protocol => {
+            Some(Offence::Protocol)
+        }
         Progress::Silent if is_incompatible(result) => None,
         Progress::Silent => Some(Offence::NoAuth),
         Progress::Tried => Some(Offence::AuthFailure),
-        Progress::LoggedIn => None,
+        Progress::Hindered => None,
     }
 }
 
@@ -67,9 +72,17 @@ mod tests {
             (Ok(()), Progress::Tried, Some(Offence::AuthFailure)),
             (cut(), Progress::LoggedIn, None),
             (Ok(()), Progress::LoggedIn, None),
+            (Err(russh::Error::Inconsistent), Progress::LoggedIn, None),
+            (Ok(()), Progress::Hindered, None),
+            (cut(), Progress::Hindered, None),
             (
                 Err(russh::Error::Inconsistent),
-                Progress::LoggedIn,
+                Progress::Hindered,
+                Some(Offence::Protocol),
+            ),
+            (
+                Err(russh::Error::Inconsistent),
+                Progress::Tried,
                 Some(Offence::Protocol),
             ),
             (

@@ -1,7 +1,8 @@
 //! What russh asks: who may log in, what may be opened. Everything that is not SFTP is refused.
 
+use qm_core::Kind;
 use qm_core::account::SshPublicKey;
-use qm_core::ports::access::{Admission, Offence, Principal};
+use qm_core::ports::access::{Admission, Principal};
 use qm_core::ports::mailbox::Mailbox;
 use russh::keys::{Algorithm, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
@@ -11,8 +12,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-use super::connection::{Front, Login};
-use crate::life::{Life, PanicWatch};
+use super::connection::Front;
+use super::login::{Login, is_our_fault};
+use super::panic_watch::PanicWatch;
+use crate::life::Life;
 use crate::limits::{CHANNELS_EVER_MAX, KEY_OFFERS_MAX};
 use crate::session::{Channel, Outcome};
 use crate::workers::Worker;
@@ -35,7 +38,7 @@ pub(super) struct Handler {
     /// Channels that did not ask for the subsystem yet.
     waiting: HashMap<ChannelId, Start>,
     mailbox: Option<Arc<dyn Mailbox>>,
-    _panic_watch: PanicWatch,
+    panic_watch: PanicWatch,
 }
 
 impl Handler {
@@ -46,8 +49,8 @@ impl Handler {
         login: Arc<Login>,
         life: Arc<Life>,
         worker: Worker,
+        panic_watch: PanicWatch,
     ) -> Self {
-        let panic_watch = PanicWatch::new(Arc::clone(&front.gate), source, Arc::clone(&life));
         Self {
             front,
             source,
@@ -59,7 +62,7 @@ impl Handler {
             channels_ever: 0,
             waiting: HashMap::new(),
             mailbox: None,
-            _panic_watch: panic_watch,
+            panic_watch,
         }
     }
 
@@ -73,13 +76,19 @@ impl Handler {
         {
             Ok(principal) => principal,
             Err(error) => {
-                tracing::debug!(source = %self.source, ?user, ?error, "login refused");
+                self.login.refused(error.kind());
+                if is_our_fault(error.kind()) {
+                    tracing::warn!(source = %self.source, ?user, ?error, "login not possible");
+                } else {
+                    tracing::debug!(source = %self.source, ?user, ?error, "login refused");
+                }
                 return None;
             }
         };
         if self.admission.authenticated(&principal.account) {
             return Some(principal);
         }
+        self.login.refused(Kind::Limit);
         tracing::warn!(
             source = %self.source,
             account = %principal.account,
@@ -125,14 +134,15 @@ impl Handler {
             worker: self.worker.clone(),
         };
         let worker = self.worker.clone();
-        let gate = Arc::clone(&self.front.gate);
         let source = self.source;
-        let panic_watch = PanicWatch::new(Arc::clone(&gate), source, Arc::clone(&self.life));
+        let life = Arc::clone(&self.life);
+        let panic_watch = self.panic_watch.clone();
         tokio::spawn(async move {
             let outcome = served.run(channel).await;
             if let Outcome::Broken(what) = outcome {
+                // Only its own connection pays: an office shares one address.
                 tracing::warn!(%source, what, "a client broke the SFTP protocol");
-                gate.penalise(source, Offence::Protocol);
+                life.stop();
             } else {
                 tracing::debug!(%source, ?outcome, "channel ended");
             }
@@ -193,11 +203,12 @@ impl russh::server::Handler for Handler {
         let Some(key) = acceptable_key(key.public_key) else {
             return Ok(Auth::reject());
         };
+        self.login.proven();
         let Some(principal) = self.authenticate(user, &key).await else {
             return Ok(Auth::reject());
         };
         tracing::info!(source = %self.source, account = %principal.account, "connected");
-        self.login.proven(principal);
+        self.login.succeed(principal);
         Ok(Auth::Accept)
     }
 

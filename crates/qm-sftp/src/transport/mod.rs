@@ -4,6 +4,8 @@ mod algorithms;
 mod connection;
 mod fault;
 mod handler;
+mod login;
+mod panic_watch;
 mod socket;
 
 pub(crate) use algorithms::ssh_config;

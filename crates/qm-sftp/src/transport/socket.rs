@@ -1,12 +1,15 @@
-//! A socket that can be cut from outside. russh runs a connection in a task that it does not let
+//! A socket that can be cut from outside, and that cuts itself when a peer sends too much before
+//! it has logged in. russh runs a connection in a task that it does not let
 //! us end; without its socket that task ends by itself.
 
 use parking_lot::Mutex;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::limits::UNPROVEN_BYTES_MAX;
 
 /// A socket that fails once its [`Shears`] were used.
 pub(crate) struct Socket<S> {
@@ -17,18 +20,52 @@ pub(crate) struct Socket<S> {
 /// Cuts one socket, at the latest when dropped: nobody could any more.
 pub(crate) struct Shears(Arc<Mutex<State>>);
 
-#[derive(Default)]
+/// What the peer of a socket may send; until it is lifted, that is little.
+pub(crate) struct Allowance(Arc<Mutex<State>>);
+
 struct State {
     is_cut: bool,
+    budget: Budget,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
+/// What the peer may still send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Budget {
+    Unlimited,
+    Left(usize),
+    Overspent,
+}
+
 impl<S> Socket<S> {
     pub(crate) fn new(inner: S) -> (Self, Shears) {
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            is_cut: false,
+            budget: Budget::Left(UNPROVEN_BYTES_MAX),
+            reader: None,
+            writer: None,
+        }));
         let shears = Shears(Arc::clone(&state));
         (Self { inner, state }, shears)
+    }
+
+    /// The peer sent so much. Fails, and cuts, when it may not.
+    fn spend(&self, received_bytes: usize) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let left_bytes = match state.budget {
+            Budget::Unlimited => return Ok(()),
+            Budget::Left(left_bytes) => left_bytes,
+            Budget::Overspent => 0,
+        };
+        if let Some(left_bytes) = left_bytes.checked_sub(received_bytes) {
+            state.budget = Budget::Left(left_bytes);
+            return Ok(());
+        }
+        state.budget = Budget::Overspent;
+        drop(state);
+        cut(&self.state);
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 
     /// Fails if cut; otherwise `side` is woken when that happens.
@@ -52,14 +89,39 @@ impl<S> Socket<S> {
 impl Shears {
     /// Everything that waits for the socket, or will, fails.
     pub(crate) fn cut(&self) {
-        let (reader, writer) = {
-            let mut state = self.0.lock();
-            state.is_cut = true;
-            (state.reader.take(), state.writer.take())
+        cut(&self.0);
+    }
+
+    /// For the one who learns that the peer is logged in.
+    pub(crate) fn allowance(&self) -> Allowance {
+        Allowance(Arc::clone(&self.0))
+    }
+
+    /// True if the peer sent more than it may.
+    pub(crate) fn is_overspent(&self) -> bool {
+        self.0.lock().budget == Budget::Overspent
+    }
+}
+
+impl Allowance {
+    /// The peer may send what it likes from now on, unless it has sent too much already.
+    pub(crate) fn lift(&self) {
+        let mut state = self.0.lock();
+        state.budget = match state.budget {
+            Budget::Unlimited | Budget::Left(_) => Budget::Unlimited,
+            Budget::Overspent => Budget::Overspent,
         };
-        for waker in [reader, writer].into_iter().flatten() {
-            waker.wake();
-        }
+    }
+}
+
+fn cut(state: &Mutex<State>) {
+    let (reader, writer) = {
+        let mut state = state.lock();
+        state.is_cut = true;
+        (state.reader.take(), state.writer.take())
+    };
+    for waker in [reader, writer].into_iter().flatten() {
+        waker.wake();
     }
 }
 
@@ -76,7 +138,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context, |state| &mut state.reader)?;
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        Poll::Ready(self.spend(buffer.filled().len() - before))
     }
 }
 
@@ -120,5 +184,45 @@ mod tests {
         let (mut socket, result) = waiting.await.unwrap();
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         assert!(socket.write_all(b"x").await.is_err());
+    }
+    /// Reads until the end or a failure; how much came, and whether it failed.
+    async fn read_all(mut socket: Socket<&[u8]>) -> (usize, bool) {
+        let mut total = 0;
+        let mut piece = vec![0; 1000];
+        loop {
+            match socket.read(&mut piece).await {
+                Ok(0) => return (total, false),
+                Ok(read) => total += read,
+                Err(_) => return (total, true),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn before_login_only_so_much_is_read() {
+        for (sent, expect_cut) in [
+            (0, false),
+            (UNPROVEN_BYTES_MAX, false),
+            (UNPROVEN_BYTES_MAX + 1, true),
+            (10 * UNPROVEN_BYTES_MAX, true),
+        ] {
+            let bytes = vec![7; sent];
+            let (socket, shears) = Socket::new(&bytes[..]);
+            let (read, is_cut) = read_all(socket).await;
+            assert_eq!(is_cut, expect_cut, "{sent}");
+            assert_eq!(shears.is_overspent(), expect_cut, "{sent}");
+            assert!(read <= UNPROVEN_BYTES_MAX, "{sent}: {read}");
+            shears.allowance().lift();
+            assert_eq!(shears.is_overspent(), expect_cut, "nothing makes it undone");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_login_everything_is_read() {
+        let bytes = vec![7; 10 * UNPROVEN_BYTES_MAX];
+        let (socket, shears) = Socket::new(&bytes[..]);
+        shears.allowance().lift();
+        assert_eq!(read_all(socket).await, (bytes.len(), false));
+        assert!(!shears.is_overspent());
     }
 }

@@ -1,8 +1,8 @@
 //! Bounds: what happens at each, and that it is where it should be.
 
-use qm_core::ports::access::Offence;
+use std::sync::atomic::Ordering;
 
-use crate::client::{Body, FAILURE, OK, READ, Sftp, UPLOAD, logged_in, packet};
+use crate::client::{Body, FAILURE, NO_SUCH_FILE, OK, READ, Sftp, UPLOAD, logged_in, packet};
 use crate::house::{DEADLINE, House};
 
 #[tokio::test]
@@ -39,6 +39,44 @@ async fn sixty_four_handles() {
 }
 
 #[tokio::test]
+async fn the_channels_of_a_connection_share_them() {
+    let house = House::start().await;
+    house.fake.put("a.csv", "1");
+    let connection = logged_in(&house).await;
+    let mut first = Sftp::open_on(&connection).await;
+    let mut second = Sftp::open_on(&connection).await;
+    for _ in 0..64 {
+        // What cannot be opened takes no place.
+        let missing = first.open_file("none.csv", READ).await;
+        assert_eq!(missing.code(), NO_SUCH_FILE);
+    }
+    for number in 0..32 {
+        first.handle(&format!("{number}.csv"), UPLOAD).await;
+        second.path(11, "/").await.string();
+    }
+    for sftp in [&mut first, &mut second] {
+        assert_eq!(sftp.path(11, "/").await.code(), FAILURE);
+        assert_eq!(sftp.open_file("a.csv", READ).await.code(), FAILURE);
+    }
+    Sftp::open(&house).await.handle("a.csv", READ).await;
+    first.channel.close().await.unwrap();
+    house
+        .wait_until("the uploads are abandoned", |house| {
+            house.fake.state.lock().open_uploads == 0
+        })
+        .await;
+    let opened = async {
+        for _ in 0..32 {
+            while second.open_file("a.csv", READ).await.kind != 102 {}
+        }
+    };
+    tokio::time::timeout(DEADLINE, opened)
+        .await
+        .expect("the places are free");
+    assert_eq!(second.open_file("a.csv", READ).await.code(), FAILURE);
+}
+
+#[tokio::test]
 async fn ten_channels() {
     let house = House::start().await;
     let connection = logged_in(&house).await;
@@ -62,7 +100,7 @@ async fn ten_channels() {
 }
 
 #[tokio::test]
-async fn broken_framing_closes_the_channel_and_is_an_offence() {
+async fn broken_framing_ends_the_connection_and_is_no_offence() {
     let greeting = || vec![0, 0, 0, 5, 1, 0, 0, 0, 3];
     for (bytes, what) in [
         (vec![0, 0, 0, 0], "empty packet"),
@@ -78,10 +116,11 @@ async fn broken_framing_closes_the_channel_and_is_an_offence() {
         sftp.closed().await;
         house
             .wait_until(what, |house| {
-                *house.access.offences.lock() == [Offence::Protocol]
+                house.access.disconnected.load(Ordering::SeqCst) == 1
                     && house.fake.state.lock().abandoned.len() == 1
             })
             .await;
+        assert!(house.access.offences.lock().is_empty(), "{what}");
         assert!(house.fake.bytes("a.csv").is_none(), "{what}");
     }
 }

@@ -208,7 +208,10 @@ async fn algorithms() {
         (kex::MLKEM768X25519_SHA256, true),
         (kex::CURVE25519, true),
         (kex::CURVE25519_PRE_RFC_8731, true),
-        (kex::DH_G16_SHA512, true),
+        (kex::ECDH_SHA2_NISTP256, true),
+        (kex::ECDH_SHA2_NISTP384, true),
+        (kex::DH_G18_SHA512, false),
+        (kex::DH_G16_SHA512, false),
         (kex::DH_G14_SHA256, false),
         (kex::DH_G14_SHA1, false),
     ] {

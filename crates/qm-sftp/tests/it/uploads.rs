@@ -86,7 +86,10 @@ async fn a_handle_for_both_reads_what_was_written() {
     assert_eq!(sync.code(), OK);
     assert_eq!(house.fake.state.lock().flushes, 1);
     let only_write = sftp.handle("b.csv", UPLOAD).await;
-    assert_eq!(sftp.read(&only_write, 0, 1).await.code(), PERMISSION_DENIED);
+    let (code, sentence) = sftp.read(&only_write, 0, 1).await.status();
+    assert_eq!(code, PERMISSION_DENIED);
+    assert_eq!(sentence, "that file was not opened for reading");
+    assert_eq!(house.fake.state.lock().read_as_well, [true, false]);
     house.fake.put("c.csv", "c");
     let only_read = sftp.handle("c.csv", READ).await;
     assert_eq!(

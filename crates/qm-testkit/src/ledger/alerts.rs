@@ -64,6 +64,12 @@ impl State {
         true
     }
 
+    /// Keys of the alerts that are firing.
+    pub(super) fn firing_keys(&self) -> impl Iterator<Item = &str> {
+        let firing = self.alerts.iter().filter(|a| a.state == AlertState::Firing);
+        firing.map(|alert| alert.key.as_str())
+    }
+
     fn firing(&mut self, key: &str) -> Option<&mut Alert> {
         self.alerts
             .iter_mut()

@@ -1,6 +1,7 @@
 //! Versions, name operations, current names.
 
 use async_trait::async_trait;
+use qm_core::alert::NewAlert;
 use qm_core::arrival::{Arrival, ArrivalState};
 use qm_core::id::{ArrivalSeq, BucketName, OperationSeq, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
@@ -73,7 +74,8 @@ fn record(state: &mut LedgerState, change: NameChange) -> Result<Operation> {
         Change::Publish | Change::Restore => change.version.is_none(),
         Change::Rename { .. } | Change::Remove => false,
     };
-    if is_incomplete || (change.arrival.is_some() && change.version.is_none()) {
+    let needs_version = change.arrival.is_some() || change.keep_moved;
+    if is_incomplete || (needs_version && change.version.is_none()) {
         return Err(Error::new(
             Kind::Bug,
             "a name operation was recorded without its version",
@@ -98,6 +100,7 @@ fn record(state: &mut LedgerState, change: NameChange) -> Result<Operation> {
         version: change.version,
         replaces: change.replaces,
         keep_aside: change.keep_aside,
+        keep_moved: change.keep_moved,
     };
     if let Some(version) = &operation.version {
         state
@@ -160,10 +163,13 @@ fn complete(state: &mut LedgerState, operation: &Operation) -> Result<()> {
     if let (true, Some(replaced)) = (operation.keep_aside, operation.replaces) {
         names.kept.insert(replaced, operation.path.bucket.clone());
     }
+    if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
+        names.kept.insert(moved.id, operation.path.bucket.clone());
+    }
     Ok(())
 }
 
-fn fail(state: &mut LedgerState, operation: &Operation) -> Result<()> {
+fn fail(state: &mut LedgerState, operation: &Operation, alert: NewAlert) -> Result<()> {
     let row = state.names.row(operation.seq)?;
     match row.state {
         OperationState::Failed => return Ok(()),
@@ -173,6 +179,7 @@ fn fail(state: &mut LedgerState, operation: &Operation) -> Result<()> {
     if let Some(arrival) = row.arrival {
         state.arrivals.set_state(arrival, ArrivalState::Failed);
     }
+    state.alerts.raise(alert);
     Ok(())
 }
 
@@ -195,8 +202,8 @@ impl Names for MemoryLedger {
         Box::pin(async { result })
     }
 
-    async fn fail(&self, operation: &Operation, _reason: &str) -> Result<()> {
-        self.write(|state| fail(state, operation))
+    async fn fail(&self, operation: &Operation, _reason: &str, alert: NewAlert) -> Result<()> {
+        self.write(|state| fail(state, operation, alert))
     }
 
     async fn pending(&self) -> Result<Vec<Operation>> {

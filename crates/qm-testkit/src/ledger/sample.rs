@@ -93,6 +93,7 @@ pub fn publish(name: &str, number: u8) -> NameChange {
         version: Some(version(number)),
         replaces: None,
         keep_aside: false,
+        keep_moved: false,
         arrival: Some(Cause::Upload),
         account: Some(account("north")),
         at: minute(0),

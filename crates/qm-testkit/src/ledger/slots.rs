@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::{NewAlert, Text};
+use qm_core::alert::{NewAlert, Text, missed_slot};
 use qm_core::expectation::SlotState;
 use qm_core::id::{ArrivalSeq, ExpectationName};
 use qm_core::ports::ledger::{RecordedSlot, Slots};
 use qm_core::{Error, Kind, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LedgerState, MemoryLedger};
 
@@ -66,6 +66,19 @@ fn late(
     Ok(())
 }
 
+fn retire(state: &mut LedgerState, kept: &[ExpectationName], at: Timestamp) {
+    let evaluated = &mut state.slots.evaluated_until;
+    evaluated.retain(|name, _| kept.contains(name));
+    let firing = state.alerts.firing_keys();
+    let retired: Vec<String> = firing
+        .filter(|key| missed_slot(key).is_some_and(|(name, _)| !kept.contains(&name)))
+        .map(str::to_owned)
+        .collect();
+    for key in retired {
+        state.alerts.resolve(&key, None, at);
+    }
+}
+
 #[async_trait]
 impl Slots for MemoryLedger {
     async fn evaluated_until(
@@ -92,11 +105,15 @@ impl Slots for MemoryLedger {
 
     async fn missed(&self) -> Result<Vec<RecordedSlot>> {
         Ok(self.read(|state| {
-            let slots = state.slots.slots.iter();
-            slots
-                .filter(|slot| slot.state == SlotState::Missed)
-                .cloned()
-                .collect()
+            let waited_for: BTreeSet<_> =
+                state.alerts.firing_keys().filter_map(missed_slot).collect();
+            let missed = state.slots.slots.iter().filter(|slot| {
+                let key = (slot.expectation.clone(), slot.slot.date);
+                slot.state == SlotState::Missed && waited_for.contains(&key)
+            });
+            let mut missed: Vec<RecordedSlot> = missed.cloned().collect();
+            missed.sort_by_key(|slot| (slot.slot.cutoff, slot.expectation.clone()));
+            missed
         }))
     }
 
@@ -109,6 +126,13 @@ impl Slots for MemoryLedger {
         at: Timestamp,
     ) -> Result<()> {
         self.write(|state| late(state, slot, arrival, alert_key, &text, at))
+    }
+
+    async fn retire(&self, kept: &[ExpectationName], at: Timestamp) -> Result<()> {
+        self.write(|state| {
+            retire(state, kept, at);
+            Ok(())
+        })
     }
 
     async fn slots(&self, limit: u32) -> Result<Vec<RecordedSlot>> {

@@ -53,8 +53,7 @@ pub(crate) async fn plan(file: &Path) -> anyhow::Result<()> {
 pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
     let loaded = load(file)?;
     let data = &loaded.config.node.data;
-    std::fs::create_dir_all(data)
-        .with_context(|| format!("making the data folder {}", data.display()))?;
+    crate::node::make_data_folder(data)?;
     let ledger = crate::node::open_ledger(data)?;
     let before = ledger.revision().await.map_err(explain)?;
     let revision = record(&ledger, &loaded.config).await?;
@@ -71,7 +70,7 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
         .node()
         .await
         .map_err(explain)?
-        .is_some_and(|node| node.alive_at.is_some());
+        .is_some_and(|node| super::status::is_alive(&node));
     if !is_running {
         println!(
             "recorded revision {}; the node takes it up when it starts",

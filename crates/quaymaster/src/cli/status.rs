@@ -37,15 +37,22 @@ pub(crate) async fn run(options: &Ledger) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// False for a node that stopped, and for one that was silent too long.
+pub(crate) fn is_alive(node: &NodeReport) -> bool {
+    silence(node).is_some_and(|silence| silence <= SILENT)
+}
+
+fn silence(node: &NodeReport) -> Option<Duration> {
+    node.alive_at
+        .map(|at| SystemClock.now().duration_since(at).unsigned_abs())
+}
+
 fn print_node(node: Option<NodeReport>) {
     let Some(node) = node else {
         println!("node          never started");
         return;
     };
-    let silence = node
-        .alive_at
-        .map(|at| SystemClock.now().duration_since(at).unsigned_abs());
-    let state = match silence {
+    let state = match silence(&node) {
         None => "stopped".to_owned(),
         Some(silence) if silence > SILENT => format!(
             "silent for {} s: it has crashed or hangs",

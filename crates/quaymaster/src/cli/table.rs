@@ -2,6 +2,7 @@
 //! could move the cursor is escaped.
 
 use jiff::Timestamp;
+use std::io::Write as _;
 
 /// Prints rows under their headings; says so when there are none.
 pub(crate) fn print(headings: &[&str], rows: &[Vec<String>]) {
@@ -24,12 +25,14 @@ pub(crate) fn print(headings: &[&str], rows: &[Vec<String>]) {
             .unwrap_or_default()
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
+    let mut out = std::io::stdout().lock();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
         let padded: Vec<String> = cells
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:width$}"))
             .collect();
-        println!("{}", padded.join("  ").trim_end());
+        // Whoever closes the pipe, as `head` does, has seen enough.
+        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
     };
     line(&mut headings.iter().copied());
     for row in &rows {

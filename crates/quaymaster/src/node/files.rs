@@ -14,7 +14,7 @@ const HOST_KEY: &str = "host_key_ed25519";
 const NODE_ID: &str = "node_id";
 
 /// Makes the folder, closed to others.
-pub(super) fn make_data_folder(data: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_data_folder(data: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

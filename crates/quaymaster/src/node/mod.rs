@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::cli::configuration;
 use crate::system::{RandomIdentifiers, SystemClock};
 use files::host_key;
-pub(crate) use files::write_private;
+pub(crate) use files::{make_data_folder, write_private};
 use lock::DataLock;
 use qm_access::{
     Directory, EnvironmentSecrets, FolderSecrets, KeyAuthenticator, Limits, SecretStores, Throttle,
@@ -34,6 +34,10 @@ pub(crate) use running::Running;
 
 /// How often the node says in the ledger that it is alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// Every commit wakes the reconcilers, but under load not each one: a scan costs as much CPU as
+/// recording a file, and nobody notices a delivery that begins so much later.
+const WAKE_EVERY: Duration = Duration::from_millis(20);
 
 /// A running node.
 pub(crate) struct Node {
@@ -57,7 +61,8 @@ impl Node {
     /// Starts everything; when it returns, clients can connect.
     pub(crate) async fn start(options: NodeOptions) -> anyhow::Result<Self> {
         let data = options.config.node.data.clone();
-        files::make_data_folder(&data)?;
+        make_data_folder(&data)?;
+        raise_descriptor_limit();
         let lock = DataLock::take(&data)?;
         let ledger = Arc::new(open_ledger_with(&data, options.durability)?);
         let revision = configuration::record(&ledger, &options.config).await?;
@@ -278,6 +283,7 @@ fn engine_ports(ledger: &Arc<SqliteLedger>, running: &Arc<Running>) -> qm_engine
     tokio::spawn(async move {
         while changes.changed().await.is_ok() {
             waker.wake();
+            tokio::time::sleep(WAKE_EVERY).await;
         }
     });
     qm_engine::Ports {
@@ -295,6 +301,19 @@ fn secret_stores(config: &Config) -> anyhow::Result<SecretStores> {
         folder: config.node.secrets.clone().map(FolderSecrets::new),
         environment: EnvironmentSecrets::from_variables(std::env::vars_os())?,
     })
+}
+
+/// As many open files as the system lets us have: each session needs some, and the usual soft
+/// limit of 1,024 is for programs that use `select`.
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::warn!(%error, "The limit of open files stays as it is");
+    }
 }
 
 async fn until_stopped(mut stopping: watch::Receiver<bool>) {

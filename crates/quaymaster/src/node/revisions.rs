@@ -1,6 +1,7 @@
 //! Follows the ledger: a new revision or a changed key is taken up without a restart.
 
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{Access, Running, until_stopped};
@@ -10,6 +11,9 @@ use qm_core::id::RevisionNumber;
 use qm_core::ports::clock::Clock as _;
 use qm_core::ports::ledger::Revisions as _;
 use qm_ledger::SqliteLedger;
+
+/// Most commits are uploads, not revisions or keys: under load they are looked at together.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Until the node stops.
 pub(super) async fn follow(
@@ -27,6 +31,9 @@ pub(super) async fn follow(
             () = &mut stopped => return,
             changed = changes.changed() => if changed.is_err() { return },
         }
+        // What changed in the meantime is seen by this look.
+        tokio::time::sleep(LOOK_EVERY).await;
+        changes.borrow_and_update();
         if let Err(error) = look(&ledger, &running, &access, &mut rejected).await {
             tracing::error!(
                 error = format!("{error:#}"),

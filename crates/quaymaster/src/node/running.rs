@@ -1,12 +1,13 @@
 //! The running revision: what every part of the node asks for its rules, buckets and outside.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+use crate::cli::explain;
 use crate::system::SystemClock;
 use qm_connect::{DirectoryConnector, EmailNotifier};
 use qm_core::account::Account;
@@ -33,7 +34,7 @@ struct Opened {
     accounts: BTreeMap<AccountName, Arc<Account>>,
     buckets: BTreeMap<BucketName, (PathBuf, Arc<dyn Bucket>)>,
     connectors: BTreeMap<DestinationName, (Destination, Arc<dyn Connector>)>,
-    notifiers: BTreeMap<NotifierName, Arc<dyn NotifierPort>>,
+    notifiers: BTreeMap<NotifierName, (Notifier, Arc<dyn NotifierPort>)>,
 }
 
 impl Running {
@@ -84,16 +85,7 @@ impl Running {
     async fn open(&self, config: &Config) -> anyhow::Result<()> {
         let mut opened = Opened::default();
         for (name, bucket) in &config.buckets {
-            let known = self.opened.read().buckets.get(name).cloned();
-            // The same folder stays the same bucket: its syncs are shared by all who use it.
-            let open = match known.filter(|(folder, _)| *folder == bucket.folder) {
-                Some((_, open)) => open,
-                None => Arc::new(
-                    DirectoryBucket::open(&bucket.folder, self.durability).with_context(|| {
-                        format!("opening bucket {name} in {}", bucket.folder.display())
-                    })?,
-                ),
-            };
+            let open = self.open_bucket(name, &bucket.folder)?;
             opened
                 .buckets
                 .insert(name.clone(), (bucket.folder.clone(), open));
@@ -125,13 +117,45 @@ impl Running {
                 .insert(name.clone(), (destination.clone(), connector));
         }
         for (name, notifier) in &config.notifiers {
-            let notifier = self
-                .notify(notifier)
-                .with_context(|| format!("setting up notifier {name}"))?;
-            opened.notifiers.insert(name.clone(), notifier);
+            let known = self.opened.read().notifiers.get(name).cloned();
+            // The same notifier knows which recipients took a message that others refused.
+            let port = match known.filter(|(known, _)| known == notifier) {
+                Some((_, port)) => port,
+                None => self
+                    .notify(notifier)
+                    .with_context(|| format!("setting up notifier {name}"))?,
+            };
+            opened
+                .notifiers
+                .insert(name.clone(), (notifier.clone(), port));
         }
         *self.opened.write() = opened;
         Ok(())
+    }
+
+    /// The same folder stays the same bucket, whatever it is called: its lock is held once, and
+    /// its syncs are shared by all who use it.
+    fn open_bucket(&self, name: &BucketName, folder: &Path) -> anyhow::Result<Arc<dyn Bucket>> {
+        let opened = self.opened.read();
+        if let Some((known, _)) = opened
+            .buckets
+            .get(name)
+            .filter(|(known, _)| known != folder)
+        {
+            bail!(
+                "bucket {name} is in {} and cannot move to {} while the node runs: stop the node, move the \
+                 files, change the configuration, start it",
+                known.display(),
+                folder.display()
+            );
+        }
+        if let Some((_, bucket)) = opened.buckets.values().find(|(known, _)| known == folder) {
+            return Ok(Arc::clone(bucket));
+        }
+        let bucket = DirectoryBucket::open(folder, self.durability).map_err(explain);
+        Ok(Arc::new(bucket.with_context(|| {
+            format!("opening bucket {name} in {}", folder.display())
+        })?))
     }
 
     fn notify(&self, notifier: &Notifier) -> anyhow::Result<Arc<dyn NotifierPort>> {
@@ -182,6 +206,10 @@ impl Outside for Running {
     }
 
     fn notifier(&self, name: &NotifierName) -> Option<Arc<dyn NotifierPort>> {
-        self.opened.read().notifiers.get(name).cloned()
+        self.opened
+            .read()
+            .notifiers
+            .get(name)
+            .map(|(_, notifier)| Arc::clone(notifier))
     }
 }

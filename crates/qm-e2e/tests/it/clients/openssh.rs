@@ -220,3 +220,18 @@ fn foreign_sftp_what_is_not_there_is_said_to_be_not_there() -> Outcome {
     }
     Ok(())
 }
+
+#[test]
+fn foreign_sftp_rename_into_a_folder_that_is_not_there_is_refused_and_nothing_more() -> Outcome {
+    let world = World::with_north()?;
+    world.write_local("a.csv", "a\n")?;
+    let refused = world
+        .sftp("north", "put a.csv\nrename a.csv absent/b.csv\n")?
+        .failed()?;
+    assert!(refused.stderr.contains("No such file"), "{refused}");
+    assert_content(&world.bucket("north/a.csv"), b"a\n");
+    // It is a partner's slip, no fault of the node: nothing arrived, nobody is told.
+    assert_eq!(world.arrivals()?.column("OBJECT"), ["landing/north/a.csv"]);
+    assert!(world.alerts()?.0.is_empty(), "{:?}", world.alerts()?);
+    Ok(())
+}

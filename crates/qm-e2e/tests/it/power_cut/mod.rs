@@ -12,7 +12,7 @@ use world::{Cut, World};
 
 const SEQUENCES: u64 = 500;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_power_cut_at_any_moment_loses_nothing_that_was_answered() {
     let mut cut_short = 0;
     for seed in 0..SEQUENCES {
@@ -34,7 +34,7 @@ async fn a_power_cut_at_any_moment_loses_nothing_that_was_answered() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_power_cut_during_recovery_loses_nothing_either() {
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed + 1_000_000);

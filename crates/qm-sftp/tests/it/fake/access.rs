@@ -20,6 +20,9 @@ pub(crate) struct Access {
     pub(crate) is_revoked: AtomicBool,
     pub(crate) is_shut: AtomicBool,
     pub(crate) has_too_many: AtomicBool,
+    pub(crate) panics_on_offer: AtomicBool,
+    /// Every login with a proven key fails so.
+    pub(crate) fails_with: Mutex<Option<Kind>>,
     pub(crate) offers: AtomicUsize,
     pub(crate) authenticated: AtomicUsize,
     pub(crate) disconnected: AtomicUsize,
@@ -41,12 +44,17 @@ impl Access {
 impl Authenticator for Access {
     async fn is_known(&self, user: &str, _: IpAddr, key: &SshPublicKey) -> bool {
         self.offers.fetch_add(1, Ordering::SeqCst);
+        let panics = self.panics_on_offer.load(Ordering::SeqCst);
+        assert!(!panics, "as the test wants it");
         self.knows(user, key)
     }
 
     async fn authenticate(&self, user: &str, _: IpAddr, key: &SshPublicKey) -> Result<Principal> {
         if !self.knows(user, key) {
             return Err(Error::new(Kind::Unauthenticated, "unknown key"));
+        }
+        if let Some(kind) = *self.fails_with.lock() {
+            return Err(Error::new(kind, "as the test wants it"));
         }
         self.authenticated.fetch_add(1, Ordering::SeqCst);
         Ok(Principal {

@@ -50,6 +50,8 @@ pub(crate) struct State {
     /// Batches that listings gave out.
     pub(crate) listed: usize,
     pub(crate) open_uploads: usize,
+    /// Whether each upload was opened for reading as well.
+    pub(crate) read_as_well: Vec<bool>,
     pub(crate) flushes: usize,
     pub(crate) fails_commit: bool,
     /// Writes that reach beyond this offset fail.
@@ -182,7 +184,11 @@ impl Mailbox for Open {
                 "this kind of file is not accepted here",
             ));
         }
-        self.0.state.lock().open_uploads += 1;
+        {
+            let mut state = self.0.state.lock();
+            state.open_uploads += 1;
+            state.read_as_well.push(options.read);
+        }
         self.0.bell.notify_waiters();
         Ok(Box::new(upload::FakeUpload::new(
             Arc::clone(&self.0),

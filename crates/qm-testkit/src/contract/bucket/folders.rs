@@ -111,7 +111,7 @@ pub(super) async fn attributes_are_kept(bucket: &dyn Bucket) {
     let modified: Timestamp = "2020-02-29T12:00:00Z".parse().unwrap();
     let attributes = Attributes {
         modified: Some(modified),
-        mode: Some(0o604),
+        mode: Some(0o660),
     };
     publish(bucket, "a", &received(bucket, 1, "one").await).await;
     bucket
@@ -119,7 +119,7 @@ pub(super) async fn attributes_are_kept(bucket: &dyn Bucket) {
         .await
         .unwrap();
     let entry = bucket.stat(&prefix("a")).await.unwrap().unwrap();
-    assert_eq!((entry.modified, entry.mode), (modified, 0o604));
+    assert_eq!((entry.modified, entry.mode), (modified, 0o660));
     let missing = bucket.set_attributes(&prefix("b"), attributes).await;
     assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
 

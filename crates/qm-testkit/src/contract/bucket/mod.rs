@@ -26,7 +26,9 @@ pub async fn all(fresh: &dyn Fn() -> Arc<dyn Bucket>) {
     staging::a_hole_is_refused(&*fresh()).await;
     staging::what_is_sealed_can_be_changed_and_sealed_again(&*fresh()).await;
     staging::resumed_after_a_lost_session(&*fresh()).await;
+    staging::only_what_has_no_hole_is_resumed(&*fresh()).await;
     staging::discarded(&*fresh()).await;
+    operations::a_moved_version_is_found_if_it_is_kept(&*fresh()).await;
     operations::published_read_and_replaced(&*fresh()).await;
     operations::every_operation_can_be_run_again(&*fresh()).await;
     operations::superseded_versions_are_kept_aside(&*fresh()).await;
@@ -96,6 +98,7 @@ fn operation(
         version: version.cloned(),
         replaces: keeps.map(|version| version.id),
         keep_aside: keeps.is_some(),
+        keep_moved: false,
     }
 }
 

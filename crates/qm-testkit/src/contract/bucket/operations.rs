@@ -108,6 +108,31 @@ pub(super) async fn renamed_over_another(bucket: &dyn Bucket) {
     assert_eq!(gone.unwrap_err().kind(), Kind::NotFound);
 }
 
+pub(super) async fn a_moved_version_is_found_if_it_is_kept(bucket: &dyn Bucket) {
+    let one = received(bucket, 1, "one").await;
+    publish(bucket, "a", &one).await;
+    assert_eq!(
+        bucket.identity(&key("a")).await.unwrap(),
+        Some(one.identity.clone())
+    );
+    let rename = operation("a", Change::Rename { to: key("b") }, Some(&one), None);
+    bucket
+        .run(&super::Operation {
+            keep_moved: true,
+            ..rename
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        bytes_of(bucket, &one, "a").await.as_deref(),
+        Some("one"),
+        "under its old name"
+    );
+    assert_eq!(shown(bucket, "a").await, None);
+    assert_eq!(shown(bucket, "b").await.as_deref(), Some("one"));
+    assert_eq!(bucket.identity(&key("a")).await.unwrap(), None);
+}
+
 pub(super) async fn removed_unless_it_is_another(bucket: &dyn Bucket) {
     let one = received(bucket, 1, "one").await;
     let two = received(bucket, 2, "two").await;

@@ -87,14 +87,42 @@ pub(super) async fn resumed_after_a_lost_session(bucket: &dyn Bucket) {
         [version_id(1)]
     );
     let mut resumed = bucket
-        .resume(version_id(1))
+        .resume(version_id(1), 6)
         .await
         .unwrap()
         .expect("it is still there");
     assert_eq!(resumed.size_bytes(), 6);
     resumed.write(vec![chunk(6, "world")]).await.unwrap();
     assert_eq!(sealed(&mut *resumed).await.sha256, hello_world());
-    assert!(bucket.resume(version_id(2)).await.unwrap().is_none());
+    assert!(bucket.resume(version_id(2), 6).await.unwrap().is_none());
+}
+
+pub(super) async fn only_what_has_no_hole_is_resumed(bucket: &dyn Bucket) {
+    let mut staged = bucket.stage(version_id(1)).await.unwrap();
+    staged
+        .write(vec![chunk(0, "hello "), chunk(1 << 20, "far away")])
+        .await
+        .unwrap();
+    assert_eq!(staged.keep_contiguous().await.unwrap(), 6);
+    assert_eq!(staged.size_bytes(), 6);
+    drop(staged);
+    let mut resumed = bucket
+        .resume(version_id(1), 6)
+        .await
+        .unwrap()
+        .expect("it is still there");
+    resumed
+        .write(vec![chunk(6, "world"), chunk(100, "x")])
+        .await
+        .unwrap();
+    assert_eq!(resumed.seal().await.unwrap_err().kind(), Kind::Invalid);
+    drop(resumed);
+    let mut cut = bucket
+        .resume(version_id(1), 11)
+        .await
+        .unwrap()
+        .expect("it is still there");
+    assert_eq!(sealed(&mut *cut).await.sha256, hello_world());
 }
 
 pub(super) async fn discarded(bucket: &dyn Bucket) {

@@ -9,8 +9,8 @@ use qm_core::operation::NameChange;
 use qm_core::ports::ledger::{DeliveryFilter, Ledger};
 
 use crate::ledger::sample::{
-    REVISION, arrival, arrive, bucket, claim_and_finish, destination, minute, new_delivery, newest,
-    path, publish, rename, route, run, version, waiting,
+    REVISION, alert, arrival, arrive, bucket, claim_and_finish, destination, minute, new_delivery,
+    newest, path, publish, rename, route, run, version, waiting,
 };
 
 fn seqs(arrivals: &[Arrival]) -> Vec<ArrivalSeq> {
@@ -131,7 +131,10 @@ pub async fn only_what_is_there_is_routed(ledger: &dyn Ledger) {
     let new = || vec![new_delivery(&appearing, "products", "share", "a")];
     let refused = ledger.route(appearing.seq, new(), REVISION, minute(0));
     assert_eq!(refused.await.unwrap_err().kind(), Kind::Conflict);
-    ledger.fail(&operation, "no").await.unwrap();
+    ledger
+        .fail(&operation, "no", alert("failed"))
+        .await
+        .unwrap();
     let refused = ledger.route(appearing.seq, new(), REVISION, minute(0));
     assert_eq!(refused.await.unwrap_err().kind(), Kind::Conflict);
     let unknown = ArrivalSeq(appearing.seq.0 + 1);

@@ -5,7 +5,7 @@ use qm_core::id::ArrivalSeq;
 use qm_core::operation::{NameChange, Version};
 use qm_core::ports::ledger::Ledger;
 
-use crate::ledger::sample::{account, minute, newest, publish, run, version};
+use crate::ledger::sample::{account, alert, minute, newest, publish, run, version};
 
 const DAY: i64 = 24 * 60;
 
@@ -59,6 +59,9 @@ pub async fn the_same_again_within_a_day(ledger: &dyn Ledger) {
 /// What never appeared is not there to be duplicated.
 pub async fn a_failed_arrival_is_no_original(ledger: &dyn Ledger) {
     let operation = ledger.record(upload("a", 1, 1)).await.unwrap();
-    ledger.fail(&operation, "no").await.unwrap();
+    ledger
+        .fail(&operation, "no", alert("failed"))
+        .await
+        .unwrap();
     check(ledger, upload("a", 2, 1), None).await;
 }

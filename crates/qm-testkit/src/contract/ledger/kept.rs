@@ -7,8 +7,8 @@ use qm_core::operation::{Change, NameChange};
 use qm_core::ports::ledger::Ledger;
 
 use crate::ledger::sample::{
-    REVISION, arrive, bucket, claim, claim_and_finish, deliver, finish, minute, publish, route,
-    run, upload_and_deliver, version, waiting,
+    REVISION, alert, arrive, bucket, claim, claim_and_finish, deliver, finish, minute, path,
+    publish, rename, route, run, upload_and_deliver, version, waiting,
 };
 
 async fn is_needed(ledger: &dyn Ledger, number: u8) -> bool {
@@ -62,7 +62,10 @@ pub async fn a_version_is_needed_until_its_deliveries_end(ledger: &dyn Ledger) {
     assert_eq!(created.await.unwrap(), 0);
     assert!(!is_needed(ledger, 3).await, "routed nowhere");
     let operation = ledger.record(publish("c", 4)).await.unwrap();
-    ledger.fail(&operation, "no").await.unwrap();
+    ledger
+        .fail(&operation, "no", alert("failed"))
+        .await
+        .unwrap();
     assert!(!is_needed(ledger, 4).await, "failed");
 }
 
@@ -85,7 +88,7 @@ pub async fn kept_versions_are_released_when_nothing_needs_them(ledger: &dyn Led
     };
     run(ledger, not_kept).await;
     let failing = ledger.record(replace("b", 6, 5)).await.unwrap();
-    ledger.fail(&failing, "no").await.unwrap();
+    ledger.fail(&failing, "no", alert("failed")).await.unwrap();
     claim_and_finish(ledger, DeliveryState::Delivered).await;
     assert_eq!(releasable(ledger).await, [version(1).id, version(3).id]);
 
@@ -123,4 +126,49 @@ pub async fn a_restored_version_is_not_kept(ledger: &dyn Ledger) {
             .iter()
             .all(|arrival| arrival.cause == Cause::Upload)
     );
+}
+
+/// Under its old name a delivery looks for it: kept from the completion of the rename until that
+/// has ended, while it is current under its new name.
+pub async fn a_moved_version_is_kept_for_its_deliveries(ledger: &dyn Ledger) {
+    upload_and_deliver(ledger, "a", 1).await;
+    let moving = |from: &str, to: &str, number| NameChange {
+        keep_moved: true,
+        ..rename(from, to, number)
+    };
+    let operation = ledger.record(moving("a", "b", 1)).await.unwrap();
+    claim_and_finish(ledger, DeliveryState::Delivered).await;
+    assert!(releasable(ledger).await.is_empty(), "not moved yet");
+    ledger.complete(&operation).await.unwrap();
+    assert_eq!(releasable(ledger).await, [version(1).id]);
+    let current = ledger.current(&path("b")).await.unwrap();
+    assert_eq!(current, Some(version(1)));
+
+    upload_and_deliver(ledger, "c", 2).await;
+    run(ledger, moving("c", "d", 2)).await;
+    assert_eq!(releasable(ledger).await, [version(1).id], "2 is needed");
+    claim_and_finish(ledger, DeliveryState::Delivered).await;
+    run(ledger, rename("d", "e", 2)).await;
+    assert_eq!(releasable(ledger).await, [version(1).id, version(2).id]);
+
+    // Over another that is kept aside, and one that fails.
+    let both = NameChange {
+        replaces: Some(version(1).id),
+        keep_aside: true,
+        ..moving("e", "b", 2)
+    };
+    ledger
+        .released(&[version(1).id, version(2).id])
+        .await
+        .unwrap();
+    run(ledger, both).await;
+    assert_eq!(releasable(ledger).await, [version(1).id, version(2).id]);
+    ledger
+        .released(&[version(1).id, version(2).id])
+        .await
+        .unwrap();
+    let failing = ledger.record(moving("b", "f", 2)).await.unwrap();
+    ledger.fail(&failing, "no", alert("failed")).await.unwrap();
+    run(ledger, rename("b", "g", 2)).await;
+    assert!(releasable(ledger).await.is_empty());
 }

@@ -70,8 +70,10 @@ cases! {
         interrupted_ones_are_found_and_finished deliveries_are_filtered deliveries_are_counted;
     duplicates: the_same_again_within_a_day a_failed_arrival_is_no_original;
     kept: a_version_is_needed_until_its_deliveries_end
-        kept_versions_are_released_when_nothing_needs_them a_restored_version_is_not_kept;
+        kept_versions_are_released_when_nothing_needs_them a_restored_version_is_not_kept
+        a_moved_version_is_kept_for_its_deliveries;
     names: a_change_is_recorded_then_completed a_failed_change_leaves_the_names
+        a_failed_change_raises_its_alert_once
         an_operation_ends_once names_follow_the_operations pending_operations_come_back_as_recorded
         one_pending_operation_a_key completions_take_effect_in_the_order_of_calls
         a_change_without_its_version_is_refused;
@@ -82,7 +84,8 @@ cases! {
         a_recorded_change_forgets_its_partial;
     redrive: dead_ones_get_new_attempts only_what_the_filter_names;
     revisions: the_same_text_is_one_revision a_revision_is_taken_up_or_rejected;
-    slots: a_slot_is_recorded_once evaluation_begins_now_and_moves_on a_missed_slot_is_met_late;
+    slots: a_slot_is_recorded_once evaluation_begins_now_and_moves_on a_missed_slot_is_met_late
+        a_missed_slot_waits_while_its_alert_fires retired_expectations_are_forgotten;
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Name operations: recorded, then completed or failed.
 
 use qm_core::Kind;
+use qm_core::alert::AlertState;
 use qm_core::arrival::{ArrivalState, Cause};
 use qm_core::operation::{Change, NameChange, Version};
 use qm_core::ports::ledger::Ledger;
 
-use crate::ledger::sample::{arrive, audit, key, newest, path, publish, rename, run, version};
+use crate::ledger::sample::{
+    alert, arrive, audit, key, minute, newest, path, publish, rename, run, version,
+};
 
 async fn current(ledger: &dyn Ledger, name: &str) -> Option<Version> {
     ledger.current(&path(name)).await.unwrap()
@@ -51,7 +54,10 @@ pub async fn a_change_is_recorded_then_completed(ledger: &dyn Ledger) {
 pub async fn a_failed_change_leaves_the_names(ledger: &dyn Ledger) {
     arrive(ledger, "a.csv", 1).await;
     let operation = ledger.record(publish("a.csv", 2)).await.unwrap();
-    ledger.fail(&operation, "the disk is gone").await.unwrap();
+    ledger
+        .fail(&operation, "the disk is gone", alert("failed"))
+        .await
+        .unwrap();
     assert!(ledger.pending().await.unwrap().is_empty());
     assert_eq!(current(ledger, "a.csv").await, Some(version(1)));
     let failed = newest(ledger).await;
@@ -64,8 +70,38 @@ pub async fn a_failed_change_leaves_the_names(ledger: &dyn Ledger) {
         ..publish("a.csv", 1)
     };
     let operation = ledger.record(removal).await.unwrap();
-    ledger.fail(&operation, "not allowed").await.unwrap();
+    ledger
+        .fail(&operation, "not allowed", alert("failed"))
+        .await
+        .unwrap();
     assert_eq!(current(ledger, "a.csv").await, Some(version(1)));
+}
+
+/// The alert is raised with the failure and by it alone: not by a repeat, even if somebody has
+/// resolved it, and not by one that is refused.
+pub async fn a_failed_change_raises_its_alert_once(ledger: &dyn Ledger) {
+    let firing = || async {
+        let alerts = ledger.alerts(9).await.unwrap();
+        let firing = alerts.into_iter().filter(|a| a.state == AlertState::Firing);
+        firing.map(|alert| alert.key).collect::<Vec<_>>()
+    };
+    let operation = ledger.record(publish("a", 1)).await.unwrap();
+    for _ in 0..2 {
+        ledger.fail(&operation, "no", alert("one")).await.unwrap();
+        assert_eq!(firing().await, ["one"]);
+        assert_eq!(ledger.notifications(9).await.unwrap().len(), 2);
+    }
+    // Another failure that is told by the alert that fires already.
+    let second = ledger.record(publish("b", 2)).await.unwrap();
+    ledger.fail(&second, "no", alert("one")).await.unwrap();
+    assert_eq!(ledger.notifications(9).await.unwrap().len(), 2);
+    assert!(ledger.resolve("one", None, minute(1)).await.unwrap());
+    ledger.fail(&operation, "no", alert("one")).await.unwrap();
+    let completed = run(ledger, publish("c", 3)).await;
+    let refused = ledger.fail(&completed, "no", alert("two")).await;
+    assert_eq!(refused.unwrap_err().kind(), Kind::Conflict);
+    assert!(firing().await.is_empty());
+    assert_eq!(ledger.alerts(9).await.unwrap().len(), 1);
 }
 
 /// Ending an operation again in the same way does nothing, in the other way is a conflict.
@@ -74,18 +110,24 @@ pub async fn an_operation_ends_once(ledger: &dyn Ledger) {
     run(ledger, publish("a.csv", 2)).await;
     ledger.complete(&first).await.unwrap();
     assert_eq!(current(ledger, "a.csv").await, Some(version(2)));
-    let conflict = ledger.fail(&first, "too late").await.unwrap_err();
+    let conflict = ledger
+        .fail(&first, "too late", alert("failed"))
+        .await
+        .unwrap_err();
     assert_eq!(conflict.kind(), Kind::Conflict);
     let third = ledger.record(publish("a.csv", 3)).await.unwrap();
-    ledger.fail(&third, "no").await.unwrap();
-    ledger.fail(&third, "no").await.unwrap();
+    ledger.fail(&third, "no", alert("failed")).await.unwrap();
+    ledger.fail(&third, "no", alert("failed")).await.unwrap();
     let conflict = ledger.complete(&third).await.unwrap_err();
     assert_eq!(conflict.kind(), Kind::Conflict);
     let mut unknown = third;
     unknown.seq.0 += 1_000;
     let missing = ledger.complete(&unknown).await.unwrap_err();
     assert_eq!(missing.kind(), Kind::NotFound);
-    let missing = ledger.fail(&unknown, "no").await.unwrap_err();
+    let missing = ledger
+        .fail(&unknown, "no", alert("failed"))
+        .await
+        .unwrap_err();
     assert_eq!(missing.kind(), Kind::NotFound);
 }
 
@@ -158,6 +200,10 @@ pub async fn pending_operations_come_back_as_recorded(ledger: &dyn Ledger) {
             ..rename("three", "four", 3)
         },
         NameChange {
+            keep_moved: true,
+            ..rename("seven", "eight", 7)
+        },
+        NameChange {
             change: Change::Remove,
             version: None,
             arrival: None,
@@ -178,6 +224,7 @@ pub async fn pending_operations_come_back_as_recorded(ledger: &dyn Ledger) {
         assert_eq!(operation.version, change.version);
         assert_eq!(operation.replaces, change.replaces);
         assert_eq!(operation.keep_aside, change.keep_aside);
+        assert_eq!(operation.keep_moved, change.keep_moved);
         recorded.push(operation);
     }
     assert!(recorded.is_sorted_by(|one, next| one.seq < next.seq));
@@ -208,7 +255,7 @@ pub async fn one_pending_operation_a_key(ledger: &dyn Ledger) {
     assert_eq!(ledger.pending().await.unwrap().len(), 2);
     run(ledger, publish("d", 4)).await;
     ledger.complete(&publishing).await.unwrap();
-    ledger.fail(&renaming, "no").await.unwrap();
+    ledger.fail(&renaming, "no", alert("failed")).await.unwrap();
     for name in ["a", "b", "c"] {
         run(ledger, publish(name, 5)).await;
     }
@@ -218,9 +265,9 @@ pub async fn one_pending_operation_a_key(ledger: &dyn Ledger) {
 pub async fn completions_take_effect_in_the_order_of_calls(ledger: &dyn Ledger) {
     let mut durable = Vec::new();
     for number in 1..=20 {
+        // The name would be busy if the completion before it did not count.
         let operation = ledger.record(publish("a", number)).await.unwrap();
         durable.push(ledger.complete(&operation));
-        assert_eq!(current(ledger, "a").await, Some(version(number)));
     }
     // Nobody waits for the second half of them.
     for end in durable.into_iter().take(10) {
@@ -229,9 +276,9 @@ pub async fn completions_take_effect_in_the_order_of_calls(ledger: &dyn Ledger) 
     let operation = ledger.record(rename("a", "b", 20)).await.unwrap();
     assert_eq!(*operation.lands_on(), key("b"));
     drop(ledger.complete(&operation));
+    run(ledger, publish("z", 21)).await;
     assert_eq!(current(ledger, "b").await, Some(version(20)));
     assert_eq!(current(ledger, "a").await, None);
-    run(ledger, publish("z", 21)).await;
     assert!(ledger.pending().await.unwrap().is_empty());
     assert_eq!(ledger.unrouted(99).await.unwrap().len(), 21);
 }
@@ -247,6 +294,13 @@ pub async fn a_change_without_its_version_is_refused(ledger: &dyn Ledger) {
         let error = ledger.record(incomplete).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Bug);
     }
+    let kept_nothing = NameChange {
+        version: None,
+        keep_moved: true,
+        ..rename("a", "b", 1)
+    };
+    let error = ledger.record(kept_nothing).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Bug);
     assert!(ledger.pending().await.unwrap().is_empty());
     assert!(ledger.audit(9).await.unwrap().is_empty());
 }

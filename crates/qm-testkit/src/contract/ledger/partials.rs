@@ -3,7 +3,7 @@
 use qm_core::arrival::Partial;
 use qm_core::ports::ledger::Ledger;
 
-use crate::ledger::sample::{account, audit, minute, path, publish, rename, run, version};
+use crate::ledger::sample::{account, alert, audit, minute, path, publish, rename, run, version};
 
 fn partial(by: &str, name: &str, number: u8) -> Partial {
     Partial {
@@ -77,6 +77,9 @@ pub async fn a_recorded_change_forgets_its_partial(ledger: &dyn Ledger) {
     assert_eq!(ledger.partials().await.unwrap(), [partial("north", "b", 2)]);
     let operation = ledger.record(rename("x", "y", 2)).await.unwrap();
     assert!(ledger.partials().await.unwrap().is_empty());
-    ledger.fail(&operation, "no").await.unwrap();
+    ledger
+        .fail(&operation, "no", alert("failed"))
+        .await
+        .unwrap();
     assert!(ledger.partials().await.unwrap().is_empty());
 }

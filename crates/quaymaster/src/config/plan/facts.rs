@@ -155,7 +155,6 @@ pub(super) fn route(route: &Route) -> Facts {
     let on_failure = match on_failure {
         OnFailure::Block => "block",
         OnFailure::SkipSuperseded => "skip_superseded",
-        OnFailure::Independent => "independent",
     };
     vec![
         ("arrives", Some(arrives.to_string())),

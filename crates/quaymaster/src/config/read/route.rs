@@ -59,7 +59,6 @@ fn route(
             &[
                 ("block", OnFailure::Block),
                 ("skip_superseded", OnFailure::SkipSuperseded),
-                ("independent", OnFailure::Independent),
             ],
         )
     });

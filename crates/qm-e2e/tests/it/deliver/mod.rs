@@ -1,0 +1,5 @@
+//! What arrives is delivered; what cannot be delivered or should have arrived is told.
+
+mod directory;
+mod expectations;
+mod failures;

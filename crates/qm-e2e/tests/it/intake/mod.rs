@@ -1,0 +1,149 @@
+//! Intake on a real directory bucket: what clients do that no ordinary client does in order.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod resuming;
+mod rights;
+
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use qm_core::account::{Account, MailboxRoot, SshPublicKey, Verb};
+use qm_core::file_type::FileType;
+use qm_core::id::{AccountName, BucketName, NotifierName, PartnerName};
+use qm_core::name::{MailboxPath, Prefix};
+use qm_core::ports::access::Principal;
+use qm_core::ports::bucket::{Bucket, Chunk};
+use qm_core::ports::ledger::{Arrivals as _, Names as _};
+use qm_core::ports::mailbox::{Mailbox, Mailboxes as _, Upload, WriteOptions};
+use qm_intake::{Intake, Parts, Rules};
+use qm_store::{DirectoryBucket, Durability};
+use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test";
+const CREATE: WriteOptions = WriteOptions {
+    truncate: true,
+    ..RESUME
+};
+const RESUME: WriteOptions = WriteOptions {
+    create: true,
+    exclusive: false,
+    truncate: false,
+    append: false,
+    read: false,
+    size_hint: None,
+    attributes: qm_core::ports::bucket::Attributes {
+        modified: None,
+        mode: None,
+    },
+};
+
+/// A mailbox on a bucket of its own.
+struct Desk {
+    mailbox: Arc<dyn Mailbox>,
+    ledger: MemoryLedger,
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    async fn that_may(verbs: &[Verb], types: Option<&[&str]>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let bucket: Arc<dyn Bucket> =
+            Arc::new(DirectoryBucket::open(folder.path(), Durability::Full).unwrap());
+        let ledger = MemoryLedger::new();
+        let types = types.map(|types| types.iter().map(|t| FileType::parse(t).unwrap()).collect());
+        let intake = Intake::new(Parts {
+            ledger: Arc::new(ledger.clone()),
+            buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])),
+            rules: Arc::new(Fixed {
+                may: verbs.iter().copied().collect(),
+                types,
+            }),
+            clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),
+            identifiers: Arc::new(TestIdentifiers::new(1)),
+        });
+        let account = AccountName::parse("north").unwrap();
+        let principal = Principal {
+            account,
+            key: SshPublicKey::parse(KEY).unwrap(),
+        };
+        let mailbox = intake
+            .open(&principal, [127, 0, 0, 1].into())
+            .await
+            .unwrap();
+        Self {
+            mailbox,
+            ledger,
+            folder,
+        }
+    }
+
+    async fn all() -> Self {
+        Self::that_may(&Verb::ALL, None).await
+    }
+
+    async fn open(&self, name: &str, options: WriteOptions) -> qm_core::Result<Box<dyn Upload>> {
+        self.mailbox.write(&path(name), options).await
+    }
+
+    async fn put(&self, name: &str, text: &str) -> qm_core::Result<()> {
+        let mut upload = self.open(name, CREATE).await?;
+        upload.write(vec![chunk(0, text)]).await?;
+        upload.commit().await
+    }
+
+    fn on_disk(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join(name)).ok()
+    }
+
+    async fn arrivals(&self) -> usize {
+        // Nothing is unfinished, so what is listed has arrived.
+        while !self.ledger.pending().await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        self.ledger.latest(100).await.unwrap().len()
+    }
+}
+
+struct Fixed {
+    may: BTreeSet<Verb>,
+    types: Option<Vec<FileType>>,
+}
+
+impl Rules for Fixed {
+    fn account(&self, name: &AccountName) -> Option<Arc<Account>> {
+        Some(Arc::new(Account {
+            name: name.clone(),
+            partner: PartnerName::parse("north").unwrap(),
+            ssh_keys: vec![],
+            networks: vec![],
+            mailbox: MailboxRoot {
+                bucket: bucket_name(),
+                prefix: Prefix::default(),
+            },
+            may: self.may.clone(),
+            types: self.types.clone(),
+            temp_suffixes: vec![],
+        }))
+    }
+
+    fn told_of_faults(&self) -> Vec<NotifierName> {
+        vec![]
+    }
+}
+
+fn bucket_name() -> BucketName {
+    BucketName::parse("landing").unwrap()
+}
+
+fn path(name: &str) -> MailboxPath {
+    MailboxPath::parse(name.as_bytes()).unwrap()
+}
+
+fn chunk(offset: u64, text: &str) -> Chunk {
+    Chunk {
+        offset,
+        bytes: Bytes::copy_from_slice(text.as_bytes()),
+    }
+}
