@@ -1,7 +1,7 @@
 //! Who may log in, and what operators change while the node runs.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{Node, Rows, World};
+use qm_e2e::{Node, Rows, World, wait};
 use std::fs;
 
 use crate::support::Outcome;
@@ -94,7 +94,10 @@ fn foreign_keys_are_added_listed_and_removed_while_running() -> Outcome {
         .quaymaster(&["account", "key", "add", "north", "--file", file])?
         .ok()?
         .says("nothing changed")?;
-    let mut session = world.paramiko_with("north", &second)?;
+    // The node sees another process's change to the ledger within a second.
+    let mut session = wait::until("the node takes up the key", || {
+        Ok(world.paramiko_with("north", &second).ok())
+    })?;
     session.run("upload(sftp, 'a.csv', b'a')")?;
 
     let listed = world

@@ -72,7 +72,7 @@ impl World {
         let (mailbox, intake) = self.start().await;
         drop(intake);
         for number in 0..30 {
-            let request = self.next_request(random, number);
+            let request = Self::next_request(random, number);
             let after = expected(&self.must, &request);
             let Some(after) = after else { continue };
             self.may.clone_from(&after);
@@ -184,7 +184,7 @@ impl World {
         })
     }
 
-    fn next_request(&self, random: &mut Random, number: u8) -> Request {
+    fn next_request(random: &mut Random, number: u8) -> Request {
         let name = |random: &mut Random| {
             NAMES[usize::try_from(random.below(NAMES.len() as u64)).unwrap()].to_owned()
         };
