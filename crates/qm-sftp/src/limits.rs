@@ -68,3 +68,7 @@ pub(crate) const NAMES_MAX: usize = 100;
 pub(crate) const NAMES_BYTES: usize = 32_000;
 /// Smaller pieces of received or sent data are copied together rather than kept apart.
 pub(crate) const SMALL_BYTES: usize = 4096;
+
+/// How long a channel with a failed upload stays open for the client to read why: a round trip
+/// and a client's buffer. Clients that never read wait no longer than this.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Source;
 
-/// A source is refused once it has gathered so much: three failed logins in a row.
+/// A source is refused once it has gathered so much: four failed logins within seconds.
 const REFUSED_FROM: SignedDuration = SignedDuration::from_secs(15);
 /// No source is refused for longer after its last offence: an office behind one address must get
 /// in again the same morning.

@@ -5,6 +5,7 @@ use qm_core::{Error, Kind};
 
 use super::{Flow, done, failed};
 use crate::session::{Open, Session};
+use crate::status::Status;
 use crate::wire::HandleId;
 
 /// Answers every one of `ids`. When the upload failed, the channel is to be closed: some clients
@@ -39,8 +40,14 @@ pub(crate) async fn write(
             Flow::Continue
         }
         Err(error) => {
-            for id in ids {
-                failed(session, *id, "write", &error);
+            // Logged once, answered to each.
+            if let Some((first, others)) = ids.split_first() {
+                failed(session, *first, "write", &error);
+                for id in others {
+                    session
+                        .replies
+                        .status(*id, Status::of(error.kind()), error.public_message());
+                }
             }
             on_failure
         }

@@ -13,7 +13,7 @@ use super::outlet::{Outlet, Unsent};
 use super::unit::Unit;
 use super::{Handles, Session};
 use crate::life::Life;
-use crate::limits::REPLIES_BYTES;
+use crate::limits::{LAST_WORDS, REPLIES_BYTES};
 use crate::ops::{self, Flow};
 use crate::status::Status;
 use crate::wire::{FramingError, Replies};
@@ -157,12 +157,50 @@ async fn execute_all(
         match flow {
             Flow::Continue => {}
             Flow::Close => {
-                outlet.send(&mut session.replies, inlet, life).await?;
+                hear_out(session, inlet, outlet, life).await?;
                 return Ok(Outcome::UploadFailed);
             }
         }
         if !is_quick || session.replies.size_bytes() >= REPLIES_BYTES {
             outlet.send(&mut session.replies, inlet, life).await?;
+        }
+    }
+}
+
+/// After a failed WRITE: the client is given the time to read why. WRITEs that it had sent
+/// already are refused too; at anything else, and at the latest after [`LAST_WORDS`], the channel
+/// closes unanswered, which no client takes for success.
+async fn hear_out(
+    session: &mut Session,
+    inlet: &mut Inlet,
+    outlet: &Outlet,
+    life: &Life,
+) -> Result<(), End> {
+    let deadline = tokio::time::Instant::now() + LAST_WORDS;
+    loop {
+        inlet.fill().await?;
+        while let Some(unit) = inlet.take_unit() {
+            let Unit::Writes { ids, .. } = unit else {
+                outlet.send(&mut session.replies, inlet, life).await?;
+                return Ok(());
+            };
+            for id in ids {
+                session
+                    .replies
+                    .status(id, Status::Failure, "this upload has failed");
+            }
+        }
+        outlet.send(&mut session.replies, inlet, life).await?;
+        if !inlet.is_empty() {
+            continue;
+        }
+        if inlet.peer() != Peer::Open {
+            return Ok(());
+        }
+        tokio::select! {
+            () = inlet.receive() => {}
+            () = life.stopped() => return Ok(()),
+            () = tokio::time::sleep_until(deadline) => return Ok(()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Ledger, ledger, table};
 use crate::system::SystemClock;
@@ -11,8 +12,11 @@ use qm_core::audit::Activity;
 use qm_core::config::Config;
 use qm_core::id::AccountName;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{AccountKeys as _, AddedKey, Revisions as _};
+use qm_core::ports::ledger::{AccountKeys as _, AddedKey, Nodes as _, Revisions as _};
 use qm_ledger::SqliteLedger;
+
+/// Longer than a running node takes to see a row of another process.
+const NOTICE_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Subcommand)]
 pub(crate) enum AccountCommand {
@@ -95,6 +99,7 @@ async fn add(change: &KeyChange) -> anyhow::Result<()> {
     let key = SshPublicKey::parse(&change.text()?).map_err(explain)?;
     let fingerprint = key.fingerprint();
     let record = ledger::operator(Activity::Key, format!("add {fingerprint} to {account}"));
+    let since = SystemClock.now();
     let added = AddedKey {
         account: account.clone(),
         key,
@@ -102,6 +107,7 @@ async fn add(change: &KeyChange) -> anyhow::Result<()> {
     };
     if ledger.add_key(added, record).await.map_err(explain)? {
         println!("added {fingerprint} to account {account}");
+        wait_until_noticed(&ledger, since).await?;
     } else {
         println!("account {account} has {fingerprint} already; nothing changed");
     }
@@ -137,6 +143,7 @@ async fn remove(change: &KeyChange) -> anyhow::Result<()> {
         );
     };
     let fingerprint = found.key.fingerprint();
+    let since = SystemClock.now();
     let record = ledger::operator(
         Activity::Key,
         format!("remove {fingerprint} from {account}"),
@@ -146,7 +153,30 @@ async fn remove(change: &KeyChange) -> anyhow::Result<()> {
         .await
         .map_err(explain)?;
     println!("removed {fingerprint} from account {account}");
-    Ok(())
+    wait_until_noticed(&ledger, since).await
+}
+
+/// A running node takes keys up within moments; whoever is told "added" may log in.
+async fn wait_until_noticed(ledger: &SqliteLedger, since: jiff::Timestamp) -> anyhow::Result<()> {
+    let mut changes = ledger.changes();
+    let deadline = tokio::time::Instant::now() + NOTICE_WAIT;
+    loop {
+        let node = ledger.node().await.map_err(explain)?;
+        let Some(node) = node.filter(super::status::is_alive) else {
+            return Ok(());
+        };
+        if node.alive_at.is_some_and(|at| at > since) {
+            return Ok(());
+        }
+        if tokio::time::timeout_at(deadline, changes.changed())
+            .await
+            .is_err()
+        {
+            bail!(
+                "this is recorded, but the running node has not taken it up; `quaymaster status` tells how it is"
+            );
+        }
+    }
 }
 
 async fn list_keys(only: Option<&str>, ledger: &Ledger) -> anyhow::Result<()> {

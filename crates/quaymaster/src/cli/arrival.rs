@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::account::explain;
 use super::{LIST_ROWS, Ledger, table};
+use qm_core::arrival::ArrivalState;
 use qm_core::ports::ledger::{Arrivals as _, Partials as _};
 
 #[derive(Subcommand)]
@@ -34,7 +35,7 @@ impl ArrivalCommand {
                     arrival.version.size_bytes.to_string(),
                     arrival
                         .deliveries
-                        .map_or_else(|| "not routed yet".to_owned(), |n| n.to_string()),
+                        .map_or_else(|| unrouted(arrival.state).to_owned(), |n| n.to_string()),
                     table::or_dash(arrival.duplicate_of, |seq| seq.to_string()),
                     arrival.path.to_string(),
                 ]
@@ -70,5 +71,12 @@ impl ArrivalCommand {
             table::print(&["SINCE", "ACCOUNT", "BYTES", "OBJECT"], &rows);
         }
         Ok(())
+    }
+}
+
+fn unrouted(state: ArrivalState) -> &'static str {
+    match state {
+        ArrivalState::Appearing | ArrivalState::Arrived => "not routed yet",
+        ArrivalState::Failed => "-",
     }
 }

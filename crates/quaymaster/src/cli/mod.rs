@@ -71,7 +71,7 @@ enum Command {
 #[derive(Args)]
 pub(crate) struct FileArgument {
     /// The configuration; files of `conf.d` beside it belong to it
-    #[arg(default_value = DEFAULT_CONFIG)]
+    #[arg(env = "QUAYMASTER_CONFIG", default_value = DEFAULT_CONFIG)]
     file: PathBuf,
 }
 

@@ -6,6 +6,7 @@ mod revisions;
 mod running;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use qm_access::{
 use qm_core::config::Config;
 use qm_core::id::BucketName;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{AccountKeys as _, NodeReport, Nodes as _, Revisions as _};
+use qm_core::ports::ledger::{AccountKeys as _, AddedKey, NodeReport, Nodes as _, Revisions as _};
 use qm_engine::Wake;
 use qm_intake::{Intake, Parts};
 use qm_ledger::{SqliteLedger, SqliteOptions};
@@ -106,6 +107,7 @@ impl Node {
             Arc::clone(&ledger),
             running,
             access,
+            report.clone(),
             stopping.clone(),
         ));
         tasks.spawn(stay_alive(Arc::clone(&ledger), report.clone(), stopping));
@@ -157,6 +159,7 @@ pub(crate) struct Access {
     directory: Arc<Directory>,
     throttle: Arc<Throttle>,
     authenticator: Arc<KeyAuthenticator>,
+    added: Mutex<Vec<AddedKey>>,
 }
 
 impl Access {
@@ -176,22 +179,24 @@ impl Access {
             directory,
             throttle: Arc::new(throttle),
             authenticator,
+            added: Mutex::default(),
         };
         access.update(ledger, &running.config()).await?;
         Ok(access)
     }
 
-    /// Takes up accounts and limits of a revision and the keys that were added.
+    /// Takes up accounts and limits of a revision and the keys that were added; true if these
+    /// are others than before.
     pub(crate) async fn update(
         &self,
         ledger: &SqliteLedger,
         config: &Config,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let added = ledger.keys().await?;
         self.directory
-            .update(config.accounts.values().cloned().collect(), added);
+            .update(config.accounts.values().cloned().collect(), added.clone());
         self.throttle.set_limits(limits(config));
-        Ok(())
+        Ok(std::mem::replace(&mut *self.added.lock(), added.clone()) != added)
     }
 }
 

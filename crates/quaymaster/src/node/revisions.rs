@@ -9,7 +9,7 @@ use crate::cli::configuration;
 use crate::system::SystemClock;
 use qm_core::id::RevisionNumber;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::Revisions as _;
+use qm_core::ports::ledger::{NodeReport, Nodes as _, Revisions as _};
 use qm_ledger::SqliteLedger;
 
 /// Most commits are uploads, not revisions or keys: under load they are looked at together.
@@ -20,6 +20,7 @@ pub(super) async fn follow(
     ledger: Arc<SqliteLedger>,
     running: Arc<Running>,
     access: Access,
+    report: NodeReport,
     stopping: watch::Receiver<bool>,
 ) {
     let mut changes = ledger.changes();
@@ -31,15 +32,13 @@ pub(super) async fn follow(
             () = &mut stopped => return,
             changed = changes.changed() => if changed.is_err() { return },
         }
-        // What changed in the meantime is seen by this look.
-        tokio::time::sleep(LOOK_EVERY).await;
-        changes.borrow_and_update();
-        if let Err(error) = look(&ledger, &running, &access, &mut rejected).await {
+        if let Err(error) = look(&ledger, &running, &access, &mut rejected, &report).await {
             tracing::error!(
                 error = format!("{error:#}"),
                 "Keys or configuration could not be taken up"
             );
         }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -48,6 +47,7 @@ async fn look(
     running: &Running,
     access: &Access,
     rejected: &mut Option<RevisionNumber>,
+    report: &NodeReport,
 ) -> anyhow::Result<()> {
     let revision = ledger.revision().await?;
     let in_force = running.watch().borrow().0;
@@ -78,5 +78,13 @@ async fn look(
             .await?;
         return Ok(());
     }
-    access.update(ledger, &running.config()).await
+    if access.update(ledger, &running.config()).await? {
+        // Whoever changed a key waits for this.
+        let alive = NodeReport {
+            alive_at: Some(SystemClock.now()),
+            ..report.clone()
+        };
+        ledger.report(alive).await?;
+    }
+    Ok(())
 }
