@@ -10,6 +10,7 @@ mod locks;
 mod mailbox;
 mod names;
 mod open_uploads;
+mod parking;
 mod recover;
 mod refusal;
 mod upload;

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use crate::Shared;
 use crate::content;
-use crate::mailbox::AccountMailbox;
 use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use qm_core::account::{Account, Verb};
-use qm_core::arrival::{Cause, Partial};
-use qm_core::audit::{Activity, Decision};
+use qm_core::arrival::Cause;
 use qm_core::id::AccountName;
 use qm_core::name::ObjectPath;
 use qm_core::operation::{Change, Version};
@@ -22,10 +20,6 @@ use qm_core::{Error, Kind, Result};
 
 /// Reads of the file that is continued or changed in a copy.
 const COPY_BYTES: u32 = 1024 * 1024;
-
-/// Broken-off uploads of one account that are kept; more is a fault or an attack, and each may
-/// raise an alert.
-const PARTIALS_MAX: usize = 100;
 
 /// What the handle began with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,57 +36,22 @@ pub(crate) enum Start {
 }
 
 pub(crate) struct AccountUpload {
-    shared: Arc<Shared>,
-    account: AccountName,
-    path: ObjectPath,
-    bucket: Arc<dyn Bucket>,
-    staged: Box<dyn Staged>,
-    start: Start,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) account: AccountName,
+    pub(crate) path: ObjectPath,
+    pub(crate) bucket: Arc<dyn Bucket>,
+    pub(crate) staged: Box<dyn Staged>,
+    pub(crate) start: Start,
     /// Set when the handle's name is a temp name.
-    final_name: Option<String>,
-    options: WriteOptions,
-    attributes: Attributes,
-    act: Act,
-    open: OpenUpload,
-    has_failed: bool,
+    pub(crate) final_name: Option<String>,
+    pub(crate) options: WriteOptions,
+    pub(crate) attributes: Attributes,
+    pub(crate) act: Act,
+    pub(crate) open: OpenUpload,
+    pub(crate) has_failed: bool,
 }
 
 impl AccountUpload {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, with everything that opening found out"
-    )]
-    pub(crate) fn new(
-        mailbox: &AccountMailbox,
-        path: ObjectPath,
-        bucket: Arc<dyn Bucket>,
-        staged: Box<dyn Staged>,
-        start: Start,
-        final_name: Option<String>,
-        options: WriteOptions,
-        act: Act,
-        open: OpenUpload,
-    ) -> Self {
-        let shared = Arc::clone(&mailbox.shared);
-        let account = mailbox.account.clone();
-        let attributes = Attributes::default();
-        open.received(staged.size_bytes());
-        Self {
-            shared,
-            account,
-            path,
-            bucket,
-            staged,
-            start,
-            final_name,
-            options,
-            attributes,
-            act,
-            open,
-            has_failed: false,
-        }
-    }
-
     fn check_usable(&self) -> Result<()> {
         if self.has_failed {
             return Err(Error::new(
@@ -112,7 +71,7 @@ impl AccountUpload {
         result
     }
 
-    async fn discard(&self) {
+    pub(crate) async fn discard(&self) {
         if let Err(error) = self
             .bucket
             .discard(self.staged.version(), Place::Staging)
@@ -247,39 +206,6 @@ impl AccountUpload {
         }
         let path = qm_core::name::Prefix::parse(self.path.key.as_str())?;
         self.bucket.set_attributes(&path, self.attributes).await
-    }
-
-    /// Keeps what has come without a hole for the account to resume.
-    async fn park(&mut self) -> Result<()> {
-        let size_bytes = self.staged.keep_contiguous().await?;
-        if size_bytes == 0 || self.shared.open.broken_off(&self.account) >= PARTIALS_MAX {
-            self.discard().await;
-            return Ok(());
-        }
-        let at = self.shared.now();
-        let partial = Partial {
-            version: self.staged.version(),
-            account: self.account.clone(),
-            path: self.path.clone(),
-            size_bytes,
-            lost_at: at,
-        };
-        let act = Act {
-            activity: Activity::PartialClose,
-            ..self.act.clone()
-        };
-        let record = act.record(
-            at,
-            Decision::Failed(format!("broke off after {} bytes", partial.size_bytes)),
-        );
-        let replaced = self.shared.parts.ledger.park(partial, record).await?;
-        self.shared.open.broke_off(&self.account, &self.path);
-        match replaced {
-            Some(version) if version != self.staged.version() => {
-                self.bucket.discard(version, Place::Staging).await
-            }
-            _ => Ok(()),
-        }
     }
 }
 

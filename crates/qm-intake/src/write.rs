@@ -11,7 +11,7 @@ use crate::upload::{AccountUpload, Start};
 use qm_core::account::{Account, Verb};
 use qm_core::audit::Activity;
 use qm_core::name::{MailboxPath, ObjectPath};
-use qm_core::ports::bucket::{Bucket, Entry, EntryKind, Staged};
+use qm_core::ports::bucket::{Attributes, Bucket, Entry, EntryKind, Staged};
 use qm_core::ports::mailbox::{Upload, WriteOptions};
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
@@ -39,18 +39,22 @@ impl AccountMailbox {
         }
         let open = OpenUpload::begin(&self.shared, &self.account, &object);
         let (staged, start) = self.stage(&*bucket, &object, existing, options).await?;
-        let mut upload = AccountUpload::new(
-            self,
-            object,
+        open.received(staged.size_bytes());
+        let mut upload = AccountUpload {
+            shared: Arc::clone(&self.shared),
+            account: self.account.clone(),
+            path: object,
             bucket,
             staged,
             start,
             final_name,
             options,
-            act.clone(),
+            attributes: Attributes::default(),
+            act: act.clone(),
             open,
-        );
-        if options.attributes != qm_core::ports::bucket::Attributes::default() {
+            has_failed: false,
+        };
+        if options.attributes != Attributes::default() {
             upload.set_attributes(options.attributes).await?;
         }
         Ok(Box::new(upload))
