@@ -20,7 +20,7 @@ const TAKE_UP_WAIT: Duration = Duration::from_secs(20);
 pub(crate) fn check(file: &Path) -> anyhow::Result<()> {
     let config = load(file)?.config;
     println!(
-        "{} is right: {} buckets, {} accounts, {} routes, {} destinations, {} expectations",
+        "{} is right; buckets: {}, accounts: {}, routes: {}, destinations: {}, expectations: {}",
         file.display(),
         config.buckets.len(),
         config.accounts.len(),

@@ -1,6 +1,7 @@
 //! Intake on a real directory bucket: what clients do that no ordinary client does in order.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod committing;
 mod resuming;
 mod rights;
 
@@ -16,7 +17,7 @@ use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::{Bucket, Chunk};
 use qm_core::ports::ledger::{Arrivals as _, Names as _};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes as _, Upload, WriteOptions};
-use qm_intake::{Intake, Parts, Rules};
+use qm_intake::{Intake, IntakeLedger, Parts, Rules};
 use qm_store::{DirectoryBucket, Durability};
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
 
@@ -53,25 +54,11 @@ impl Desk {
             Arc::new(DirectoryBucket::open(folder.path(), Durability::Full).unwrap());
         let ledger = MemoryLedger::new();
         let types = types.map(|types| types.iter().map(|t| FileType::parse(t).unwrap()).collect());
-        let intake = Intake::new(Parts {
-            ledger: Arc::new(ledger.clone()),
-            buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])),
-            rules: Arc::new(Fixed {
-                may: verbs.iter().copied().collect(),
-                types,
-            }),
-            clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),
-            identifiers: Arc::new(TestIdentifiers::new(1)),
-        });
-        let account = AccountName::parse("north").unwrap();
-        let principal = Principal {
-            account,
-            key: SshPublicKey::parse(KEY).unwrap(),
+        let rules = Fixed {
+            may: verbs.iter().copied().collect(),
+            types,
         };
-        let mailbox = intake
-            .open(&principal, [127, 0, 0, 1].into())
-            .await
-            .unwrap();
+        let mailbox = mailbox(bucket, Arc::new(ledger.clone()), rules).await;
         Self {
             mailbox,
             ledger,
@@ -104,6 +91,29 @@ impl Desk {
         }
         self.ledger.latest(100).await.unwrap().len()
     }
+}
+
+async fn mailbox(
+    bucket: Arc<dyn Bucket>,
+    ledger: Arc<dyn IntakeLedger>,
+    rules: Fixed,
+) -> Arc<dyn Mailbox> {
+    let intake = Intake::new(Parts {
+        ledger,
+        buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])),
+        rules: Arc::new(rules),
+        clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),
+        identifiers: Arc::new(TestIdentifiers::new(1)),
+    });
+    let account = AccountName::parse("north").unwrap();
+    let principal = Principal {
+        account,
+        key: SshPublicKey::parse(KEY).unwrap(),
+    };
+    intake
+        .open(&principal, [127, 0, 0, 1].into())
+        .await
+        .unwrap()
 }
 
 struct Fixed {
