@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::confined::{ConfinedDisk, Durability};
-use crate::disk::{Disk, FileKind};
+use crate::disk::{Disk, DiskStat, FileKind};
 use crate::errors::{blocking, if_there, io_error};
 use crate::folder_sync::FolderSyncs;
 use crate::listing::{FileContent, FolderListing, to_entry};
@@ -145,26 +145,16 @@ impl Bucket for DirectoryBucket {
     }
 
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
-        let path = path.clone();
-        self.blocking(move |tree| {
-            let stat =
-                if_there(tree.disk.stat(path.as_str())).map_err(io_error("look at a name"))?;
-            let name = path.as_str().rsplit('/').next().unwrap_or_default();
-            Ok(stat.and_then(|stat| to_entry(name, &stat)))
-        })
-        .await
+        let stat = self.tree.look(path.as_str())?;
+        let name = path.as_str().rsplit('/').next().unwrap_or_default();
+        Ok(stat.and_then(|stat| to_entry(name, &stat)))
     }
 
     async fn identity(&self, key: &ObjectKey) -> Result<Option<String>> {
-        let key = key.clone();
-        self.blocking(move |tree| {
-            let stat =
-                if_there(tree.disk.stat(key.as_str())).map_err(io_error("look at a name"))?;
-            Ok(stat
-                .filter(|stat| stat.kind == FileKind::File)
-                .map(|stat| stat.identity))
-        })
-        .await
+        let stat = self.tree.look(key.as_str())?;
+        Ok(stat
+            .filter(|stat| stat.kind == FileKind::File)
+            .map(|stat| stat.identity))
     }
 
     async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>> {
@@ -288,6 +278,13 @@ impl Tree {
     pub(crate) fn sync_folder(&self, folder: &str) -> io::Result<()> {
         self.folder_syncs
             .sync(folder, || self.disk.sync_folder(folder))
+    }
+
+    /// Not on a thread of its own: it asks the disk for nothing that the kernel does not hold
+    /// already, and is over sooner than another thread is woken. Every request of a client makes
+    /// several.
+    fn look(&self, path: &str) -> Result<Option<DiskStat>> {
+        if_there(self.disk.stat(path)).map_err(io_error("look at a name"))
     }
 
     fn staged(

@@ -68,12 +68,7 @@ impl StagedFile {
         &mut self,
         work: impl FnOnce(&mut Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let mut inner = self.inner.take().ok_or_else(|| {
-            Error::new(
-                Kind::Conflict,
-                "this upload has failed; please send the file again",
-            )
-        })?;
+        let mut inner = self.inner.take().ok_or_else(failed)?;
         let (inner, result) = blocking(move || {
             let result = work(&mut inner);
             Ok((inner, result))
@@ -139,14 +134,20 @@ impl Staged for StagedFile {
     }
 
     async fn set_attributes(&mut self, attributes: Attributes) -> Result<()> {
-        self.with(move |inner| {
-            inner
-                .file
-                .set_attributes(attributes.modified, attributes.mode)
-                .map_err(io_error("set attributes of staged bytes"))
-        })
-        .await
+        // Changes what the kernel holds, waits for no disk: not worth another thread's waking.
+        let inner = self.inner.as_ref().ok_or_else(failed)?;
+        inner
+            .file
+            .set_attributes(attributes.modified, attributes.mode)
+            .map_err(io_error("set attributes of staged bytes"))
     }
+}
+
+fn failed() -> Error {
+    Error::new(
+        Kind::Conflict,
+        "this upload has failed; please send the file again",
+    )
 }
 
 impl Inner {

@@ -71,8 +71,8 @@ fn bucket_folders(machine: &Machine) -> anyhow::Result<Vec<PathBuf>> {
 fn first_file(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
         let entry = entry?;
-        let is_staging = entry.file_name() == "staging" && folder.ends_with(RESERVED_COMPONENT);
-        if is_staging {
+        let is_ours = folder.ends_with(RESERVED_COMPONENT);
+        if is_ours && (entry.file_name() == "staging" || entry.file_name() == "lock") {
             continue;
         }
         if !entry.file_type()?.is_dir() {
@@ -95,4 +95,29 @@ fn remove(path: &Path) -> anyhow::Result<()> {
     removed.with_context(|| format!("removing {}", path.display()))?;
     println!("removed   {}", path.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_partner_sent_makes_a_bucket_full() {
+        let bucket = tempfile::tempdir().unwrap();
+        let make = |file: &str| {
+            let path = bucket.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            path
+        };
+        fs::create_dir_all(bucket.path().join("north/empty")).unwrap();
+        make(".quaymaster/lock");
+        make(".quaymaster/staging/01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        assert_eq!(first_file(bucket.path()).unwrap(), None);
+        let kept = make(".quaymaster/kept/01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        assert_eq!(first_file(bucket.path()).unwrap(), Some(kept.clone()));
+        fs::remove_file(kept).unwrap();
+        let sent = make("north/lock");
+        assert_eq!(first_file(bucket.path()).unwrap(), Some(sent));
+    }
 }
