@@ -18,3 +18,19 @@ async fn a_directory_is_a_bucket() {
     };
     qm_testkit::contract::bucket::all(&fresh).await;
 }
+
+#[test]
+fn a_bucket_has_one_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = DirectoryBucket::open(folder.path(), Durability::Full).unwrap();
+    let second = DirectoryBucket::open(folder.path(), Durability::Full).map(|_| ());
+    let refusal = second.unwrap_err();
+    assert_eq!(refusal.kind(), qm_core::Kind::Conflict);
+    assert!(
+        refusal.public_message().contains("another node"),
+        "{}",
+        refusal.public_message()
+    );
+    drop(first);
+    DirectoryBucket::open(folder.path(), Durability::Full).unwrap();
+}
