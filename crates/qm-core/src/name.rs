@@ -131,6 +131,11 @@ impl ObjectKey {
         )
     }
 
+    /// The same name, where a file or a folder may be meant.
+    pub fn as_prefix(&self) -> Prefix {
+        Prefix(self.0.clone())
+    }
+
     /// The same folder, another last component.
     pub fn with_file_name(&self, name: &str) -> Result<Self> {
         self.folder().join(name)

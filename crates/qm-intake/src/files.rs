@@ -1,8 +1,9 @@
 //! Looking at, reading, removing and renaming files.
 
 use crate::mailbox::AccountMailbox;
-use crate::names::{Wanted, gone};
+use crate::names::{Wanted, file_at, gone};
 use crate::refusal::Act;
+use qm_core::Result;
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
 use qm_core::name::{MailboxPath, ObjectKey, ObjectPath};
@@ -10,7 +11,6 @@ use qm_core::operation::Change;
 use qm_core::ports::bucket::{Attributes, Bucket, Content, Entry, EntryKind, Listing, Place};
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
-use qm_core::{Error, Kind, Result};
 
 /// Permissions shown for a file that is not published yet.
 const UNPUBLISHED_MODE: u32 = 0o640;
@@ -71,12 +71,8 @@ impl AccountMailbox {
         let object = Self::object(&account, path)?;
         let bucket = self.bucket(&account)?;
         self.check_removal(&account, &*bucket, &object).await?;
-        match bucket.stat(&account.mailbox.folder(path)?).await? {
-            None => return self.discard_partial(&object, &*bucket).await,
-            Some(entry) if entry.kind == EntryKind::Folder => {
-                return Err(Error::new(Kind::Conflict, "that name is a folder"));
-            }
-            Some(_) => {}
+        if file_at(&*bucket, &object.key).await?.is_none() {
+            return self.discard_partial(&object, &*bucket).await;
         }
         let wanted = Wanted {
             path: object,
@@ -179,8 +175,7 @@ impl AccountMailbox {
                 let Ok(sibling) = object.key.with_file_name(&candidate) else {
                     continue;
                 };
-                let sibling = qm_core::name::Prefix::parse(sibling.as_str())?;
-                let sibling = bucket.stat(&sibling).await?;
+                let sibling = bucket.stat(&sibling.as_prefix()).await?;
                 if sibling.is_some_and(|s| s.kind == EntryKind::File && s.size_bytes > 0) {
                     return Ok(());
                 }

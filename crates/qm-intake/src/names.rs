@@ -12,7 +12,7 @@ use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
 use qm_core::audit::Decision;
 use qm_core::id::{AccountName, VersionId};
-use qm_core::name::{ObjectKey, ObjectPath, Prefix};
+use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, NameChange, Operation, Version};
 use qm_core::ports::bucket::{Bucket, EntryKind};
 use qm_core::ports::mailbox::Existing;
@@ -108,13 +108,7 @@ impl Shared {
         let replaces = if wanted.change == Change::Remove {
             moves.as_ref().map(|version| version.id)
         } else {
-            let folder = bucket.stat(&lands_on.key.folder()).await?;
-            if folder.is_none_or(|folder| folder.kind != EntryKind::Folder) {
-                return Err(Error::new(
-                    Kind::NotFound,
-                    "the folder for this file does not exist",
-                ));
-            }
+            check_folder(bucket, &lands_on.key).await?;
             self.replaced(bucket, lands_on, wanted.existing).await?
         };
         if let Some(name) = &wanted.content_of {
@@ -236,15 +230,26 @@ impl Shared {
 }
 
 /// The file under a key, if there is one; a folder is an error.
-async fn file_at(
+pub(crate) async fn file_at(
     bucket: &dyn Bucket,
     key: &ObjectKey,
 ) -> Result<Option<qm_core::ports::bucket::Entry>> {
-    match bucket.stat(&Prefix::parse(key.as_str())?).await? {
+    match bucket.stat(&key.as_prefix()).await? {
         Some(entry) if entry.kind == EntryKind::Folder => {
             Err(Error::new(Kind::Conflict, "that name is a folder"))
         }
         found => Ok(found),
+    }
+}
+
+/// Refuses a key whose folder is not there.
+pub(crate) async fn check_folder(bucket: &dyn Bucket, key: &ObjectKey) -> Result<()> {
+    match bucket.stat(&key.folder()).await? {
+        Some(folder) if folder.kind == EntryKind::Folder => Ok(()),
+        _ => Err(Error::new(
+            Kind::NotFound,
+            "the folder for this file does not exist",
+        )),
     }
 }
 

@@ -204,7 +204,7 @@ impl AccountUpload {
         if self.attributes == Attributes::default() {
             return Ok(());
         }
-        let path = qm_core::name::Prefix::parse(self.path.key.as_str())?;
+        let path = self.path.key.as_prefix();
         self.bucket.set_attributes(&path, self.attributes).await
     }
 }

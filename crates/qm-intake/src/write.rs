@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use crate::mailbox::AccountMailbox;
-use crate::names::gone;
+use crate::names::{check_folder, file_at, gone};
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use crate::upload::{AccountUpload, Start};
 use qm_core::account::{Account, Verb};
 use qm_core::audit::Activity;
 use qm_core::name::{MailboxPath, ObjectPath};
-use qm_core::ports::bucket::{Attributes, Bucket, Entry, EntryKind, Staged};
+use qm_core::ports::bucket::{Attributes, Bucket, Entry, Staged};
 use qm_core::ports::mailbox::{Upload, WriteOptions};
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
@@ -69,13 +69,8 @@ impl AccountMailbox {
         final_name: Option<&str>,
         options: WriteOptions,
     ) -> Result<Option<Entry>> {
-        let existing = bucket
-            .stat(&qm_core::name::Prefix::parse(object.key.as_str())?)
-            .await?;
+        let existing = file_at(bucket, &object.key).await?;
         match &existing {
-            Some(entry) if entry.kind == EntryKind::Folder => {
-                return Err(Error::new(Kind::Conflict, "that name is a folder"));
-            }
             Some(_) if options.exclusive => {
                 return Err(Error::new(
                     Kind::AlreadyExists,
@@ -97,13 +92,7 @@ impl AccountMailbox {
         if !options.create && !has_partial {
             return Err(gone());
         }
-        let folder = bucket.stat(&object.key.folder()).await?;
-        if folder.is_none_or(|folder| folder.kind != EntryKind::Folder) {
-            return Err(Error::new(
-                Kind::NotFound,
-                "the folder for this file does not exist",
-            ));
-        }
+        check_folder(bucket, &object.key).await?;
         if let Some(final_name) = final_name {
             self.check_final_place(account, bucket, object, final_name)
                 .await?;
@@ -123,10 +112,7 @@ impl AccountMailbox {
             return Ok(());
         }
         let key = object.key.with_file_name(final_name)?;
-        match bucket
-            .stat(&qm_core::name::Prefix::parse(key.as_str())?)
-            .await?
-        {
+        match bucket.stat(&key.as_prefix()).await? {
             Some(_) if key != object.key => account.check(Verb::Overwrite),
             _ => Ok(()),
         }

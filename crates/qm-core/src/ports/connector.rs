@@ -11,8 +11,8 @@ use crate::delivery::{Delivery, Outcome};
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// Performs and verifies the delivery. Nothing of it may show at the destination under its
-    /// final name before it is whole. `is_latest` is asked right before the effect becomes
-    /// visible: `false` means that a newer version got there first.
+    /// final name before it is whole. `fence` is asked right before the effect becomes
+    /// visible: an error means that a newer version got there first or the lease is lost.
     async fn deliver(
         &self,
         delivery: &Delivery,

@@ -67,7 +67,7 @@ async fn has_file(
                         }
                         // A name our rules do not have is not a file of a partner's.
                         let below = folder.join(&entry.name).ok();
-                        let below = below.and_then(|key| Prefix::parse(key.as_str()).ok());
+                        let below = below.map(|key| key.as_prefix());
                         open.extend(below);
                     }
                 }

@@ -116,9 +116,9 @@ async fn mailbox(
         .unwrap()
 }
 
-struct Fixed {
-    may: BTreeSet<Verb>,
-    types: Option<Vec<FileType>>,
+pub(crate) struct Fixed {
+    pub(crate) may: BTreeSet<Verb>,
+    pub(crate) types: Option<Vec<FileType>>,
 }
 
 impl Rules for Fixed {
@@ -143,7 +143,7 @@ impl Rules for Fixed {
     }
 }
 
-fn bucket_name() -> BucketName {
+pub(crate) fn bucket_name() -> BucketName {
     BucketName::parse("landing").unwrap()
 }
 

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use super::disk::ForgetfulDisk;
 use super::random::Random;
-use qm_core::account::{Account, MailboxRoot, SshPublicKey, Verb};
+use crate::intake::{Fixed, bucket_name};
+use qm_core::account::{SshPublicKey, Verb};
 use qm_core::arrival::ArrivalState;
-use qm_core::id::{AccountName, BucketName, NotifierName, PartnerName};
+use qm_core::id::AccountName;
 use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
 use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::{Bucket, Buckets, Chunk};
 use qm_core::ports::ledger::{Arrivals as _, Names as _};
 use qm_core::ports::mailbox::{Existing, Mailbox, Mailboxes as _, WriteOptions};
-use qm_intake::{Intake, Parts, Rules};
+use qm_intake::{Intake, Parts};
 use qm_store::DirectoryBucket;
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
 
@@ -176,7 +177,10 @@ impl World {
         Intake::new(Parts {
             ledger: Arc::new(self.ledger.clone()),
             buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])) as Arc<dyn Buckets>,
-            rules: Arc::new(Everything),
+            rules: Arc::new(Fixed {
+                may: Verb::ALL.into(),
+                types: None,
+            }),
             clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),
             identifiers: Arc::new(TestIdentifiers::new(
                 u32::try_from(self.seed).unwrap() * 8 + self.starts,
@@ -196,30 +200,6 @@ impl World {
             2 => Request::Rename(name(random), name(random)),
             _ => Request::Remove(name(random)),
         }
-    }
-}
-
-struct Everything;
-
-impl Rules for Everything {
-    fn account(&self, name: &AccountName) -> Option<Arc<Account>> {
-        Some(Arc::new(Account {
-            name: name.clone(),
-            partner: PartnerName::parse("north").unwrap(),
-            ssh_keys: vec![],
-            networks: vec![],
-            mailbox: MailboxRoot {
-                bucket: bucket_name(),
-                prefix: Prefix::default(),
-            },
-            may: Verb::ALL.into(),
-            types: None,
-            temp_suffixes: vec![],
-        }))
-    }
-
-    fn told_of_faults(&self) -> Vec<NotifierName> {
-        vec![]
     }
 }
 
@@ -291,8 +271,4 @@ fn sizes(files: &Files) -> Vec<(&str, char, usize)> {
         .iter()
         .map(|(name, bytes)| (name.as_str(), char::from(bytes[0]), bytes.len()))
         .collect()
-}
-
-fn bucket_name() -> BucketName {
-    BucketName::parse("landing").unwrap()
 }
