@@ -209,7 +209,7 @@ pub fn partial(partial: &Partial, notifiers: Vec<NotifierName>, at: Timestamp) -
             body: format!(
                 "{} of {} broke off after {} bytes at {}. The file is not there; what was received is kept \
                  for the account to resume.",
-                partial.account, partial.path, partial.size_bytes, partial.lost_at
+                partial.account, partial.path, partial.parked.size_bytes, partial.lost_at
             ),
         },
         notifiers,

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::id::{AccountName, ArrivalSeq, VersionId};
 use crate::name::ObjectPath;
 use crate::operation::Version;
+use crate::ports::bucket::Parked;
 
 /// Why a version is under its name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,6 +16,8 @@ pub enum Cause {
     Rename,
     /// Brought back from the versions.
     Restore,
+    /// Found in the bucket: somebody put it there without us.
+    Found,
 }
 
 impl Cause {
@@ -24,12 +27,13 @@ impl Cause {
             Self::Upload => "upload",
             Self::Rename => "rename",
             Self::Restore => "restore",
+            Self::Found => "found",
         }
     }
 
     /// From the ledger's word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Upload, Self::Rename, Self::Restore]
+        [Self::Upload, Self::Rename, Self::Restore, Self::Found]
             .into_iter()
             .find(|c| c.as_str() == text)
     }
@@ -97,8 +101,8 @@ pub struct Partial {
     pub account: AccountName,
     /// Under which name.
     pub path: ObjectPath,
-    /// How much was received.
-    pub size_bytes: u64,
+    /// What was received.
+    pub parked: Parked,
     /// When the session was lost.
     pub lost_at: Timestamp,
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::account::Account;
 use crate::expectation::Expectation;
 use crate::id::{
-    AccountName, BucketName, DestinationName, ExpectationName, NotifierName, RouteName,
+    AccountName, BucketName, DestinationName, EncryptionKeyName, ExpectationName, NotifierName,
+    RouteName,
 };
 use crate::name::ObjectPath;
 use crate::pattern::Pattern;
@@ -25,6 +26,8 @@ pub struct Config {
     pub sftp: SftpListen,
     /// Places for objects.
     pub buckets: BTreeMap<BucketName, Bucket>,
+    /// What wraps the data keys of sealed buckets.
+    pub encryption_keys: BTreeMap<EncryptionKeyName, EncryptionKey>,
     /// Logins, over all partners.
     pub accounts: BTreeMap<AccountName, Account>,
     /// What must arrive by when.
@@ -44,6 +47,8 @@ pub struct Node {
     pub data: PathBuf,
     /// A folder with one file a secret.
     pub secrets: Option<PathBuf>,
+    /// Where encryption keys lie that no cloud holds.
+    pub encryption_keys: PathBuf,
     /// Who is told what is nobody else's: dead letters of routes without `alert`, broken-off
     /// uploads, faults of the node.
     pub alert: Vec<NotifierName>,
@@ -69,8 +74,127 @@ pub struct SftpListen {
 /// A place for objects.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Bucket {
-    /// `file:///folder`, as a folder.
-    pub folder: PathBuf,
+    /// Where it is.
+    pub place: BucketPlace,
+    /// The encryption key that seals what is stored; `None` for bytes in clear.
+    pub encryption_key: Option<EncryptionKeyName>,
+    /// So many superseded or removed versions of a name are kept.
+    pub keep_versions: u32,
+    /// So long at most; `None` for ever.
+    pub keep_for: Option<Duration>,
+    /// How files that others put there are noticed.
+    pub watch: Option<Watch>,
+}
+
+/// Where a bucket is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum BucketPlace {
+    /// `file:///folder`.
+    Directory(PathBuf),
+    /// `s3://name/prefix`: Amazon S3 or compatible.
+    S3(S3Place),
+    /// `gs://name/prefix`: Google Cloud Storage.
+    Gcs(CloudPlace),
+    /// `az://container/prefix`: Azure Blob Storage.
+    Azure(CloudPlace),
+}
+
+/// A bucket of Amazon S3 or compatible.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct S3Place {
+    /// Its name there.
+    pub bucket: String,
+    /// Where in it our keys begin.
+    pub prefix: crate::name::Prefix,
+    /// How to reach and enter it.
+    pub access: AwsAccess,
+    /// The bucket's name in the path instead of the host name.
+    pub path_style: bool,
+    /// Encryption by the store, beside or instead of ours.
+    pub encryption: S3Encryption,
+    /// Checksums with every request, also where the store might not know them.
+    pub checksums: bool,
+}
+
+/// How to reach an AWS service, and as whom. Credentials come from the environment, the profile,
+/// the web identity or the instance.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct AwsAccess {
+    /// Another endpoint than that of AWS, as a URL.
+    pub endpoint: Option<String>,
+    /// The region; `None` for that of the environment.
+    pub region: Option<String>,
+    /// The profile in the shared configuration files.
+    pub profile: Option<String>,
+    /// A role to assume.
+    pub role: Option<String>,
+    /// The external id that the role asks for.
+    pub external_id: Option<String>,
+}
+
+/// Encryption by the store.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum S3Encryption {
+    /// What the bucket there says.
+    #[default]
+    BucketDefault,
+    /// With keys of the store (SSE-S3).
+    S3,
+    /// With a key of its KMS (SSE-KMS); `None` for its default key.
+    Kms(Option<String>),
+}
+
+/// A bucket of Google or Azure.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CloudPlace {
+    /// Bucket or container.
+    pub bucket: String,
+    /// Where in it our keys begin.
+    pub prefix: crate::name::Prefix,
+    /// Another endpoint than the public one, as a URL.
+    pub endpoint: Option<String>,
+    /// Azure: the storage account.
+    pub account: Option<String>,
+    /// The credential (Google: JSON, Azure: account key), by name; `None` for that of the
+    /// environment.
+    pub credential: Option<SecretName>,
+}
+
+/// How files that others put into a bucket are noticed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum Watch {
+    /// The bucket is listed again and again; a directory bucket on Linux is listened to as well.
+    Listing {
+        /// How often.
+        every: Duration,
+        /// A file must be unchanged for so long.
+        settle: Duration,
+    },
+    /// S3 notifications in an SQS queue.
+    Sqs {
+        /// The queue's URL.
+        queue: String,
+        /// How to reach it.
+        access: AwsAccess,
+    },
+}
+
+/// What wraps the data keys of sealed buckets.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum EncryptionKey {
+    /// Made here, in a file.
+    File,
+    /// Made by the customer, imported wrapped.
+    Imported,
+    /// A key of AWS KMS.
+    AwsKms {
+        /// Key id, ARN or alias.
+        key_id: String,
+        /// How to reach it.
+        access: AwsAccess,
+        /// How long a data key it made may be used again.
+        cache: Duration,
+    },
 }
 
 /// Who can be told.

@@ -1,7 +1,7 @@
 //! Identifiers. Names given by people are newtypes over strings; ids given by us are ULIDs,
 //! digests or ledger sequence numbers.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -47,6 +47,10 @@ name_type!(
 name_type!(
     /// A destination of the configuration.
     DestinationName
+);
+name_type!(
+    /// An encryption key of the configuration.
+    EncryptionKeyName
 );
 name_type!(
     /// An expectation of the configuration.
@@ -115,6 +119,20 @@ impl FromStr for VersionId {
             )
             .with("reason", e)
         })
+    }
+}
+
+impl Serialize for VersionId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for VersionId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 

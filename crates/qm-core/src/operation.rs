@@ -15,11 +15,18 @@ pub struct Version {
     pub size_bytes: u64,
     /// Digest of the bytes.
     pub sha256: Sha256Digest,
-    /// How the bucket recognises the stored bytes (directory: device and inode).
+    /// How the bucket recognises the stored bytes (directory: inode and birth; object store: the
+    /// version id they carry, or what the store says of bytes that others put there).
     pub identity: String,
+    /// Where the bytes were staged, for a bucket that makes them an object only under a final name.
+    pub staged: Option<StagedToken>,
     /// When the bytes were complete.
     pub received_at: Timestamp,
 }
+
+/// Where staged bytes are, in the words of their bucket.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct StagedToken(pub String);
 
 /// What happens to a name.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::encryption::Envelope;
 use crate::Result;
 use crate::id::{BucketName, Sha256Digest, VersionId};
-use crate::name::{ObjectKey, Prefix};
-use crate::operation::Operation;
+use crate::name::{ObjectKey, ObjectPath, Prefix};
+use crate::operation::{Operation, StagedToken, Version};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,12 +27,16 @@ impl Buckets for BTreeMap<BucketName, Arc<dyn Bucket>> {
 /// One bucket.
 #[async_trait]
 pub trait Bucket: Send + Sync {
-    /// Begins a version: empty staged bytes, on the same file system as the tree.
-    async fn stage(&self, version: VersionId) -> Result<Box<dyn Staged>>;
+    /// Begins a version: empty staged bytes where publishing them moves no byte.
+    async fn stage(&self, staging: Staging) -> Result<Box<dyn Staged>>;
 
-    /// The first `size_bytes` staged bytes of an earlier session, if they are still there; what
-    /// lies behind them is cut off.
-    async fn resume(&self, version: VersionId, size_bytes: u64) -> Result<Option<Box<dyn Staged>>>;
+    /// The bytes that [`Staged::keep_contiguous`] kept, if they are still there; what lies behind
+    /// them is cut off. `Ok(None)` if the upload must begin anew.
+    async fn resume(&self, staging: Staging, parked: &Parked) -> Result<Option<Box<dyn Staged>>>;
+
+    /// A version that the ledger knows under a temp name: told before the first operation after a
+    /// start, so that a bucket which shows no object under such names answers for it.
+    async fn remember(&self, path: &ObjectPath, version: &Version) -> Result<()>;
 
     /// Runs a recorded name operation. When it returns `Ok` the change is durable. Idempotent:
     /// after a crash at any instant, running it again completes it. The caller holds the locks of
@@ -66,23 +71,64 @@ pub trait Bucket: Send + Sync {
     /// Makes, removes or renames a folder; only empty folders are removed or renamed.
     async fn change_folder(&self, change: FolderChange) -> Result<()>;
 
-    /// Removes staged bytes or bytes kept aside; `Ok` if there are none.
-    async fn discard(&self, version: VersionId, place: Place) -> Result<()>;
+    /// Removes staged bytes; `Ok` if there are none.
+    async fn discard(&self, token: &StagedToken) -> Result<()>;
 
-    /// The versions whose bytes lie in `place`.
-    async fn leftovers(&self, place: Place) -> Result<Vec<VersionId>>;
+    /// Removes the bytes of a version that was superseded or removed under `key`, but never what is
+    /// current there; `Ok` if there are none.
+    async fn release(&self, version: VersionId, key: &ObjectKey) -> Result<()>;
+
+    /// Staged bytes that were left behind, whoever they belong to.
+    async fn leftovers(&self) -> Result<Vec<StagedToken>>;
+
+    /// Replaces the envelope of a stored version (current under `key`, or kept); its bytes stay.
+    async fn set_envelope(
+        &self,
+        version: VersionId,
+        key: &ObjectKey,
+        identity: &str,
+        envelope: &Envelope,
+    ) -> Result<()>;
 
     /// The size of the file system and what is free.
     async fn space(&self) -> Result<Space>;
 }
 
-/// Where bytes lie that no name shows.
+/// What a version is staged for.
+#[derive(Clone, Debug)]
+pub struct Staging {
+    /// The version.
+    pub version: VersionId,
+    /// The name the upload has now.
+    pub key: ObjectKey,
+    /// The name it will have in the end, as far as a temp name tells; `key` otherwise.
+    pub final_key: ObjectKey,
+    /// How long it will be, if the client said so.
+    pub size_hint: Option<u64>,
+    /// How its bytes are sealed, stored with them; `None` for bytes in clear.
+    pub envelope: Option<Envelope>,
+    /// Who digests the bytes.
+    pub digest: DigestBy,
+}
+
+/// Who digests the bytes of a version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Place {
-    /// Being received.
-    Staging,
-    /// Superseded or removed, still needed.
-    Kept,
+pub enum DigestBy {
+    /// The bucket: [`Sealed::sha256`] is that of the staged bytes.
+    Bucket,
+    /// The caller, who seals them and knows what they were: [`Sealed::sha256`] means nothing.
+    Caller,
+}
+
+/// Staged bytes that wait for another session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Parked {
+    /// Where they are.
+    pub token: StagedToken,
+    /// How many there are.
+    pub size_bytes: u64,
+    /// What the bucket needs besides to go on with them; only the bucket reads it.
+    pub state: Option<String>,
 }
 
 /// Staged bytes of one version.
@@ -90,6 +136,9 @@ pub enum Place {
 pub trait Staged: Send + Sync {
     /// Its version.
     fn version(&self) -> VersionId;
+
+    /// Where its bytes are, once they are anywhere that outlives this process.
+    fn token(&self) -> Option<StagedToken>;
 
     /// Bytes received so far: the highest written offset.
     fn size_bytes(&self) -> u64;
@@ -106,9 +155,10 @@ pub trait Staged: Send + Sync {
     /// Makes the bytes so far durable.
     async fn flush(&mut self) -> Result<()>;
 
-    /// Cuts off everything behind the first byte that was never written, makes the rest durable
-    /// and says how much that is: what a later session can continue.
-    async fn keep_contiguous(&mut self) -> Result<u64>;
+    /// Cuts off what a later session could not continue (everything behind the first byte that
+    /// was never written; on an object store, what fills no part), makes the rest durable and says
+    /// what that is. `None` if nothing is left.
+    async fn keep_contiguous(&mut self) -> Result<Option<Parked>>;
 
     /// Makes bytes and staged name durable and says what they are. Fails with `Invalid` and the
     /// offset if a part was never written. May be called again after a write.
@@ -144,6 +194,9 @@ pub trait Content: Send + Sync {
     /// Length in bytes.
     fn size_bytes(&self) -> u64;
 
+    /// How the bytes are sealed, if they are.
+    fn envelope(&self) -> Option<&Envelope>;
+
     /// Up to `length` bytes at `offset`; empty at the end.
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes>;
 }
@@ -165,6 +218,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Length in bytes; 0 for a folder.
     pub size_bytes: u64,
+    /// True if the bytes are sealed and `size_bytes` is their sealed length.
+    pub is_sealed: bool,
     /// Modification time.
     pub modified: Timestamp,
     /// Permission bits, without type.

@@ -3,9 +3,12 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::BoxFuture;
+use super::bucket::Attributes;
 use crate::Result;
 use crate::account::SshPublicKey;
 use crate::alert::{Alert, NewAlert, Notification, Text};
@@ -22,7 +25,18 @@ use crate::operation::{NameChange, Operation, Version};
 
 /// All of the ledger.
 pub trait Ledger:
-    AccountKeys + Alerts + Arrivals + Audit + Deliveries + Names + Nodes + Partials + Revisions + Slots
+    AccountKeys
+    + Alerts
+    + Arrivals
+    + Audit
+    + Deliveries
+    + Inbox
+    + NameAttributes
+    + Names
+    + Nodes
+    + Partials
+    + Revisions
+    + Slots
 {
 }
 
@@ -32,6 +46,8 @@ impl<T> Ledger for T where
         + Arrivals
         + Audit
         + Deliveries
+        + Inbox
+        + NameAttributes
         + Names
         + Nodes
         + Partials
@@ -71,8 +87,34 @@ pub trait Names: Send + Sync {
     /// a delivery of it that is waiting, running or dead.
     async fn is_needed(&self, version: VersionId) -> Result<bool>;
 
-    /// Versions kept aside that nothing needs any more.
-    async fn releasable(&self) -> Result<Vec<(BucketName, VersionId)>>;
+    /// Current versions that were completed without an arrival and still have
+    /// [`Version::staged`]: uploads under temp names that their bucket shows no object for.
+    /// [`Names::complete`] of an operation with an arrival clears `staged`.
+    async fn hidden(&self) -> Result<Vec<(ObjectPath, Version)>>;
+
+    /// Others put a file into the bucket: version, current name and an arrival with
+    /// [`crate::arrival::Cause::Found`] that has `arrived`, in one transaction. `None`, and nothing
+    /// recorded, if the version under the name has this identity already, was received by us
+    /// (`version.id` is known), or an operation on the name is pending.
+    async fn found(
+        &self,
+        path: &ObjectPath,
+        version: Version,
+        audit: AuditRecord,
+    ) -> Result<Option<ArrivalSeq>>;
+
+    /// The versions kept under a name: superseded or removed there, newest first.
+    async fn kept(&self, path: &ObjectPath) -> Result<Vec<KeptVersion>>;
+
+    /// Versions kept aside that nothing needs any more and no retention keeps: those that were only
+    /// kept for a delivery (under the key they had been renamed from), and of the superseded and
+    /// removed ones those beyond [`Retention::versions`] of their name or older than
+    /// [`Retention::age`]. A bucket without retention keeps none.
+    async fn releasable(
+        &self,
+        retention: &BTreeMap<BucketName, Retention>,
+        now: Timestamp,
+    ) -> Result<Vec<KeptVersion>>;
 
     /// Their bytes are gone.
     async fn released(&self, versions: &[VersionId]) -> Result<()>;
@@ -81,12 +123,141 @@ pub trait Names: Send + Sync {
     async fn version(&self, id: VersionId) -> Result<Option<Version>>;
 }
 
+/// A version whose bytes are kept though no name shows them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeptVersion {
+    /// The name it had.
+    pub path: ObjectPath,
+    /// The version.
+    pub version: Version,
+    /// Since when.
+    pub kept_at: Timestamp,
+}
+
+/// How long superseded and removed versions of a bucket are kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Retention {
+    /// So many of a name, the newest.
+    pub versions: u32,
+    /// So long; `None` for ever.
+    pub age: Option<Duration>,
+}
+
+/// Attributes of files in buckets that cannot keep them themselves without writing the object
+/// again.
+#[async_trait]
+pub trait NameAttributes: Send + Sync {
+    /// Sets what is given, keeps what is not. They belong to the file with this identity: under
+    /// another one earlier values are forgotten.
+    async fn set_name_attributes(
+        &self,
+        path: &ObjectPath,
+        identity: &str,
+        attributes: Attributes,
+    ) -> Result<()>;
+
+    /// Those of the name, with the identity they belong to.
+    async fn name_attributes(&self, path: &ObjectPath) -> Result<Option<(String, Attributes)>>;
+
+    /// Those of all files directly in a folder, by file name.
+    async fn name_attributes_in(
+        &self,
+        bucket: &BucketName,
+        folder: &Prefix,
+    ) -> Result<BTreeMap<String, (String, Attributes)>>;
+}
+
+/// A message from outside, before anybody has understood it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RawEvent {
+    /// The bucket whose watch received it.
+    pub bucket: BucketName,
+    /// What makes a repeated message the same one.
+    pub id: String,
+    /// Its text, at most [`RawEvent::BODY_BYTES_MAX`].
+    pub body: String,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+impl RawEvent {
+    /// SQS carries 1 MiB at most.
+    pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+}
+
+/// What became of a raw event.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum EventState {
+    /// Its time comes at the given moment.
+    Waiting(Timestamp),
+    /// Understood and recorded; the note says what it was.
+    Done(String),
+    /// Out of attempts, or nothing that could ever be understood; the note says why.
+    Dead(String),
+}
+
+/// A raw event as recorded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InboxRow {
+    /// Its number.
+    pub id: i64,
+    /// The event.
+    pub event: RawEvent,
+    /// What became of it.
+    pub state: EventState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+}
+
+/// Raw events: rows before anything else is done with them.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Records them, in one transaction, waiting from their receipt; those whose bucket and id are
+    /// known already change nothing. Returns how many were new. After `Ok` the source may forget
+    /// them.
+    async fn receive(&self, events: Vec<RawEvent>) -> Result<u32>;
+
+    /// Waiting ones whose time has come, oldest first.
+    async fn due_events(&self, now: Timestamp, limit: u32) -> Result<Vec<InboxRow>>;
+
+    /// When the next waiting one is due, if any.
+    async fn next_event(&self) -> Result<Option<Timestamp>>;
+
+    /// One attempt was made: the new state, the error if it failed, an alert if it is dead (raised
+    /// as by [`Alerts::raise`]), in one transaction.
+    async fn event_read(
+        &self,
+        id: i64,
+        state: EventState,
+        error: Option<String>,
+        alert: Option<NewAlert>,
+        at: Timestamp,
+    ) -> Result<()>;
+
+    /// The last ones, newest first, for operators; only dead ones if asked.
+    async fn events(&self, limit: u32, is_dead: Option<bool>) -> Result<Vec<InboxRow>>;
+
+    /// Dead ones (of one id, or all) wait again from `at`; returns how many.
+    async fn redrive_events(
+        &self,
+        id: Option<i64>,
+        audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<u32>;
+
+    /// Forgets done ones received before `before`, at most `limit`; returns how many. The ids of
+    /// repeated messages are known until then.
+    async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u32>;
+}
+
 /// Broken-off uploads.
 #[async_trait]
 pub trait Partials: Send + Sync {
-    /// Records one; replaces an earlier one of the same account and path. Returns the replaced
-    /// one's version, whose staged bytes the caller discards.
-    async fn park(&self, partial: Partial, audit: AuditRecord) -> Result<Option<VersionId>>;
+    /// Records one; replaces an earlier one of the same account and path, and returns that, whose
+    /// staged bytes the caller discards.
+    async fn park(&self, partial: Partial, audit: AuditRecord) -> Result<Option<Partial>>;
 
     /// The one of this account and path.
     async fn find(&self, account: &AccountName, path: &ObjectPath) -> Result<Option<Partial>>;
