@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -97,6 +98,23 @@ pub enum BucketPlace {
     Gcs(CloudPlace),
     /// `az://container/prefix`: Azure Blob Storage.
     Azure(CloudPlace),
+}
+
+/// The URL, as the configuration has it.
+impl fmt::Display for BucketPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, bucket, prefix) = match self {
+            Self::Directory(folder) => return write!(f, "file://{}", folder.display()),
+            Self::S3(place) => ("s3", &place.bucket, &place.prefix),
+            Self::Gcs(place) => ("gs", &place.bucket, &place.prefix),
+            Self::Azure(place) => ("az", &place.bucket, &place.prefix),
+        };
+        if prefix.is_root() {
+            write!(f, "{scheme}://{bucket}")
+        } else {
+            write!(f, "{scheme}://{bucket}/{prefix}")
+        }
+    }
 }
 
 /// A bucket of Amazon S3 or compatible.

@@ -41,6 +41,12 @@ pub struct ObjectPath {
 }
 
 impl MailboxPath {
+    /// The first component and the path below it; `None` for the root.
+    pub fn split_first(&self) -> Option<(&str, Self)> {
+        let (first, rest) = self.0.split_once('/').unwrap_or((&self.0, ""));
+        (!first.is_empty()).then(|| (first, Self(rest.to_owned())))
+    }
+
     /// Decodes, validates and canonicalises a client's path. `.` and `..` are resolved here and
     /// may not climb above the root.
     pub fn parse(bytes: &[u8]) -> Result<Self> {

@@ -38,6 +38,18 @@ pub trait Bucket: Send + Sync {
     /// start, so that a bucket which shows no object under such names answers for it.
     async fn remember(&self, path: &ObjectPath, version: &Version) -> Result<()>;
 
+    /// True if staged bytes can only be found again with their token: then [`Version::staged`]
+    /// carries it until they are under a name, and an upload under a temp name is no object yet.
+    fn needs_token(&self) -> bool {
+        false
+    }
+
+    /// True if [`Bucket::set_attributes`] changes what is stored; otherwise the ledger keeps
+    /// attributes (see [`crate::ports::ledger::NameAttributes`]).
+    fn keeps_attributes(&self) -> bool {
+        true
+    }
+
     /// Runs a recorded name operation. When it returns `Ok` the change is durable. Idempotent:
     /// after a crash at any instant, running it again completes it. The caller holds the locks of
     /// the keys.
@@ -120,7 +132,8 @@ pub enum DigestBy {
     Caller,
 }
 
-/// Staged bytes that wait for another session.
+/// Staged bytes that wait for another session. Without any ([`Parked::nothing`]), only that an
+/// upload broke off is known.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Parked {
     /// Where they are.
@@ -129,6 +142,22 @@ pub struct Parked {
     pub size_bytes: u64,
     /// What the bucket needs besides to go on with them; only the bucket reads it.
     pub state: Option<String>,
+}
+
+impl Parked {
+    /// No bytes, nowhere.
+    pub fn nothing() -> Self {
+        Self {
+            token: StagedToken(String::new()),
+            size_bytes: 0,
+            state: None,
+        }
+    }
+
+    /// Where the bytes are; `None` if there are none.
+    pub fn bytes(&self) -> Option<&StagedToken> {
+        Some(&self.token).filter(|token| !token.0.is_empty())
+    }
 }
 
 /// Staged bytes of one version.

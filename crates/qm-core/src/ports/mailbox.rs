@@ -3,19 +3,26 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access::Principal;
 use super::bucket::{Attributes, Chunk, Content, Entry, Listing, Space};
-use crate::Result;
+use crate::id::{Sha256Digest, VersionId};
 use crate::name::MailboxPath;
+use crate::{Error, Kind, Result};
 
 /// Opens mailboxes.
 #[async_trait]
 pub trait Mailboxes: Send + Sync {
     /// The mailbox of a proven account, for one session from `source`.
     async fn open(&self, principal: &Principal, source: IpAddr) -> Result<Arc<dyn Mailbox>>;
+
+    /// What an operator of this machine sees: every bucket as a folder of the root, and all that is
+    /// in it. No account's rights apply; everything that is done is recorded under the Unix user
+    /// `operator`. An upload that is abandoned is discarded: nobody resumes it.
+    async fn open_operator(&self, operator: &str) -> Result<Arc<dyn Mailbox>>;
 }
 
 /// What one account can do with its files. Every method checks the account's rights as they are
@@ -53,6 +60,54 @@ pub trait Mailbox: Send + Sync {
 
     /// The space behind the mailbox.
     async fn space(&self) -> Result<Space>;
+
+    /// The versions of a name, the current one first, then those that are kept, newest first;
+    /// `NotFound` if there is none. For operators only.
+    async fn versions(&self, path: &MailboxPath) -> Result<Vec<VersionEntry>> {
+        let _ = path;
+        Err(for_operators())
+    }
+
+    /// Brings a kept version back under its name; what is current there is kept in its place. For
+    /// operators only.
+    async fn restore(&self, path: &MailboxPath, version: VersionId) -> Result<()> {
+        let _ = (path, version);
+        Err(for_operators())
+    }
+}
+
+/// One version of a name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VersionEntry {
+    /// The version.
+    pub id: VersionId,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// Digest of the bytes.
+    pub sha256: Sha256Digest,
+    /// When its bytes were complete.
+    pub received_at: Timestamp,
+    /// Where it stands.
+    pub state: VersionState,
+}
+
+/// Where a version of a name stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VersionState {
+    /// The name shows it.
+    Current,
+    /// It was superseded or removed.
+    Kept {
+        /// When.
+        since: Timestamp,
+    },
+}
+
+fn for_operators() -> Error {
+    Error::new(
+        Kind::Refused,
+        "versions are shown and restored by the operators of this server",
+    )
 }
 
 /// What a rename does to a file that has the new name.
