@@ -13,6 +13,8 @@ CREATE TABLE versions (
     size_bytes INTEGER NOT NULL,
     sha256 BLOB NOT NULL,
     identity TEXT NOT NULL,
+    -- Where its bytes were staged; cleared when they are an object.
+    staged TEXT,
     received_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -23,7 +25,7 @@ CREATE TABLE arrivals (
     version TEXT NOT NULL REFERENCES versions (id),
     sha256 BLOB NOT NULL,
     account TEXT,
-    cause TEXT NOT NULL CHECK (cause IN ('upload', 'rename', 'restore')),
+    cause TEXT NOT NULL CHECK (cause IN ('upload', 'rename', 'restore', 'found')),
     at INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('appearing', 'arrived', 'failed')),
     duplicate_of INTEGER REFERENCES arrivals (seq),
@@ -66,12 +68,52 @@ CREATE TABLE current_names (
     bucket TEXT NOT NULL,
     key TEXT NOT NULL,
     version TEXT NOT NULL REFERENCES versions (id),
+    -- Completed without an arrival, with bytes that are only staged.
+    is_hidden INTEGER NOT NULL CHECK (is_hidden IN (0, 1)),
     PRIMARY KEY (bucket, key)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX current_names_hidden ON current_names (version) WHERE is_hidden = 1;
+
+-- Versions whose bytes are kept though no name shows them.
 CREATE TABLE kept_versions (
-    version TEXT NOT NULL PRIMARY KEY,
-    bucket TEXT NOT NULL
+    version TEXT NOT NULL REFERENCES versions (id),
+    bucket TEXT NOT NULL,
+    -- The name it had.
+    key TEXT NOT NULL,
+    -- What took the name from it; in this order the versions of a name are newer and older.
+    operation INTEGER NOT NULL REFERENCES operations (seq),
+    kept_at INTEGER NOT NULL,
+    -- 'retained': superseded or removed under the name; a version is that under one name at most.
+    -- 'moved': has another name now, only deliveries look for it under this one.
+    -- 'releasing': given up; its bytes are removed, then the row.
+    state TEXT NOT NULL CHECK (state IN ('retained', 'moved', 'releasing')),
+    PRIMARY KEY (version, bucket, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX kept_versions_state ON kept_versions (bucket, state, kept_at);
+CREATE INDEX kept_versions_name ON kept_versions (bucket, key, operation)
+    WHERE state = 'retained';
+
+-- How many retained versions a name has, so that those with too many are found among a million.
+CREATE TABLE kept_names (
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    versions INTEGER NOT NULL CHECK (versions > 0),
+    PRIMARY KEY (bucket, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX kept_names_versions ON kept_names (bucket, versions);
+
+-- Attributes of files that their bucket cannot keep; they belong to the file with the identity.
+CREATE TABLE name_attributes (
+    bucket TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    identity TEXT NOT NULL,
+    modified INTEGER,
+    mode INTEGER,
+    PRIMARY KEY (bucket, folder, name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE partials (
@@ -79,7 +121,10 @@ CREATE TABLE partials (
     bucket TEXT NOT NULL,
     key TEXT NOT NULL,
     version TEXT NOT NULL UNIQUE,
+    -- Where the bytes are, how many, and what the bucket needs to go on with them.
+    token TEXT NOT NULL,
     size_bytes INTEGER NOT NULL,
+    state TEXT,
     lost_at INTEGER NOT NULL,
     PRIMARY KEY (account, bucket, key)
 ) STRICT, WITHOUT ROWID;
@@ -186,6 +231,29 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_alert ON notifications (alert);
 CREATE INDEX notifications_waiting ON notifications (ready_at) WHERE state = 'waiting';
 CREATE INDEX notifications_dead ON notifications (id) WHERE state = 'dead';
+
+-- Messages from outside, rows before anybody has understood them.
+CREATE TABLE inbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    bucket TEXT NOT NULL,
+    -- What makes a repeated message the same one.
+    event TEXT NOT NULL,
+    body TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'done', 'dead')),
+    -- Waiting: when its time comes.
+    ready_at INTEGER CHECK ((state = 'waiting') = (ready_at IS NOT NULL)),
+    -- Otherwise: what it was, or why it is dead.
+    note TEXT CHECK ((state = 'waiting') = (note IS NULL)),
+    attempts INTEGER NOT NULL,
+    last_error TEXT,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (bucket, event)
+) STRICT;
+
+CREATE INDEX inbox_waiting ON inbox (ready_at) WHERE state = 'waiting';
+CREATE INDEX inbox_done ON inbox (received_at) WHERE state = 'done';
+CREATE INDEX inbox_dead ON inbox (id) WHERE state = 'dead';
 
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

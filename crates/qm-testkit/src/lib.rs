@@ -4,8 +4,10 @@
 
 pub mod clock;
 pub mod contract;
+pub mod encryption;
 pub mod ledger;
 pub mod outside;
 
 pub use clock::{TestClock, TestIdentifiers};
+pub use encryption::MemoryEncryptionKeys;
 pub use ledger::{LedgerState, MemoryLedger};

@@ -97,7 +97,7 @@ fn activity(word: &str) -> Option<Activity> {
 #[async_trait]
 impl Audit for SqliteLedger {
     fn append(&self, record: AuditRecord) -> BoxFuture<Result<()>> {
-        Box::pin(self.write("append to the audit", move |c| append(c, &record)))
+        Box::pin(self.write_quietly("append to the audit", move |c| append(c, &record)))
     }
 
     async fn audit(&self, limit: u32) -> Result<Vec<(i64, AuditRecord)>> {

@@ -5,13 +5,13 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::CommitStep;
 use super::fault::{Fault, Sql};
-use super::job::Job;
+use super::job::{Job, Wakes};
 use super::statements::Statements as _;
 
 /// How a group ended.
 pub(super) enum GroupEnd {
-    /// Durable. True if any row changed.
-    Committed { is_changed: bool },
+    /// Durable.
+    Committed { wakes: Wakes },
     /// Nothing of the jobs that were run counts.
     RolledBack(Fault),
     /// COMMIT failed; only a look into the file tells whether it counts.
@@ -33,17 +33,25 @@ pub(super) fn run_group(
         return GroupEnd::RolledBack(fault);
     }
     let mut is_changed = false;
+    let mut wakes = Wakes::Nobody;
     for mut job in waiting {
         let ran = run_one(connection, job.as_mut());
+        let wakes_if_changed = job.manner().wakes;
         done.push(job);
         match ran {
-            Ok(has_changed) => is_changed |= has_changed,
+            Ok(false) => {}
+            Ok(true) => {
+                is_changed = true;
+                if wakes_if_changed == Wakes::Everybody {
+                    wakes = Wakes::Everybody;
+                }
+            }
             Err(fault) => return roll_back(connection, fault),
         }
     }
     if !is_changed {
         return match connection.run("COMMIT", []) {
-            Ok(_) => GroupEnd::Committed { is_changed: false },
+            Ok(_) => GroupEnd::Committed { wakes },
             Err(fault) => roll_back(connection, fault),
         };
     }
@@ -51,7 +59,7 @@ pub(super) fn run_group(
         return roll_back(connection, fault);
     }
     match commit.commit(connection) {
-        Ok(()) => GroupEnd::Committed { is_changed: true },
+        Ok(()) => GroupEnd::Committed { wakes },
         Err(error) if is_sound_after(&error) => ask(connection, stamp, error),
         Err(error) => GroupEnd::Unknown(error),
     }
@@ -72,7 +80,9 @@ fn ask(connection: &Connection, stamp: &Stamp<'_>, error: rusqlite::Error) -> Gr
         return roll_back(connection, error.into());
     }
     match stamp.is_committed(connection) {
-        Ok(true) => GroupEnd::Committed { is_changed: true },
+        Ok(true) => GroupEnd::Committed {
+            wakes: Wakes::Everybody,
+        },
         Ok(false) => GroupEnd::RolledBack(error.into()),
         Err(_) => GroupEnd::Unknown(error),
     }

@@ -15,10 +15,35 @@ pub(super) enum Urgency {
     WithTheNext,
 }
 
+/// Who is woken when the rows that the job changed are durable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wakes {
+    /// Whoever listens: the rows may be work.
+    Everybody,
+    /// Nobody: no scan would find anything to do.
+    Nobody,
+}
+
+/// How a job is treated. A new kind of job that says nothing waits for nobody and wakes everybody.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Manner {
+    pub(super) urgency: Urgency,
+    pub(super) wakes: Wakes,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            urgency: Urgency::Now,
+            wakes: Wakes::Everybody,
+        }
+    }
+}
+
 /// One transaction of a caller, boxed for the queue.
 pub(super) trait Job: Send {
-    /// Whether somebody's answer waits for it.
-    fn urgency(&self) -> Urgency;
+    /// How it is treated.
+    fn manner(&self) -> Manner;
 
     /// Does the work; false if it failed and must be rolled back.
     fn run(&mut self, connection: &Connection) -> bool;
@@ -33,7 +58,7 @@ pub(super) trait Job: Send {
 /// A job made of closures.
 pub(super) struct Task<T, W, R> {
     operation: &'static str,
-    urgency: Urgency,
+    manner: Manner,
     work: Option<W>,
     result: Option<Result<T>>,
     reply: R,
@@ -46,10 +71,10 @@ where
     R: FnOnce(Result<T>) + Send,
 {
     /// `reply` is called exactly once, from the writer's thread.
-    pub(super) fn new(operation: &'static str, urgency: Urgency, work: W, reply: R) -> Self {
+    pub(super) fn new(operation: &'static str, manner: Manner, work: W, reply: R) -> Self {
         Self {
             operation,
-            urgency,
+            manner,
             work: Some(work),
             result: None,
             reply,
@@ -63,8 +88,8 @@ where
     W: FnOnce(&Connection) -> Sql<T> + Send,
     R: FnOnce(Result<T>) + Send,
 {
-    fn urgency(&self) -> Urgency {
-        self.urgency
+    fn manner(&self) -> Manner {
+        self.manner
     }
 
     fn run(&mut self, connection: &Connection) -> bool {

@@ -6,13 +6,16 @@ mod alerts;
 mod arrivals;
 mod audit;
 mod connection;
+mod current_names;
 mod deliveries;
 mod fault;
 mod group;
+mod inbox;
 mod job;
 mod kept;
 mod line;
 mod migrate;
+mod name_attributes;
 mod names;
 mod nodes;
 mod operations;
@@ -35,7 +38,7 @@ use tokio::sync::{oneshot, watch};
 
 use connection::{Missing, open_writer, sync_nothing};
 use fault::Sql;
-use job::{Task, Urgency};
+use job::{Manner, Task, Wakes};
 use readers::Readers;
 use statements::{Statements as _, only};
 use writer::Writer;
@@ -106,8 +109,9 @@ impl SqliteLedger {
         })
     }
 
-    /// Counts up with every commit that changed something, at once for our own and within a
-    /// fraction of a second for another process's. It carries nothing: look at the rows.
+    /// Counts up with every commit that may be work for somebody, at once for our own and within a
+    /// fraction of a second for any of another process's. Audit records, broken-off uploads and
+    /// attributes are nobody's work: a login costs no scan. It carries nothing: look at the rows.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.writer.changes()
     }
@@ -119,12 +123,25 @@ impl SqliteLedger {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
-        self.write_when(Urgency::Now, operation, work)
+        self.write_as(Manner::default(), operation, work)
     }
 
-    fn write_when<T: Send + 'static>(
+    /// The same for rows that are nobody's work: they wake nobody.
+    fn write_quietly<T: Send + 'static>(
         &self,
-        urgency: Urgency,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> + Send + 'static {
+        let quietly = Manner {
+            wakes: Wakes::Nobody,
+            ..Manner::default()
+        };
+        self.write_as(quietly, operation, work)
+    }
+
+    fn write_as<T: Send + 'static>(
+        &self,
+        manner: Manner,
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
@@ -134,7 +151,7 @@ impl SqliteLedger {
             drop(reply.send(result));
         };
         self.writer
-            .enqueue(Box::new(Task::new(operation, urgency, work, answered)));
+            .enqueue(Box::new(Task::new(operation, manner, work, answered)));
         async move {
             answer.await.unwrap_or_else(|e| {
                 let error = Error::new(Kind::Bug, "the server made a mistake");

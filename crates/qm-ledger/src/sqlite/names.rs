@@ -2,24 +2,34 @@
 //! file: each statement here is paid for by everybody.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use qm_core::alert::NewAlert;
-use qm_core::arrival::{Arrival, ArrivalState};
+use qm_core::arrival::{Arrival, ArrivalState, Cause};
+use qm_core::audit::AuditRecord;
 use qm_core::id::{AccountName, ArrivalSeq, BucketName, OperationSeq, VersionId};
 use qm_core::name::ObjectPath;
 use qm_core::operation::{Change, NameChange, Operation, Version};
 use qm_core::ports::BoxFuture;
-use qm_core::ports::ledger::Names;
+use qm_core::ports::ledger::{KeptVersion, Names, Retention};
 use qm_core::{Error, Kind, Result};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::fault::Sql;
-use super::job::Urgency;
+use super::job::{Manner, Urgency};
+use super::kept::Asked;
 use super::operations::{self, About, Ended, end, sibling};
 use super::statements::{Statements as _, micros, only, stored_size, version_columns};
-use super::{SqliteLedger, alerts, arrivals, audit, kept, partials};
+use super::{
+    SqliteLedger, alerts, arrivals, audit, current_names, kept, name_attributes, partials,
+};
 
 fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
     refuse_incomplete(&change)?;
+    if let (Change::Restore, Some(version)) = (&change.change, &change.version) {
+        kept::refuse_if_given_up(connection, version.id)?;
+    }
     if let Some(version) = &change.version {
         add_version(connection, version)?;
         partials::forget(connection, version.id)?;
@@ -75,72 +85,67 @@ fn refuse_incomplete(change: &NameChange) -> Sql<()> {
     Ok(())
 }
 
-fn add_version(connection: &Connection, version: &Version) -> Sql<()> {
-    connection.run(
-        "INSERT INTO versions (id, size_bytes, sha256, identity, received_at)
-         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO NOTHING",
+/// False if it is known.
+fn add_version(connection: &Connection, version: &Version) -> Sql<bool> {
+    let added = connection.run(
+        "INSERT INTO versions (id, size_bytes, sha256, identity, staged, received_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
         (
             version.id.to_string(),
             stored_size(version.size_bytes)?,
             version.sha256.0,
             &version.identity,
+            version.staged.as_ref().map(|token| &token.0),
             micros(version.received_at),
         ),
     )?;
-    Ok(())
+    Ok(added > 0)
 }
 
 fn complete(connection: &Connection, operation: &Operation) -> Sql<()> {
-    let arrival = match end(connection, operation, "completed", None)? {
-        Ended::Now(arrival) => arrival,
+    let (arrival, at) = match end(connection, operation, "completed", None)? {
+        Ended::Now(arrival, at) => (arrival, at),
         Ended::Before => return Ok(()),
     };
+    let is_staged = operation
+        .version
+        .as_ref()
+        .is_some_and(|version| version.staged.is_some());
     if let Some(seq) = arrival {
         arrivals::set_state(connection, seq, ArrivalState::Arrived)?;
     }
-    let path = &operation.path;
-    if *operation.lands_on() != path.key {
-        clear_name(connection, path)?;
+    if let (true, true, Some(version)) = (arrival.is_some(), is_staged, &operation.version) {
+        connection.run(
+            "UPDATE versions SET staged = NULL WHERE id = ?1",
+            [version.id.to_string()],
+        )?;
     }
+    let path = &operation.path;
     let lands_on = sibling(path, operation.lands_on());
+    match &operation.change {
+        Change::Rename { .. } if lands_on != *path => {
+            current_names::clear(connection, path)?;
+            name_attributes::follow(connection, path, &lands_on)?;
+        }
+        Change::Remove => name_attributes::forget(connection, path)?,
+        Change::Publish | Change::Rename { .. } | Change::Restore => {}
+    }
     match (&operation.change, &operation.version) {
-        (Change::Remove, _) | (_, None) => clear_name(connection, &lands_on)?,
+        (Change::Remove, _) | (_, None) => current_names::clear(connection, &lands_on)?,
         (Change::Publish | Change::Rename { .. } | Change::Restore, Some(version)) => {
-            set_name(connection, &lands_on, version.id)?;
+            let is_hidden = is_staged && arrival.is_none();
+            current_names::set(connection, &lands_on, version.id, is_hidden)?;
         }
     }
     if let (Change::Restore, Some(version)) = (&operation.change, &operation.version) {
-        kept::release(connection, &[version.id])?;
+        kept::bring_back(connection, version.id)?;
     }
-    if let (true, Some(replaced)) = (operation.keep_aside, operation.replaces) {
-        kept::keep(connection, &path.bucket, replaced)?;
-    }
-    if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
-        kept::keep(connection, &path.bucket, moved.id)?;
-    }
-    Ok(())
-}
-
-fn set_name(connection: &Connection, path: &ObjectPath, version: VersionId) -> Sql<()> {
-    connection.run(
-        "INSERT INTO current_names (bucket, key, version) VALUES (?1, ?2, ?3)
-         ON CONFLICT (bucket, key) DO UPDATE SET version = excluded.version",
-        (path.bucket.as_str(), path.key.as_str(), version.to_string()),
-    )?;
-    Ok(())
-}
-
-fn clear_name(connection: &Connection, path: &ObjectPath) -> Sql<()> {
-    connection.run(
-        "DELETE FROM current_names WHERE bucket = ?1 AND key = ?2",
-        (path.bucket.as_str(), path.key.as_str()),
-    )?;
-    Ok(())
+    kept::keep(connection, operation, at)
 }
 
 fn fail(connection: &Connection, operation: &Operation, reason: &str, alert: &NewAlert) -> Sql<()> {
     let arrival = match end(connection, operation, "failed", Some(reason))? {
-        Ended::Now(arrival) => arrival,
+        Ended::Now(arrival, _) => arrival,
         // Somebody may have resolved the alert since.
         Ended::Before => return Ok(()),
     };
@@ -149,21 +154,6 @@ fn fail(connection: &Connection, operation: &Operation, reason: &str, alert: &Ne
     }
     alerts::raise(connection, alert)?;
     Ok(())
-}
-
-pub(super) const CURRENT: &str = concat!(
-    "SELECT ",
-    version_columns!(),
-    " FROM current_names n JOIN versions v ON v.id = n.version
-     WHERE n.bucket = ?1 AND n.key = ?2"
-);
-
-fn current(connection: &Connection, path: &ObjectPath) -> Sql<Option<Version>> {
-    connection.first(
-        CURRENT,
-        (path.bucket.as_str(), path.key.as_str()),
-        only::version,
-    )
 }
 
 fn version(connection: &Connection, id: VersionId) -> Sql<Option<Version>> {
@@ -178,6 +168,39 @@ fn version(connection: &Connection, id: VersionId) -> Sql<Option<Version>> {
     )
 }
 
+fn found(
+    connection: &Connection,
+    path: &ObjectPath,
+    version: Version,
+    record: &AuditRecord,
+) -> Sql<Option<ArrivalSeq>> {
+    let current = current_names::current(connection, path)?;
+    let is_known = current.is_some_and(|current| {
+        current.identity == version.identity && current.sha256 == version.sha256
+    });
+    if is_known || operations::is_pending(connection, path)? || !add_version(connection, &version)?
+    {
+        return Ok(None);
+    }
+    current_names::set(connection, path, version.id, false)?;
+    let seq = arrivals::add(
+        connection,
+        &Arrival {
+            seq: ArrivalSeq(0),
+            path: path.clone(),
+            version,
+            account: None,
+            cause: Cause::Found,
+            at: record.at,
+            state: ArrivalState::Arrived,
+            duplicate_of: None,
+            deliveries: None,
+        },
+    )?;
+    audit::append(connection, record)?;
+    Ok(Some(seq))
+}
+
 #[async_trait]
 impl Names for SqliteLedger {
     async fn record(&self, change: NameChange) -> Result<Operation> {
@@ -187,8 +210,11 @@ impl Names for SqliteLedger {
 
     fn complete(&self, operation: &Operation) -> BoxFuture<Result<()>> {
         let operation = operation.clone();
-        Box::pin(self.write_when(
-            Urgency::WithTheNext,
+        Box::pin(self.write_as(
+            Manner {
+                urgency: Urgency::WithTheNext,
+                ..Manner::default()
+            },
             "complete a name operation",
             move |c| complete(c, &operation),
         ))
@@ -209,7 +235,7 @@ impl Names for SqliteLedger {
 
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>> {
         let path = path.clone();
-        self.read("look up a name", move |c| current(c, &path))
+        self.read("look up a name", move |c| current_names::current(c, &path))
             .await
     }
 
@@ -220,15 +246,56 @@ impl Names for SqliteLedger {
         .await
     }
 
-    async fn releasable(&self) -> Result<Vec<(BucketName, VersionId)>> {
-        self.read("list releasable versions", kept::releasable)
+    async fn hidden(&self) -> Result<Vec<(ObjectPath, Version)>> {
+        self.read("list hidden uploads", current_names::hidden)
+            .await
+    }
+
+    async fn found(
+        &self,
+        path: &ObjectPath,
+        version: Version,
+        audit: AuditRecord,
+    ) -> Result<Option<ArrivalSeq>> {
+        let path = path.clone();
+        self.write("record what was found", move |c| {
+            found(c, &path, version, &audit)
+        })
+        .await
+    }
+
+    async fn kept(&self, path: &ObjectPath) -> Result<Vec<KeptVersion>> {
+        let path = path.clone();
+        self.read("list kept versions", move |c| kept::kept(c, &path))
+            .await
+    }
+
+    async fn releasable(
+        &self,
+        retention: &BTreeMap<BucketName, Retention>,
+        now: Timestamp,
+    ) -> Result<Vec<KeptVersion>> {
+        let asked = Arc::new(Asked {
+            retention: retention.clone(),
+            now,
+        });
+        let first = Arc::clone(&asked);
+        let found = self
+            .read("look for releasable versions", move |c| {
+                kept::look(c, &first)
+            })
+            .await?;
+        if !found.has_candidates {
+            return Ok(found.releasing);
+        }
+        self.write("give up versions", move |c| kept::give_up(c, &asked))
             .await
     }
 
     async fn released(&self, versions: &[VersionId]) -> Result<()> {
         let versions = versions.to_vec();
         self.write("forget released versions", move |c| {
-            kept::release(c, &versions)
+            kept::released(c, &versions)
         })
         .await
     }

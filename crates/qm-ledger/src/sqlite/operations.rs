@@ -85,10 +85,18 @@ fn occupy(connection: &Connection, key: &ObjectPath, seq: OperationSeq) -> Sql<(
     Ok(())
 }
 
+/// True if a recorded change of the name has not ended.
+pub(super) fn is_pending(connection: &Connection, path: &ObjectPath) -> Sql<bool> {
+    connection.holds(
+        "SELECT EXISTS (SELECT 1 FROM pending_names WHERE bucket = ?1 AND key = ?2)",
+        (path.bucket.as_str(), path.key.as_str()),
+    )
+}
+
 /// What ending an operation found.
 pub(super) enum Ended {
-    /// It was pending; its arrival, if it has one.
-    Now(Option<ArrivalSeq>),
+    /// It was pending; its arrival, if it has one, and when it was recorded.
+    Now(Option<ArrivalSeq>, Timestamp),
     /// It had ended in the same way before.
     Before,
 }
@@ -99,13 +107,13 @@ pub(super) fn end(
     state: &'static str,
     reason: Option<&str>,
 ) -> Sql<Ended> {
-    let ended: Option<Option<i64>> = connection.first(
+    let ended = connection.first(
         "UPDATE operations SET state = ?2, reason = ?3 WHERE seq = ?1 AND state = 'pending'
-         RETURNING arrival",
+         RETURNING arrival, at",
         (operation.seq.0, state, reason),
-        only::value,
+        |columns| Ok((columns.value::<Option<i64>>()?, columns.time()?)),
     )?;
-    let Some(arrival) = ended else {
+    let Some((arrival, at)) = ended else {
         refuse_unless(connection, operation.seq, state)?;
         return Ok(Ended::Before);
     };
@@ -115,7 +123,7 @@ pub(super) fn end(
             (key.bucket.as_str(), key.key.as_str()),
         )?;
     }
-    Ok(Ended::Now(arrival.map(ArrivalSeq)))
+    Ok(Ended::Now(arrival.map(ArrivalSeq), at))
 }
 
 fn refuse_unless(connection: &Connection, seq: OperationSeq, state: &str) -> Sql<()> {

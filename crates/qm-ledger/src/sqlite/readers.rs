@@ -1,8 +1,8 @@
-//! Readers: connections that cannot write, used on the runtime's blocking pool. Each look is one
-//! statement, so it sees one state.
+//! Readers: connections that cannot write, used on threads that may block. A look that
+//! must see one state is one statement.
 
 use parking_lot::Mutex;
-use qm_core::{Error, Kind, Result};
+use qm_core::{Error, Kind, Result, blocking};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Readers {
             .map_err(|e| broken(operation, e))?;
         let idle = Arc::clone(&self.idle);
         let file = Arc::clone(&self.file);
-        let looked = tokio::task::spawn_blocking(move || {
+        let look = move || {
             let resting = idle.lock().pop();
             let connection = match resting {
                 Some(connection) => connection,
@@ -55,7 +55,11 @@ impl Readers {
             }
             drop(permit);
             found.map_err(|fault| fault.into_error(operation))
-        });
+        };
+        if blocking::may_block() {
+            return look();
+        }
+        let looked = tokio::task::spawn_blocking(look);
         looked.await.map_err(|e| broken(operation, e))?
     }
 }

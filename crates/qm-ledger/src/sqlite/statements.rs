@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use qm_core::id::{BucketName, Sha256Digest};
 use qm_core::name::{ObjectKey, ObjectPath};
-use qm_core::operation::Version;
+use qm_core::operation::{StagedToken, Version};
 use qm_core::{Error, Kind};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params, Row};
@@ -140,6 +140,7 @@ impl Columns<'_> {
             size_bytes: self.size()?,
             sha256: Sha256Digest(self.value()?),
             identity: self.value()?,
+            staged: self.value::<Option<String>>()?.map(StagedToken),
             received_at: self.time()?,
         })
     }
@@ -147,10 +148,14 @@ impl Columns<'_> {
 
 /// Rows that are one thing only.
 pub(super) mod only {
-    use super::{Columns, FromSql, Sql, Timestamp, Version};
+    use super::{Columns, FromSql, ObjectPath, Sql, Timestamp, Version};
 
     pub(in super::super) fn value<T: FromSql>(columns: &mut Columns<'_>) -> Sql<T> {
         columns.value()
+    }
+
+    pub(in super::super) fn path(columns: &mut Columns<'_>) -> Sql<ObjectPath> {
+        columns.path()
     }
 
     pub(in super::super) fn time(columns: &mut Columns<'_>) -> Sql<Timestamp> {
@@ -169,7 +174,7 @@ pub(super) mod only {
 /// The columns of a version in the order in which [`Columns::version`] takes them.
 macro_rules! version_columns {
     () => {
-        "v.id, v.size_bytes, v.sha256, v.identity, v.received_at"
+        "v.id, v.size_bytes, v.sha256, v.identity, v.staged, v.received_at"
     };
 }
 pub(super) use version_columns;

@@ -16,7 +16,7 @@ use super::CommitStep;
 use super::connection::{Missing, data_version, open_writer};
 use super::fault::{Sql, unavailable};
 use super::group::{GroupEnd, Stamp, run_group};
-use super::job::{Job, Urgency};
+use super::job::{Job, Urgency, Wakes};
 
 /// Most jobs in one transaction: bounds how long the first one waits for the others.
 const GROUP_MAX: usize = 512;
@@ -98,7 +98,7 @@ impl Writer {
         }
     }
 
-    /// Counts up with every commit that changed something, here or in another process.
+    /// Counts up with every commit that may be work, here, and with every one of another process.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -156,7 +156,7 @@ impl Thread {
         let mut group = vec![first];
         loop {
             group.extend(self.jobs.try_iter().take(GROUP_MAX - group.len()));
-            let is_urgent = group.iter().any(|job| job.urgency() == Urgency::Now);
+            let is_urgent = group.iter().any(|job| job.manner().urgency == Urgency::Now);
             if is_urgent || group.len() == GROUP_MAX {
                 return group;
             }
@@ -184,7 +184,7 @@ impl Thread {
             let mut done = Vec::with_capacity(waiting.len());
             let commit = self.commit.as_ref();
             match run_group(connection, &stamp, commit, &mut waiting, &mut done) {
-                GroupEnd::Committed { is_changed } => self.answer(done, is_changed),
+                GroupEnd::Committed { wakes } => self.answer(done, wakes),
                 GroupEnd::RolledBack(fault) => {
                     let error = fault.into_error("commit a group");
                     let (cause, jobs) = (error.chain(), done.len());
@@ -194,7 +194,7 @@ impl Thread {
                 GroupEnd::Unknown(error) => {
                     tracing::error!(%error, jobs = done.len(), "ledger commit failed");
                     match self.find_out() {
-                        Some(true) => self.answer(done, true),
+                        Some(true) => self.answer(done, Wakes::Everybody),
                         Some(false) => refuse_all(done, &unavailable().with("cause", error)),
                         None => refuse_all(done, &closed()),
                     }
@@ -203,10 +203,11 @@ impl Thread {
         }
     }
 
-    fn answer(&self, jobs: Vec<Box<dyn Job>>, is_changed: bool) {
+    fn answer(&self, jobs: Vec<Box<dyn Job>>, wakes: Wakes) {
         // Before the answers: who was answered may rely on the others having been woken.
-        if is_changed {
-            self.announce();
+        match wakes {
+            Wakes::Everybody => self.announce(),
+            Wakes::Nobody => {}
         }
         for job in jobs {
             job.answer();

@@ -1,11 +1,15 @@
 //! Group commit: what one transaction holds, how many are needed, who is woken.
 
 use qm_core::Kind;
+use qm_core::arrival::Partial;
 use qm_core::id::VersionId;
-use qm_core::operation::{NameChange, Version};
-use qm_core::ports::ledger::{Audit as _, Deliveries as _, Names as _};
+use qm_core::operation::{NameChange, StagedToken, Version};
+use qm_core::ports::bucket::{Attributes, Parked};
+use qm_core::ports::ledger::{
+    Alerts as _, Audit as _, Deliveries as _, NameAttributes as _, Names as _, Partials as _,
+};
 use qm_ledger::SqliteLedger;
-use qm_testkit::ledger::sample::{audit, minute, publish, route, version};
+use qm_testkit::ledger::sample::{account, alert, audit, minute, path, publish, route, version};
 use std::sync::Arc;
 
 use crate::support::{Gate, Planned, open, open_with};
@@ -104,7 +108,7 @@ async fn only_changes_are_announced() {
     let step = Planned::new(&[]);
     let ledger = open_with(&folder.path().join("ledger.sqlite"), step.clone());
     let mut changes = ledger.changes();
-    ledger.append(audit("one")).await.unwrap();
+    assert!(ledger.raise(alert("one")).await.unwrap());
     assert!(changes.has_changed().unwrap());
     changes.mark_unchanged();
     let commits = step.commits();
@@ -117,6 +121,53 @@ async fn only_changes_are_announced() {
     assert_eq!(refused.await.unwrap_err().kind(), Kind::Bug);
     assert!(!changes.has_changed().unwrap());
     assert_eq!(step.commits(), commits);
+}
+
+/// Logins and logouts, broken-off uploads and attributes are durable and wake nobody, unless they
+/// share their commit with work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_work_wakes_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Gate::default());
+    let ledger = open_with(&folder.path().join("ledger.sqlite"), gate.clone());
+    let operation = ledger.record(publish("a", 2)).await.unwrap();
+    let mut changes = ledger.changes();
+    changes.mark_unchanged();
+    let before = gate.commits();
+    ledger.append(audit("login")).await.unwrap();
+    ledger.append(audit("logout")).await.unwrap();
+    let partial = Partial {
+        version: version(1).id,
+        account: account("north"),
+        path: path("a"),
+        parked: Parked {
+            token: StagedToken("token".to_owned()),
+            size_bytes: 1,
+            state: None,
+        },
+        lost_at: minute(0),
+    };
+    ledger.park(partial, audit("a")).await.unwrap();
+    ledger.forget(version(1).id).await.unwrap();
+    let name = path("a");
+    let set = ledger.set_name_attributes(&name, "identity", Attributes::default());
+    set.await.unwrap();
+    assert_eq!(gate.commits(), before + 5);
+    assert!(!changes.has_changed().unwrap());
+
+    let before = gate.commits();
+    gate.close();
+    let first = ledger.append(audit("first"));
+    gate.wait_for_commits(before + 1);
+    let login = ledger.append(audit("login"));
+    let work = ledger.complete(&operation);
+    let logout = ledger.append(audit("logout"));
+    gate.open();
+    for end in [first, login, work, logout] {
+        end.await.unwrap();
+    }
+    assert_eq!(gate.commits(), before + 2);
+    assert!(changes.has_changed().unwrap());
 }
 
 /// Dropping the future does not take back what was enqueued; dropping the ledger waits for it.

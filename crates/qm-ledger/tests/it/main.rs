@@ -8,4 +8,5 @@ mod crash;
 mod groups;
 mod processes;
 mod reopening;
+mod retention;
 mod support;

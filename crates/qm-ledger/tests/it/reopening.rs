@@ -2,10 +2,12 @@
 
 use qm_core::arrival::Partial;
 use qm_core::delivery::DeliveryState;
-use qm_core::operation::NameChange;
-use qm_core::ports::ledger::{AddedKey, Audit as _, DeliveryFilter, Ledger, NodeReport};
+use qm_core::operation::{NameChange, StagedToken, Version};
+use qm_core::ports::bucket::{Attributes, Parked};
+use qm_core::ports::ledger::{AddedKey, Audit as _, DeliveryFilter, Ledger, NodeReport, RawEvent};
 use qm_testkit::ledger::sample::{
-    account, alert, audit, claim, finish, minute, path, publish, run, upload_and_deliver, version,
+    account, alert, audit, bucket, claim, finish, keeps, minute, path, publish, replace,
+    route_nowhere, run, upload_and_deliver, version,
 };
 use std::fmt::Debug;
 
@@ -25,12 +27,42 @@ async fn fill(ledger: &dyn Ledger) {
         ..publish("a", 3)
     };
     run(ledger, again).await;
+    run(ledger, publish("kept", 6)).await;
+    run(ledger, replace("kept", 7, 6)).await;
+    let hidden = NameChange {
+        version: Some(Version {
+            staged: Some(StagedToken("upload".to_owned())),
+            ..version(8)
+        }),
+        arrival: None,
+        ..publish("hidden.part", 8)
+    };
+    run(ledger, hidden).await;
+    route_nowhere(ledger).await;
     ledger.record(publish("pending", 4)).await.unwrap();
+    let event = RawEvent {
+        bucket: bucket(),
+        id: "event".to_owned(),
+        body: "body".to_owned(),
+        received_at: minute(1),
+    };
+    assert_eq!(ledger.receive(vec![event]).await.unwrap(), 1);
+    let attributes = Attributes {
+        modified: Some(minute(1)),
+        mode: Some(0o600),
+    };
+    let name = path("a");
+    let set = ledger.set_name_attributes(&name, "identity", attributes);
+    set.await.unwrap();
     let partial = Partial {
         version: version(5).id,
         account: account("north"),
         path: path("partial"),
-        size_bytes: 5,
+        parked: Parked {
+            token: StagedToken("token".to_owned()),
+            size_bytes: 5,
+            state: Some("state".to_owned()),
+        },
         lost_at: minute(5),
     };
     ledger.park(partial, audit("lost")).await.unwrap();
@@ -64,7 +96,12 @@ async fn everything(ledger: &dyn Ledger) -> Vec<String> {
     let mut all = Vec::new();
     say(&mut all, &ledger.pending().await.unwrap());
     say(&mut all, &ledger.current(&path("a")).await.unwrap());
-    say(&mut all, &ledger.releasable().await.unwrap());
+    say(&mut all, &ledger.hidden().await.unwrap());
+    say(&mut all, &ledger.kept(&path("a")).await.unwrap());
+    let releasable = ledger.releasable(&keeps(0, None), minute(9)).await;
+    say(&mut all, &releasable.unwrap());
+    say(&mut all, &ledger.name_attributes(&path("a")).await.unwrap());
+    say(&mut all, &ledger.events(9, None).await.unwrap());
     say(&mut all, &ledger.partials().await.unwrap());
     say(&mut all, &ledger.latest(99).await.unwrap());
     say(&mut all, &ledger.unrouted(99).await.unwrap());

@@ -33,6 +33,15 @@ impl State {
         }
     }
 
+    /// Its bytes are an object now.
+    pub(super) fn clear_staged(&mut self, version: VersionId) {
+        for arrival in &mut self.0 {
+            if arrival.version.id == version {
+                arrival.version.staged = None;
+            }
+        }
+    }
+
     /// True while an arrival of the version can still be routed.
     pub(super) fn is_unrouted(&self, version: VersionId) -> bool {
         self.0.iter().any(|arrival| {

@@ -7,6 +7,9 @@ mod alerts;
 mod arrivals;
 mod audit;
 mod deliveries;
+mod inbox;
+mod kept;
+mod name_attributes;
 mod names;
 mod nodes;
 mod overtaking;
@@ -36,6 +39,9 @@ struct Shared {
 #[derive(Clone, Default)]
 pub struct LedgerState {
     names: names::State,
+    kept: kept::State,
+    name_attributes: name_attributes::State,
+    inbox: inbox::State,
     partials: partials::State,
     arrivals: arrivals::State,
     deliveries: deliveries::State,

@@ -1,30 +1,39 @@
 //! Versions, name operations, current names.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use qm_core::alert::NewAlert;
-use qm_core::arrival::{Arrival, ArrivalState};
+use qm_core::arrival::{Arrival, ArrivalState, Cause};
+use qm_core::audit::AuditRecord;
 use qm_core::id::{ArrivalSeq, BucketName, OperationSeq, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, NameChange, Operation, Version};
 use qm_core::ports::BoxFuture;
-use qm_core::ports::ledger::Names;
+use qm_core::ports::ledger::{KeptVersion, Names, Retention};
 use qm_core::{Error, Kind, Result};
 use std::collections::BTreeMap;
 
-use super::{LedgerState, MemoryLedger, next_number};
+use super::{LedgerState, MemoryLedger, kept, next_number};
 
 #[derive(Clone, Default)]
 pub(super) struct State {
     versions: BTreeMap<VersionId, Version>,
     operations: Vec<Row>,
-    current: BTreeMap<ObjectPath, VersionId>,
-    kept: BTreeMap<VersionId, BucketName>,
+    current: BTreeMap<ObjectPath, Current>,
+}
+
+#[derive(Clone)]
+struct Current {
+    version: VersionId,
+    /// Completed without an arrival.
+    is_hidden: bool,
 }
 
 #[derive(Clone)]
 struct Row {
     operation: Operation,
     arrival: Option<ArrivalSeq>,
+    at: Timestamp,
     state: OperationState,
 }
 
@@ -41,6 +50,26 @@ impl State {
             .iter()
             .filter(|row| row.state == OperationState::Pending)
             .map(|row| &row.operation)
+    }
+
+    pub(super) fn version(&self, id: VersionId) -> Option<&Version> {
+        self.versions.get(&id)
+    }
+
+    /// True while a pending operation moves the version.
+    pub(super) fn is_moving(&self, id: VersionId) -> bool {
+        self.pending()
+            .any(|operation| operation.version.as_ref().is_some_and(|v| v.id == id))
+    }
+
+    fn is_pending(&self, path: &ObjectPath) -> bool {
+        self.pending()
+            .any(|operation| keys(&operation.path, &operation.change).contains(path))
+    }
+
+    fn current(&self, path: &ObjectPath) -> Option<&Version> {
+        let current = self.current.get(path)?;
+        self.versions.get(&current.version)
     }
 
     fn row(&mut self, seq: OperationSeq) -> Result<&mut Row> {
@@ -62,7 +91,7 @@ fn keys(path: &ObjectPath, change: &Change) -> Vec<ObjectPath> {
     keys
 }
 
-fn at_key(path: &ObjectPath, key: &ObjectKey) -> ObjectPath {
+pub(super) fn at_key(path: &ObjectPath, key: &ObjectKey) -> ObjectPath {
     ObjectPath {
         bucket: path.bucket.clone(),
         key: key.clone(),
@@ -81,13 +110,16 @@ fn record(state: &mut LedgerState, change: NameChange) -> Result<Operation> {
             "a name operation was recorded without its version",
         ));
     }
+    if let (Change::Restore, Some(version)) = (&change.change, &change.version)
+        && state.kept.is_given_up(version.id)
+    {
+        return Err(Error::new(
+            Kind::NotFound,
+            "this version is not kept any more",
+        ));
+    }
     let wanted = keys(&change.path, &change.change);
-    let is_busy = state
-        .names
-        .pending()
-        .flat_map(|operation| keys(&operation.path, &operation.change))
-        .any(|key| wanted.contains(&key));
-    if is_busy {
+    if wanted.iter().any(|path| state.names.is_pending(path)) {
         return Err(Error::new(
             Kind::Conflict,
             "an earlier change of this name is not finished yet",
@@ -131,6 +163,7 @@ fn record(state: &mut LedgerState, change: NameChange) -> Result<Operation> {
     state.names.operations.push(Row {
         operation: operation.clone(),
         arrival,
+        at: change.at,
         state: OperationState::Pending,
     });
     Ok(operation)
@@ -143,29 +176,43 @@ fn complete(state: &mut LedgerState, operation: &Operation) -> Result<()> {
         OperationState::Failed => return Err(already("failed")),
         OperationState::Pending => row.state = OperationState::Completed,
     }
-    if let Some(arrival) = row.arrival {
+    let (arrival, at) = (row.arrival, row.at);
+    if let Some(arrival) = arrival {
         state.arrivals.set_state(arrival, ArrivalState::Arrived);
     }
     let names = &mut state.names;
+    if let (Some(_), Some(version)) = (arrival, &operation.version) {
+        if let Some(known) = names.versions.get_mut(&version.id) {
+            known.staged = None;
+        }
+        state.arrivals.clear_staged(version.id);
+    }
     let lands_on = at_key(&operation.path, operation.lands_on());
-    if matches!(operation.change, Change::Rename { .. }) {
-        names.current.remove(&operation.path);
+    match &operation.change {
+        Change::Rename { .. } => {
+            names.current.remove(&operation.path);
+            let attributes = &mut state.name_attributes;
+            attributes.follow(&operation.path, &lands_on);
+        }
+        Change::Remove => state.name_attributes.forget(&lands_on),
+        Change::Publish | Change::Restore => {}
     }
     match (&operation.change, &operation.version) {
-        (Change::Remove, _) | (_, None) => names.current.remove(&lands_on),
-        (Change::Publish | Change::Rename { .. } | Change::Restore, Some(version)) => {
-            names.current.insert(lands_on, version.id)
+        (Change::Remove, _) | (_, None) => {
+            names.current.remove(&lands_on);
         }
-    };
+        (Change::Publish | Change::Rename { .. } | Change::Restore, Some(version)) => {
+            let current = Current {
+                version: version.id,
+                is_hidden: arrival.is_none(),
+            };
+            names.current.insert(lands_on, current);
+        }
+    }
     if let (Change::Restore, Some(version)) = (&operation.change, &operation.version) {
-        names.kept.remove(&version.id);
+        state.kept.bring_back(version.id);
     }
-    if let (true, Some(replaced)) = (operation.keep_aside, operation.replaces) {
-        names.kept.insert(replaced, operation.path.bucket.clone());
-    }
-    if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
-        names.kept.insert(moved.id, operation.path.bucket.clone());
-    }
+    state.kept.keep(operation, at);
     Ok(())
 }
 
@@ -187,8 +234,46 @@ fn already(what: &'static str) -> Error {
     Error::new(Kind::Conflict, "this change of a name has ended already").with("ended", what)
 }
 
-fn is_needed(state: &LedgerState, version: VersionId) -> bool {
+pub(super) fn is_needed(state: &LedgerState, version: VersionId) -> bool {
     state.arrivals.is_unrouted(version) || state.deliveries.is_open(version)
+}
+
+fn found(
+    state: &mut LedgerState,
+    path: &ObjectPath,
+    version: Version,
+    audit: AuditRecord,
+) -> Option<ArrivalSeq> {
+    let names = &mut state.names;
+    let current = names.current(path);
+    let is_same = |current: &Version| {
+        current.identity == version.identity && current.sha256 == version.sha256
+    };
+    if current.is_some_and(is_same)
+        || names.is_pending(path)
+        || names.versions.contains_key(&version.id)
+    {
+        return None;
+    }
+    names.versions.insert(version.id, version.clone());
+    let current = Current {
+        version: version.id,
+        is_hidden: false,
+    };
+    names.current.insert(path.clone(), current);
+    let seq = state.arrivals.add(Arrival {
+        seq: ArrivalSeq(0),
+        path: path.clone(),
+        version,
+        account: None,
+        cause: Cause::Found,
+        at: audit.at,
+        state: ArrivalState::Arrived,
+        duplicate_of: None,
+        deliveries: None,
+    });
+    state.audit.append(audit);
+    Some(seq)
 }
 
 #[async_trait]
@@ -211,37 +296,68 @@ impl Names for MemoryLedger {
     }
 
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>> {
-        Ok(self.read(|state| {
-            let id = state.names.current.get(path)?;
-            state.names.versions.get(id).cloned()
-        }))
+        Ok(self.read(|state| state.names.current(path).cloned()))
     }
 
     async fn is_needed(&self, version: VersionId) -> Result<bool> {
         Ok(self.read(|state| is_needed(state, version)))
     }
 
-    async fn releasable(&self) -> Result<Vec<(BucketName, VersionId)>> {
+    async fn hidden(&self) -> Result<Vec<(ObjectPath, Version)>> {
         Ok(self.read(|state| {
-            let is_moving = |id: VersionId| {
-                let mut pending = state.names.pending();
-                pending.any(|operation| operation.version.as_ref().is_some_and(|v| v.id == id))
-            };
-            let kept = state.names.kept.iter();
-            kept.filter(|(id, _)| !is_needed(state, **id) && !is_moving(**id))
-                .map(|(id, bucket)| (bucket.clone(), *id))
+            let names = &state.names;
+            let hidden = names
+                .current
+                .iter()
+                .filter(|(_, current)| current.is_hidden);
+            hidden
+                .filter_map(|(path, current)| Some((path.clone(), names.version(current.version)?)))
+                .filter(|(_, version)| version.staged.is_some())
+                .map(|(path, version)| (path, version.clone()))
                 .collect()
         }))
     }
 
+    async fn found(
+        &self,
+        path: &ObjectPath,
+        version: Version,
+        audit: AuditRecord,
+    ) -> Result<Option<ArrivalSeq>> {
+        self.write_if(
+            |state| Ok(found(state, path, version, audit)),
+            Option::is_some,
+        )
+    }
+
+    async fn kept(&self, path: &ObjectPath) -> Result<Vec<KeptVersion>> {
+        Ok(self.read(|state| kept::kept(state, path)))
+    }
+
+    async fn releasable(
+        &self,
+        retention: &BTreeMap<BucketName, Retention>,
+        now: Timestamp,
+    ) -> Result<Vec<KeptVersion>> {
+        let releasing = |state: &LedgerState| kept::releasing_in(state, retention.keys());
+        if self.read(|state| kept::ended(state, retention, now).is_empty()) {
+            return Ok(self.read(releasing));
+        }
+        self.write(|state| {
+            let ended = kept::ended(state, retention, now);
+            kept::give_up(state, &ended);
+            Ok(releasing(state))
+        })
+    }
+
     async fn released(&self, versions: &[VersionId]) -> Result<()> {
         self.write(|state| {
-            state.names.kept.retain(|id, _| !versions.contains(id));
+            state.kept.released(versions);
             Ok(())
         })
     }
 
     async fn version(&self, id: VersionId) -> Result<Option<Version>> {
-        Ok(self.read(|state| state.names.versions.get(&id).cloned()))
+        Ok(self.read(|state| state.names.version(id).cloned()))
     }
 }

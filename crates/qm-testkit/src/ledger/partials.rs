@@ -24,23 +24,21 @@ impl State {
             .find(|partial| partial.account == *account && partial.path == *path)
     }
 
-    /// The version of the one replaced, unless it is the same.
-    fn park(&mut self, partial: Partial) -> Option<VersionId> {
-        let replaced = self
-            .find(&partial.account, &partial.path)
-            .map(|earlier| earlier.version);
-        if let Some(replaced) = replaced {
-            self.forget(replaced);
+    /// The one replaced, unless its bytes are the same.
+    fn park(&mut self, partial: Partial) -> Option<Partial> {
+        let replaced = self.find(&partial.account, &partial.path).cloned();
+        if let Some(replaced) = &replaced {
+            self.forget(replaced.version);
         }
-        let version = partial.version;
+        let token = partial.parked.token.clone();
         self.0.push(partial);
-        replaced.filter(|replaced| *replaced != version)
+        replaced.filter(|replaced| replaced.parked.token != token)
     }
 }
 
 #[async_trait]
 impl Partials for MemoryLedger {
-    async fn park(&self, partial: Partial, audit: AuditRecord) -> Result<Option<VersionId>> {
+    async fn park(&self, partial: Partial, audit: AuditRecord) -> Result<Option<Partial>> {
         self.write(|state| {
             let replaced = state.partials.park(partial);
             state.audit.append(audit);

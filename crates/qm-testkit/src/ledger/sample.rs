@@ -12,7 +12,9 @@ use qm_core::id::{
 };
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, NameChange, Operation, Version};
-use qm_core::ports::ledger::{Claim, DeliveryFilter, Ledger};
+use qm_core::ports::ledger::{Claim, DeliveryFilter, Ledger, Retention};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Of every delivery in the cases.
 pub const REVISION: RevisionNumber = RevisionNumber(7);
@@ -69,6 +71,7 @@ pub fn version(number: u8) -> Version {
         size_bytes: 1_000 + u64::from(number),
         sha256: Sha256Digest([number; 32]),
         identity: format!("64768:{number}"),
+        staged: None,
         received_at: minute(0),
     }
 }
@@ -101,6 +104,15 @@ pub fn publish(name: &str, number: u8) -> NameChange {
     }
 }
 
+/// A publication over `replaced`, which is kept aside.
+pub fn replace(name: &str, number: u8, replaced: u8) -> NameChange {
+    NameChange {
+        replaces: Some(version(replaced).id),
+        keep_aside: true,
+        ..publish(name, number)
+    }
+}
+
 /// A version gets another name, as an operator would give it one: no arrival.
 pub fn rename(from: &str, to: &str, number: u8) -> NameChange {
     NameChange {
@@ -121,6 +133,19 @@ pub async fn run(ledger: &dyn Ledger, change: NameChange) -> Operation {
 pub async fn arrive(ledger: &dyn Ledger, name: &str, number: u8) -> Arrival {
     run(ledger, publish(name, number)).await;
     newest(ledger).await
+}
+
+/// Routes all that waits to no destination.
+pub async fn route_nowhere(ledger: &dyn Ledger) {
+    for arrival in ledger.unrouted(u32::MAX).await.expect("listed") {
+        let routed = ledger.route(arrival.seq, vec![], REVISION, minute(0));
+        assert_eq!(routed.await.expect("routed"), 0);
+    }
+}
+
+/// The retention of the bucket of every path.
+pub fn keeps(versions: u32, age: Option<Duration>) -> BTreeMap<BucketName, Retention> {
+    BTreeMap::from([(bucket(), Retention { versions, age })])
 }
 
 /// The last arrival recorded.
@@ -252,5 +277,25 @@ pub fn alert(key: &str) -> NewAlert {
         text: text(key),
         notifiers: vec![notifier("sre"), notifier("desk")],
         at: minute(0),
+    }
+}
+
+/// Numbers that look random and are the same in every run (`SplitMix64`).
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Every seed is another sequence.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `end`, which is not 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
     }
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use qm_core::Result;
 use qm_core::ports::bucket::Content;
+use qm_core::ports::encryption::Envelope;
 
 /// Bytes in memory.
 #[derive(Clone, Debug)]
@@ -20,6 +21,10 @@ impl MemoryContent {
 impl Content for MemoryContent {
     fn size_bytes(&self) -> u64 {
         self.0.len() as u64
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        None
     }
 
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {

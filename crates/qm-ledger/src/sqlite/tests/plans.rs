@@ -4,14 +4,14 @@
 use rusqlite::Connection;
 
 use crate::sqlite::{
-    alerts, arrivals, deliveries, kept, line, migrate, names, operations, overtaking, slots,
+    alerts, arrivals, current_names, deliveries, inbox, kept, line, migrate, name_attributes,
+    operations, overtaking, slots,
 };
 
-/// Small by themselves: what is pending, what is kept aside, lists given with the call.
-const SCANS_ALLOWED: [&str; 5] = [
+/// Small by themselves: what is pending, lists given with the call.
+const SCANS_ALLOWED: [&str; 4] = [
     "SCAN CONSTANT ROW",
     "SCAN json_each VIRTUAL TABLE INDEX 1:",
-    "SCAN k",
     "SCAN p",
     "SCAN pending_names",
 ];
@@ -52,8 +52,11 @@ fn check(connection: &Connection, sql: &str, indexes: &[&str], sorts: bool) {
 }
 
 /// Indexes of rows that wait for something.
-const PARTIAL: [&str; 7] = [
+const PARTIAL: [&str; 10] = [
     "arrivals_outbox",
+    "current_names_hidden",
+    "inbox_dead",
+    "inbox_waiting",
     "deliveries_next",
     "deliveries_running",
     "deliveries_overtaken",
@@ -80,14 +83,35 @@ fn arrivals_and_names() {
         &["arrivals_unrouted", "deliveries_version"],
         false,
     );
-    check(c, names::CURRENT, &[], false);
+    check(c, current_names::CURRENT, &[], false);
+    check(c, current_names::HIDDEN, &["current_names_hidden"], false);
     check(c, operations::PENDING, &[], false);
-    check(
-        c,
-        kept::RELEASABLE,
-        &["arrivals_unrouted", "deliveries_version"],
-        false,
-    );
+}
+
+#[test]
+fn kept_versions() {
+    let c = &migrated();
+    check(c, kept::KEPT, &["kept_versions_name"], false);
+    check(c, kept::RELEASING, &["kept_versions_state"], false);
+    let candidates = [
+        "kept_versions_state",
+        "kept_names_versions",
+        "kept_versions_name",
+        "arrivals_unrouted",
+        "deliveries_version",
+    ];
+    check(c, kept::CANDIDATES, &candidates, false);
+}
+
+#[test]
+fn events_and_attributes() {
+    let c = &migrated();
+    check(c, inbox::DUE, &["inbox_waiting"], false);
+    check(c, inbox::NEXT, &["inbox_waiting"], false);
+    check(c, inbox::DEAD, &["inbox_dead"], false);
+    check(c, inbox::FORGET, &["inbox_done"], false);
+    check(c, name_attributes::OF_ONE, &[], false);
+    check(c, name_attributes::IN_FOLDER, &[], false);
 }
 
 #[test]

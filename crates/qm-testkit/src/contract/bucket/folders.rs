@@ -6,10 +6,7 @@ use std::collections::BTreeSet;
 use qm_core::Kind;
 use qm_core::ports::bucket::{Attributes, Bucket, EntryKind, FolderChange};
 
-use super::{key, prefix, publish, received, shown};
-
-/// More than one batch of any implementation.
-const MANY: u64 = 500;
+use super::{Promises, key, prefix, publish, received, received_for, shown, staging_for};
 
 pub(super) async fn made_listed_renamed_removed(bucket: &dyn Bucket) {
     bucket
@@ -26,11 +23,8 @@ pub(super) async fn made_listed_renamed_removed(bucket: &dyn Bucket) {
         .unwrap();
     let again = bucket.change_folder(FolderChange::Make(key("x/w"))).await;
     assert_eq!(again.unwrap_err().kind(), Kind::AlreadyExists);
-    let orphan = bucket
-        .change_folder(FolderChange::Make(key("no/parent")))
-        .await;
-    assert_eq!(orphan.unwrap_err().kind(), Kind::NotFound);
-    publish(bucket, "x/y/a.csv", &received(bucket, 1, "one").await).await;
+    let one = received_for(bucket, 1, "x/y/a.csv", "one").await;
+    publish(bucket, "x/y/a.csv", &one).await;
 
     assert_eq!(
         names(bucket, "x").await,
@@ -52,8 +46,13 @@ pub(super) async fn made_listed_renamed_removed(bucket: &dyn Bucket) {
     );
     let file = bucket.stat(&prefix("x/y/a.csv")).await.unwrap().unwrap();
     assert_eq!(
-        (file.name.as_str(), file.kind, file.size_bytes),
-        ("a.csv", EntryKind::File, 3)
+        (
+            file.name.as_str(),
+            file.kind,
+            file.size_bytes,
+            file.is_sealed
+        ),
+        ("a.csv", EntryKind::File, 3, false)
     );
     let root = bucket.stat(&prefix("")).await.unwrap().unwrap();
     assert_eq!(root.kind, EntryKind::Folder);
@@ -90,8 +89,36 @@ pub(super) async fn made_listed_renamed_removed(bucket: &dyn Bucket) {
     assert_eq!(shown(bucket, "x/y/a.csv").await.as_deref(), Some("one"));
 }
 
-pub(super) async fn a_large_folder_comes_in_batches(bucket: &dyn Bucket) {
-    for number in 0..MANY {
+pub(super) async fn listings_tell_sizes(bucket: &dyn Bucket) {
+    bucket
+        .change_folder(FolderChange::MakeAll(prefix("x/y/z")))
+        .await
+        .unwrap();
+    let one = received_for(bucket, 1, "x/y/a.csv", "one").await;
+    publish(bucket, "x/y/a.csv", &one).await;
+    let mut listing = bucket.list(&prefix("x/y")).await.unwrap();
+    let mut sizes = Vec::new();
+    while let Some(batch) = listing.next().await.unwrap() {
+        sizes.extend(
+            batch
+                .into_iter()
+                .map(|entry| (entry.name, entry.size_bytes)),
+        );
+    }
+    sizes.sort();
+    assert_eq!(sizes, [("a.csv".to_owned(), 3), ("z".to_owned(), 0)]);
+}
+
+pub(super) async fn a_folder_needs_its_parent(bucket: &dyn Bucket) {
+    let orphan = bucket
+        .change_folder(FolderChange::Make(key("no/parent")))
+        .await;
+    assert_eq!(orphan.unwrap_err().kind(), Kind::NotFound);
+}
+
+pub(super) async fn a_large_folder_comes_in_batches(bucket: &dyn Bucket, promises: &Promises) {
+    let many = promises.entries_max * 5 / 2;
+    for number in 0..many {
         bucket
             .change_folder(FolderChange::Make(key(&format!("f{number}"))))
             .await
@@ -100,10 +127,10 @@ pub(super) async fn a_large_folder_comes_in_batches(bucket: &dyn Bucket) {
     let mut listing = bucket.list(&prefix("")).await.unwrap();
     let mut seen = BTreeSet::new();
     while let Some(batch) = listing.next().await.unwrap() {
-        assert!(batch.len() < 500, "a batch is bounded");
+        assert!(batch.len() <= promises.entries_max, "a batch is bounded");
         seen.extend(batch.into_iter().map(|entry| entry.name));
     }
-    assert_eq!(seen.len() as u64, MANY);
+    assert_eq!(seen.len(), many);
     assert!(listing.next().await.unwrap().is_none());
 }
 
@@ -123,7 +150,7 @@ pub(super) async fn attributes_are_kept(bucket: &dyn Bucket) {
     let missing = bucket.set_attributes(&prefix("b"), attributes).await;
     assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
 
-    let mut staged = bucket.stage(super::version_id(2)).await.unwrap();
+    let mut staged = bucket.stage(staging_for(2, "c")).await.unwrap();
     staged.write(vec![super::chunk(0, "two")]).await.unwrap();
     let version = super::sealed(&mut *staged).await;
     staged.set_attributes(attributes).await.unwrap();

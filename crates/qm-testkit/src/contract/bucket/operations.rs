@@ -2,9 +2,12 @@
 
 use qm_core::Kind;
 use qm_core::operation::Change;
-use qm_core::ports::bucket::{Bucket, Place};
+use qm_core::ports::bucket::Bucket;
 
-use super::{bytes_of, key, operation, publish, received, shown, text};
+use super::{
+    OpenFiles, Promises, Superseded, bytes_of, key, operation, publish, received, received_for,
+    shown, text,
+};
 
 pub(super) async fn published_read_and_replaced(bucket: &dyn Bucket) {
     let one = received(bucket, 1, "one").await;
@@ -14,8 +17,7 @@ pub(super) async fn published_read_and_replaced(bucket: &dyn Bucket) {
     let two = received(bucket, 2, "").await;
     publish(bucket, "a", &two).await;
     assert_eq!(shown(bucket, "a").await.as_deref(), Some(""));
-    assert_eq!(bucket.leftovers(Place::Staging).await.unwrap(), []);
-    assert_eq!(bucket.leftovers(Place::Kept).await.unwrap(), []);
+    assert_eq!(bucket.leftovers().await.unwrap(), []);
 }
 
 pub(super) async fn every_operation_can_be_run_again(bucket: &dyn Bucket) {
@@ -62,7 +64,7 @@ pub(super) async fn every_operation_can_be_run_again(bucket: &dyn Bucket) {
     );
 }
 
-pub(super) async fn superseded_versions_are_kept_aside(bucket: &dyn Bucket) {
+pub(super) async fn superseded_versions_are_kept_aside(bucket: &dyn Bucket, promises: &Promises) {
     let one = received(bucket, 1, "one").await;
     let two = received(bucket, 2, "two").await;
     let three = received(bucket, 3, "three").await;
@@ -73,25 +75,44 @@ pub(super) async fn superseded_versions_are_kept_aside(bucket: &dyn Bucket) {
         .unwrap();
     publish(bucket, "a", &three).await;
     assert_eq!(bytes_of(bucket, &one, "a").await.as_deref(), Some("one"));
-    assert_eq!(
-        bytes_of(bucket, &two, "a").await,
-        None,
-        "nobody asked to keep it"
-    );
+    if promises.superseded == Superseded::Gone {
+        assert_eq!(bytes_of(bucket, &two, "a").await, None);
+    }
     assert_eq!(
         bytes_of(bucket, &three, "a").await.as_deref(),
         Some("three")
     );
-    assert_eq!(bucket.leftovers(Place::Kept).await.unwrap(), [one.id]);
     for _ in 0..2 {
-        bucket.discard(one.id, Place::Kept).await.unwrap();
+        bucket.release(one.id, &key("a")).await.unwrap();
         assert_eq!(bytes_of(bucket, &one, "a").await, None);
     }
+    assert_eq!(shown(bucket, "a").await.as_deref(), Some("three"));
+}
+
+pub(super) async fn what_is_current_is_never_released(bucket: &dyn Bucket) {
+    let one = received(bucket, 1, "one").await;
+    let two = received(bucket, 2, "two").await;
+    publish(bucket, "a", &one).await;
+    bucket.release(one.id, &key("a")).await.unwrap();
+    assert_eq!(shown(bucket, "a").await.as_deref(), Some("one"));
+    bucket
+        .run(&operation("a", Change::Publish, Some(&two), Some(&one)))
+        .await
+        .unwrap();
+    bucket
+        .run(&operation("a", Change::Restore, Some(&one), Some(&two)))
+        .await
+        .unwrap();
+    for version in [&one, &two] {
+        bucket.release(version.id, &key("a")).await.unwrap();
+        assert_eq!(shown(bucket, "a").await.as_deref(), Some("one"));
+    }
+    assert_eq!(bytes_of(bucket, &two, "a").await, None);
 }
 
 pub(super) async fn renamed_over_another(bucket: &dyn Bucket) {
     let one = received(bucket, 1, "one").await;
-    let two = received(bucket, 2, "two").await;
+    let two = received_for(bucket, 2, "b", "two").await;
     publish(bucket, "a", &one).await;
     publish(bucket, "b", &two).await;
     let rename = Change::Rename { to: key("b") };
@@ -183,24 +204,34 @@ pub(super) async fn no_folder_no_publication(bucket: &dyn Bucket) {
         Some("one"),
         "the bytes were not lost"
     );
-    let lost = operation(
-        "b",
-        Change::Publish,
-        Some(&super::Version {
-            id: super::version_id(9),
-            ..one
-        }),
-        None,
-    );
-    assert_eq!(bucket.run(&lost).await.unwrap_err().kind(), Kind::NotFound);
 }
 
-pub(super) async fn an_open_file_does_not_change(bucket: &dyn Bucket) {
+pub(super) async fn bytes_that_are_gone_are_not_published(bucket: &dyn Bucket) {
+    let one = received(bucket, 1, "one").await;
+    publish(bucket, "a", &one).await;
+    let lost = super::Version {
+        id: super::version_id(9),
+        staged: None,
+        ..one
+    };
+    let publish = operation("b", Change::Publish, Some(&lost), None);
+    assert_eq!(
+        bucket.run(&publish).await.unwrap_err().kind(),
+        Kind::NotFound
+    );
+    assert_eq!(shown(bucket, "b").await, None);
+}
+
+pub(super) async fn an_open_file_does_not_change(bucket: &dyn Bucket, promises: &Promises) {
     let one = received(bucket, 1, "one").await;
     let two = received(bucket, 2, "two").await;
     publish(bucket, "a", &one).await;
     let open = bucket.open(&key("a")).await.unwrap();
     publish(bucket, "a", &two).await;
+    match open.read(0, 10).await {
+        Err(_) if promises.open_files == OpenFiles::MayFail => return,
+        read => assert_eq!(&read.unwrap()[..], b"one"),
+    }
     assert_eq!(text(&*open).await, "one");
     assert_eq!(&open.read(1, 1).await.unwrap()[..], b"n");
     assert_eq!(open.read(3, 10).await.unwrap().len(), 0);

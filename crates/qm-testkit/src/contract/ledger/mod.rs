@@ -12,12 +12,16 @@ pub mod audit;
 pub mod claims;
 pub mod deliveries;
 pub mod duplicates;
+pub mod found;
+pub mod inbox;
 pub mod kept;
+pub mod name_attributes;
 pub mod names;
 pub mod nodes;
 pub mod overtaking;
 pub mod partials;
 pub mod redrive;
+pub mod retention;
 pub mod revisions;
 pub mod slots;
 
@@ -69,9 +73,17 @@ cases! {
     deliveries: an_attempt_ends_in_one_transaction a_lost_lease_is_a_conflict
         interrupted_ones_are_found_and_finished deliveries_are_filtered deliveries_are_counted;
     duplicates: the_same_again_within_a_day a_failed_arrival_is_no_original;
+    found: a_found_file_arrives a_file_is_found_once reports_at_once_are_one_arrival
+        uploads_without_an_object_are_hidden;
+    inbox: an_event_is_received_once what_is_too_long_is_refused events_become_due_in_order
+        reading_an_event_ends_in_one_state events_are_listed dead_events_are_redriven
+        done_events_are_forgotten every_event_comes_to_an_end;
     kept: a_version_is_needed_until_its_deliveries_end
-        kept_versions_are_released_when_nothing_needs_them a_restored_version_is_not_kept
-        a_moved_version_is_kept_for_its_deliveries;
+        kept_versions_are_released_when_nothing_needs_them kept_versions_are_listed_by_name
+        a_restored_version_is_not_kept what_is_given_up_does_not_come_back
+        a_moved_version_is_kept_for_its_deliveries a_moved_version_that_is_retained_stays;
+    name_attributes: attributes_belong_to_an_identity attributes_of_a_folder
+        attributes_follow_a_rename_and_end_with_a_removal;
     names: a_change_is_recorded_then_completed a_failed_change_leaves_the_names
         a_failed_change_raises_its_alert_once
         an_operation_ends_once names_follow_the_operations pending_operations_come_back_as_recorded
@@ -83,6 +95,7 @@ cases! {
     partials: parking_replaces_the_same_name parking_again_replaces_nothing
         a_recorded_change_forgets_its_partial;
     redrive: dead_ones_get_new_attempts only_what_the_filter_names;
+    retention: the_number_and_the_age_decide a_model_keeps_the_same;
     revisions: the_same_text_is_one_revision a_revision_is_taken_up_or_rejected;
     slots: a_slot_is_recorded_once evaluation_begins_now_and_moves_on a_missed_slot_is_met_late
         a_missed_slot_waits_while_its_alert_fires retired_expectations_are_forgotten;
