@@ -44,6 +44,14 @@ impl Coverage {
         }
     }
 
+    /// True if all of `start..end` was written.
+    pub(crate) fn covers(&self, start: u64, end: u64) -> bool {
+        self.ranges
+            .range(..=start)
+            .next_back()
+            .is_some_and(|(_, covered)| *covered >= end)
+    }
+
     /// How much was written from the beginning without a hole.
     pub(crate) fn contiguous(&self) -> u64 {
         self.ranges.get(&0).copied().unwrap_or_default()
@@ -77,6 +85,8 @@ mod tests {
                 assert!(coverage.add(*start, *end));
             }
             assert_eq!(coverage.hole(size), expect, "{writes:?} {size}");
+            let is_whole = size > 0 && expect.is_none();
+            assert_eq!(coverage.covers(0, size), is_whole, "{writes:?} {size}");
         }
     }
 

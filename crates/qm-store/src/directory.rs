@@ -7,17 +7,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::confined::{ConfinedDisk, Durability};
-use crate::disk::{Disk, DiskStat, FileKind};
+use crate::disk::{Disk, DiskFile, DiskStat, FileKind};
+use crate::envelope_page::PAGE_BYTES;
 use crate::errors::{blocking, if_there, io_error};
 use crate::folder_sync::FolderSyncs;
-use crate::listing::{FileContent, FolderListing, to_entry};
-use crate::staged::StagedFile;
+use crate::form::Form;
+use crate::listing::{FileContent, FolderListing};
+use crate::staged::{Home, StagedFile};
 use qm_core::id::VersionId;
-use qm_core::name::{ObjectKey, Prefix, RESERVED_COMPONENT};
-use qm_core::operation::Operation;
+use qm_core::name::{ObjectKey, ObjectPath, Prefix, RESERVED_COMPONENT};
+use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
-    Attributes, Bucket, Content, Entry, FolderChange, Listing, Place, Space, Staged,
+    Attributes, Bucket, Content, Entry, FolderChange, Listing, Parked, Space, Staged, Staging,
 };
+use qm_core::ports::encryption::Envelope;
 use qm_core::{Error, Kind, Result};
 
 const STAGING: &str = ".quaymaster/staging";
@@ -35,12 +38,33 @@ pub struct DirectoryBucket {
 pub(crate) struct Tree {
     disk: Arc<dyn Disk>,
     folder_syncs: Arc<FolderSyncs>,
+    pub(crate) form: Form,
 }
 
 impl DirectoryBucket {
-    /// Opens the folder as a bucket; makes the folder and our own folder in it if they are not
-    /// there. `Conflict` if another node has it open.
+    /// Opens the folder as a bucket of bytes in clear; makes the folder and our own folder in it if
+    /// they are not there. `Conflict` if another node has it open, or if it was sealed once.
     pub fn open(folder: &Path, durability: Durability) -> Result<Self> {
+        Self::open_as(Form::Clear, folder, durability)
+    }
+
+    /// Opens the folder as a bucket whose files may begin with an envelope. Once opened so, it is
+    /// never opened as one in clear again: ciphertext must not be taken for content.
+    pub fn open_sealed(folder: &Path, durability: Durability) -> Result<Self> {
+        Self::open_as(Form::Sealed, folder, durability)
+    }
+
+    /// A bucket in clear on any disk.
+    pub fn on(disk: Arc<dyn Disk>) -> Result<Self> {
+        Self::on_as(Form::Clear, disk)
+    }
+
+    /// A sealed bucket on any disk.
+    pub fn on_sealed(disk: Arc<dyn Disk>) -> Result<Self> {
+        Self::on_as(Form::Sealed, disk)
+    }
+
+    fn open_as(form: Form, folder: &Path, durability: Durability) -> Result<Self> {
         let opened =
             std::fs::create_dir_all(folder).and_then(|()| ConfinedDisk::open(folder, durability));
         let disk = opened.map_err(|error| {
@@ -50,7 +74,8 @@ impl DirectoryBucket {
             )
             .source(error)
         })?;
-        let bucket = Self::on(Arc::new(disk))?;
+        let bucket = Self::on_as(form, Arc::new(disk))
+            .map_err(|error| error.with("folder", folder.display()))?;
         let lock = lock(folder)?;
         Ok(Self {
             _lock: Some(lock),
@@ -58,16 +83,17 @@ impl DirectoryBucket {
         })
     }
 
-    /// A bucket on any disk.
-    pub fn on(disk: Arc<dyn Disk>) -> Result<Self> {
+    fn on_as(form: Form, disk: Arc<dyn Disk>) -> Result<Self> {
         let tree = Tree {
             disk,
             folder_syncs: Arc::default(),
+            form,
         };
         for folder in [STAGING, KEPT] {
             tree.make_all(folder)
                 .map_err(io_error("make the bucket's own folders"))?;
         }
+        form.claim(tree.disk())?;
         Ok(Self {
             tree: Arc::new(tree),
             _lock: None,
@@ -109,34 +135,54 @@ fn lock(folder: &Path) -> Result<File> {
 
 #[async_trait]
 impl Bucket for DirectoryBucket {
-    async fn stage(&self, version: VersionId) -> Result<Box<dyn Staged>> {
+    async fn stage(&self, staging: Staging) -> Result<Box<dyn Staged>> {
         self.blocking(move |tree| {
+            let page = tree.form.page(staging.envelope.as_ref())?;
             let file = tree
                 .disk
-                .create(&Tree::staging(version))
+                .create(&Tree::staging(staging.version))
                 .map_err(io_error("begin an upload"))?;
-            Ok(Box::new(tree.staged(version, file, 0)) as Box<dyn Staged>)
+            file.write_at(&page, 0)
+                .map_err(io_error("begin an upload"))?;
+            let begin = page.len() as u64;
+            Ok(Box::new(tree.staged(&staging, file, begin, 0)) as Box<dyn Staged>)
         })
         .await
     }
 
-    async fn resume(&self, version: VersionId, size_bytes: u64) -> Result<Option<Box<dyn Staged>>> {
+    async fn resume(&self, staging: Staging, parked: &Parked) -> Result<Option<Box<dyn Staged>>> {
+        if parked.token.0 != staging.version.to_string() {
+            return Ok(None);
+        }
+        let parked_bytes = parked.size_bytes;
         self.blocking(move |tree| {
-            let opened = if_there(tree.disk.open(&Tree::staging(version), true));
+            let opened = if_there(tree.disk.open(&Tree::staging(staging.version), true));
             let Some(file) = opened.map_err(io_error("resume an upload"))? else {
                 return Ok(None);
             };
+            // A page that never reached the disk seals nothing that could be continued.
+            let page = tree.form.read_page(&*file)?.map(|page| page.envelope);
+            if page.is_some() != staging.envelope.is_some() {
+                return Ok(None);
+            }
+            let begin = page.map_or(0, |_| PAGE_BYTES as u64);
             let there = file
                 .stat()
                 .map_err(io_error("resume an upload"))?
                 .size_bytes;
+            let received = parked_bytes.min(there.saturating_sub(begin));
             // What lies behind was never promised, and may be zeros that a hole left.
-            file.set_len(size_bytes.min(there))
+            file.set_len(begin + received)
                 .map_err(io_error("resume an upload"))?;
-            let staged = tree.staged(version, file, size_bytes.min(there));
+            let staged = tree.staged(&staging, file, begin, received);
             Ok(Some(Box::new(staged) as Box<dyn Staged>))
         })
         .await
+    }
+
+    /// Every name of ours shows its file.
+    async fn remember(&self, _path: &ObjectPath, _version: &Version) -> Result<()> {
+        Ok(())
     }
 
     async fn run(&self, operation: &Operation) -> Result<()> {
@@ -145,9 +191,15 @@ impl Bucket for DirectoryBucket {
     }
 
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
-        let stat = self.tree.look(path.as_str())?;
-        let name = path.as_str().rsplit('/').next().unwrap_or_default();
-        Ok(stat.and_then(|stat| to_entry(name, &stat)))
+        let Some(stat) = self.tree.look(path.as_str())? else {
+            return Ok(None);
+        };
+        if self.tree.form == Form::Clear || stat.kind != FileKind::File {
+            return self.tree.entry(path.as_str(), &stat);
+        }
+        let path = path.clone();
+        self.blocking(move |tree| tree.entry(path.as_str(), &stat))
+            .await
     }
 
     async fn identity(&self, key: &ObjectKey) -> Result<Option<String>> {
@@ -158,14 +210,13 @@ impl Bucket for DirectoryBucket {
     }
 
     async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>> {
-        let folder = folder.clone();
-        self.blocking(move |tree| {
+        let (tree, folder) = (Arc::clone(&self.tree), folder.clone());
+        blocking(move || {
             let entries = tree
                 .disk
                 .entries(folder.as_str())
                 .map_err(io_error("list a folder"))?;
-            let hidden = folder.is_root().then_some(RESERVED_COMPONENT);
-            Ok(Box::new(FolderListing::new(entries, hidden)) as Box<dyn Listing>)
+            Ok(Box::new(FolderListing::new(tree, folder, entries)) as Box<dyn Listing>)
         })
         .await
     }
@@ -177,7 +228,7 @@ impl Bucket for DirectoryBucket {
                 .disk
                 .open(key.as_str(), false)
                 .map_err(io_error("open a file"))?;
-            Ok(Box::new(FileContent::new(file)?) as Box<dyn Content>)
+            Ok(Box::new(FileContent::new(file, tree.form)?) as Box<dyn Content>)
         })
         .await
     }
@@ -190,20 +241,8 @@ impl Bucket for DirectoryBucket {
     ) -> Result<Box<dyn Content>> {
         let (key, identity) = (key.clone(), identity.to_owned());
         self.blocking(move |tree| {
-            let kept = Tree::kept(version);
-            // Kept again at the end: the version may have moved there between the two looks.
-            for path in [kept.as_str(), key.as_str(), kept.as_str()] {
-                let opened =
-                    if_there(tree.disk.open(path, false)).map_err(io_error("open a version"))?;
-                let Some(file) = opened else { continue };
-                if file.stat().map_err(io_error("open a version"))?.identity == identity {
-                    return Ok(Box::new(FileContent::new(file)?) as Box<dyn Content>);
-                }
-            }
-            Err(
-                Error::new(Kind::NotFound, "the bytes of this version are gone")
-                    .with("version", version),
-            )
+            let file = tree.find(version, &key, &identity, false)?;
+            Ok(Box::new(FileContent::new(file, tree.form)?) as Box<dyn Content>)
         })
         .await
     }
@@ -222,36 +261,48 @@ impl Bucket for DirectoryBucket {
         self.blocking(move |tree| tree.change_folder(&change)).await
     }
 
-    async fn discard(&self, version: VersionId, place: Place) -> Result<()> {
+    async fn discard(&self, token: &StagedToken) -> Result<()> {
+        let Ok(version) = token.0.parse() else {
+            return Ok(());
+        };
+        self.blocking(move |tree| tree.unlink(&Tree::staging(version)))
+            .await
+    }
+
+    async fn release(&self, version: VersionId, _key: &ObjectKey) -> Result<()> {
+        // Only its name among the kept: what is current has another.
+        self.blocking(move |tree| tree.unlink(&Tree::kept(version)))
+            .await
+    }
+
+    async fn leftovers(&self) -> Result<Vec<StagedToken>> {
         self.blocking(move |tree| {
-            let path = match place {
-                Place::Staging => Tree::staging(version),
-                Place::Kept => Tree::kept(version),
-            };
-            if_there(tree.disk.unlink(&path))
-                .map(|_| ())
-                .map_err(io_error("remove a version's bytes"))
+            let mut entries = tree
+                .disk
+                .entries(STAGING)
+                .map_err(io_error("look for leftovers"))?;
+            let mut tokens = Vec::new();
+            while let Some(entry) = entries.next().map_err(io_error("look for leftovers"))? {
+                if entry.stat.kind == FileKind::File && entry.name.parse::<VersionId>().is_ok() {
+                    tokens.push(StagedToken(entry.name));
+                }
+            }
+            Ok(tokens)
         })
         .await
     }
 
-    async fn leftovers(&self, place: Place) -> Result<Vec<VersionId>> {
+    async fn set_envelope(
+        &self,
+        version: VersionId,
+        key: &ObjectKey,
+        identity: &str,
+        envelope: &Envelope,
+    ) -> Result<()> {
+        let (key, identity, envelope) = (key.clone(), identity.to_owned(), envelope.clone());
         self.blocking(move |tree| {
-            let folder = match place {
-                Place::Staging => STAGING,
-                Place::Kept => KEPT,
-            };
-            let mut entries = tree
-                .disk
-                .entries(folder)
-                .map_err(io_error("look for leftovers"))?;
-            let mut versions = Vec::new();
-            while let Some(entry) = entries.next().map_err(io_error("look for leftovers"))? {
-                if let (FileKind::File, Ok(version)) = (entry.stat.kind, entry.name.parse()) {
-                    versions.push(version);
-                }
-            }
-            Ok(versions)
+            let file = tree.find(version, &key, &identity, true)?;
+            tree.form.replace_envelope(&*file, version, &envelope)
         })
         .await
     }
@@ -289,79 +340,53 @@ impl Tree {
 
     fn staged(
         &self,
-        version: VersionId,
-        file: Box<dyn crate::disk::DiskFile>,
+        staging: &Staging,
+        file: Box<dyn DiskFile>,
+        begin: u64,
         received_bytes: u64,
     ) -> StagedFile {
+        let home = Home {
+            disk: Arc::clone(&self.disk),
+            folder_syncs: Arc::clone(&self.folder_syncs),
+            folder: STAGING,
+        };
         StagedFile::new(
-            version,
+            staging.version,
+            staging.digest,
             file,
+            begin,
             received_bytes,
-            Arc::clone(&self.disk),
-            Arc::clone(&self.folder_syncs),
-            STAGING,
+            home,
         )
     }
 
-    fn change_folder(&self, change: &FolderChange) -> Result<()> {
-        match change {
-            FolderChange::Make(key) => {
-                self.disk
-                    .make_folder(key.as_str())
-                    .map_err(io_error("make a folder"))?;
-                self.sync_folder(key.folder().as_str())
-                    .map_err(io_error("make a folder durable"))
-            }
-            FolderChange::MakeAll(prefix) => self
-                .make_all(prefix.as_str())
-                .map_err(io_error("make folders")),
-            FolderChange::Remove(key) => {
-                self.disk
-                    .remove_folder(key.as_str())
-                    .map_err(io_error("remove a folder"))?;
-                self.sync_folder(key.folder().as_str())
-                    .map_err(io_error("make a removal durable"))
-            }
-            FolderChange::Rename { from, to } => {
-                let mut entries = self
-                    .disk
-                    .entries(from.as_str())
-                    .map_err(io_error("rename a folder"))?;
-                if entries
-                    .next()
-                    .map_err(io_error("rename a folder"))?
-                    .is_some()
-                {
-                    return Err(Error::new(
-                        Kind::Unsupported,
-                        "only empty folders can be renamed here; make a new folder and move the files",
-                    ));
-                }
-                self.disk
-                    .rename_folder(from.as_str(), to.as_str())
-                    .map_err(io_error("rename a folder"))?;
-                self.sync_folder(to.folder().as_str())
-                    .map_err(io_error("make a new name durable"))?;
-                self.sync_folder(from.folder().as_str())
-                    .map_err(io_error("make a new name durable"))
+    /// The file of a version, kept or current.
+    fn find(
+        &self,
+        version: VersionId,
+        key: &ObjectKey,
+        identity: &str,
+        writable: bool,
+    ) -> Result<Box<dyn DiskFile>> {
+        let kept = Self::kept(version);
+        // Kept again at the end: the version may have moved there between the two looks.
+        for path in [kept.as_str(), key.as_str(), kept.as_str()] {
+            let opened =
+                if_there(self.disk.open(path, writable)).map_err(io_error("open a version"))?;
+            let Some(file) = opened else { continue };
+            if file.stat().map_err(io_error("open a version"))?.identity == identity {
+                return Ok(file);
             }
         }
+        Err(
+            Error::new(Kind::NotFound, "the bytes of this version are gone")
+                .with("version", version),
+        )
     }
 
-    fn make_all(&self, folder: &str) -> io::Result<()> {
-        let mut path = String::new();
-        for component in folder.split('/').filter(|component| !component.is_empty()) {
-            let parent = path.clone();
-            if !path.is_empty() {
-                path.push('/');
-            }
-            path.push_str(component);
-            match self.disk.make_folder(&path) {
-                Ok(()) => self.disk.sync_folder(&parent)?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    fn unlink(&self, path: &str) -> Result<()> {
+        if_there(self.disk.unlink(path))
+            .map(|_| ())
+            .map_err(io_error("remove a version's bytes"))
     }
 }

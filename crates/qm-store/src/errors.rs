@@ -1,5 +1,6 @@
 //! I/O errors in the words of the house.
 
+use qm_core::blocking::may_block;
 use qm_core::{Error, Kind};
 use std::io;
 
@@ -24,10 +25,36 @@ pub(crate) fn lost_task(error: tokio::task::JoinError) -> Error {
         .source(error)
 }
 
+/// Staged bytes after an error that lost some of them.
+pub(crate) fn failed() -> Error {
+    Error::new(
+        Kind::Conflict,
+        "this upload has failed; please send the file again",
+    )
+}
+
+pub(crate) fn incomplete(offset: u64) -> Error {
+    Error::new(
+        Kind::Invalid,
+        format!("the file is incomplete: nothing was sent for byte {offset} and on"),
+    )
+}
+
+pub(crate) fn scattered() -> Error {
+    Error::new(Kind::Limit, "the file was sent in too many separate pieces")
+}
+
+pub(crate) fn too_large() -> Error {
+    Error::new(Kind::Invalid, "the file is larger than any disk")
+}
+
 /// Runs blocking I/O where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> qm_core::Result<T> + Send + 'static,
 ) -> qm_core::Result<T> {
+    if may_block() {
+        return work();
+    }
     tokio::task::spawn_blocking(work).await.map_err(lost_task)?
 }
 

@@ -3,28 +3,36 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::io;
 use std::sync::Arc;
 
+use crate::directory::Tree;
 use crate::disk::{DiskEntries, DiskFile, DiskStat, FileKind};
-use crate::errors::{blocking, io_error};
+use crate::envelope_page::PAGE_BYTES;
+use crate::errors::{blocking, if_there, io_error};
+use crate::form::Form;
+use qm_core::name::{Prefix, RESERVED_COMPONENT};
 use qm_core::ports::bucket::{Content, Entry, EntryKind, Listing};
+use qm_core::ports::encryption::Envelope;
 use qm_core::{Error, Kind, Result};
 
 /// Entries a batch: one reply of the front holds about as many.
 const BATCH_ENTRIES: usize = 128;
 
 pub(crate) struct FolderListing {
+    tree: Arc<Tree>,
+    folder: Prefix,
     /// In a lock only because a folder being read is not `Sync`; it is never contended.
     entries: Mutex<Option<Box<dyn DiskEntries>>>,
-    hidden: Option<&'static str>,
 }
 
 impl FolderListing {
-    /// Lists all but `hidden`.
-    pub(crate) fn new(entries: Box<dyn DiskEntries>, hidden: Option<&'static str>) -> Self {
+    /// Lists all but what is our own.
+    pub(crate) fn new(tree: Arc<Tree>, folder: Prefix, entries: Box<dyn DiskEntries>) -> Self {
         Self {
+            tree,
+            folder,
             entries: Mutex::new(Some(entries)),
-            hidden,
         }
     }
 }
@@ -35,15 +43,21 @@ impl Listing for FolderListing {
         let Some(mut entries) = self.entries.get_mut().take() else {
             return Ok(None);
         };
-        let hidden = self.hidden;
+        let (tree, folder) = (Arc::clone(&self.tree), self.folder.clone());
         let (rest, batch) = blocking(move || {
             let mut batch = Vec::with_capacity(BATCH_ENTRIES);
             while batch.len() < BATCH_ENTRIES {
-                match entries.next().map_err(io_error("list a folder"))? {
-                    None => return Ok((None, batch)),
-                    Some(entry) if hidden == Some(entry.name.as_str()) => {}
-                    Some(entry) => batch.extend(to_entry(&entry.name, &entry.stat)),
+                let Some(entry) = entries.next().map_err(io_error("list a folder"))? else {
+                    return Ok((None, batch));
+                };
+                if folder.is_root() && entry.name == RESERVED_COMPONENT {
+                    continue;
                 }
+                let path = match folder.as_str() {
+                    "" => entry.name,
+                    folder => format!("{folder}/{}", entry.name),
+                };
+                batch.extend(tree.entry(&path, &entry.stat)?);
             }
             Ok((Some(entries), batch))
         })
@@ -54,40 +68,66 @@ impl Listing for FolderListing {
     }
 }
 
-pub(crate) fn to_entry(name: &str, stat: &DiskStat) -> Option<Entry> {
-    let kind = match stat.kind {
-        FileKind::File => EntryKind::File,
-        FileKind::Folder => EntryKind::Folder,
-        FileKind::Other => return None,
-    };
-    let size_bytes = if kind == EntryKind::File {
-        stat.size_bytes
-    } else {
-        0
-    };
-    Some(Entry {
-        name: name.to_owned(),
-        kind,
-        size_bytes,
-        modified: stat.modified,
-        mode: stat.mode,
-    })
+impl Tree {
+    /// What is shown of a file or folder. In a sealed bucket it looks into the file.
+    pub(crate) fn entry(&self, path: &str, stat: &DiskStat) -> Result<Option<Entry>> {
+        let kind = match stat.kind {
+            FileKind::File => EntryKind::File,
+            FileKind::Folder => EntryKind::Folder,
+            FileKind::Other => return Ok(None),
+        };
+        let mut entry = Entry {
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            kind,
+            size_bytes: 0,
+            is_sealed: false,
+            modified: stat.modified,
+            mode: stat.mode,
+        };
+        if kind == EntryKind::Folder {
+            return Ok(Some(entry));
+        }
+        entry.size_bytes = stat.size_bytes;
+        if self.form == Form::Sealed {
+            let opened = match if_there(self.disk().open(path, false)) {
+                // Others put it there, and nobody can read it through us: shown as it is.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Ok(Some(entry));
+                }
+                opened => opened.map_err(io_error("look into a file"))?,
+            };
+            // Removed since the folder was read.
+            let Some(file) = opened else { return Ok(None) };
+            if self.form.is_sealed(&*file)? {
+                entry.is_sealed = true;
+                entry.size_bytes = stat.size_bytes.saturating_sub(PAGE_BYTES as u64);
+            }
+        }
+        Ok(Some(entry))
+    }
 }
 
 pub(crate) struct FileContent {
     file: Arc<dyn DiskFile>,
+    envelope: Option<Envelope>,
+    /// Where in the file the content begins.
+    begin: u64,
     size_bytes: u64,
 }
 
 impl FileContent {
-    pub(crate) fn new(file: Box<dyn DiskFile>) -> Result<Self> {
+    pub(crate) fn new(file: Box<dyn DiskFile>, form: Form) -> Result<Self> {
         let stat = file.stat().map_err(io_error("open a file"))?;
         if stat.kind != FileKind::File {
             return Err(Error::new(Kind::Conflict, "that name is not a file"));
         }
+        let envelope = form.read_page(&*file)?.map(|page| page.envelope);
+        let begin = envelope.as_ref().map_or(0, |_| PAGE_BYTES as u64);
         Ok(Self {
             file: Arc::from(file),
-            size_bytes: stat.size_bytes,
+            envelope,
+            begin,
+            size_bytes: stat.size_bytes.saturating_sub(begin),
         })
     }
 }
@@ -96,6 +136,10 @@ impl FileContent {
 impl Content for FileContent {
     fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_ref()
     }
 
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {
@@ -107,6 +151,7 @@ impl Content for FileContent {
             return Ok(Bytes::new());
         };
         let file = Arc::clone(&self.file);
+        let offset = self.begin + offset;
         blocking(move || {
             let mut buffer = vec![0; length];
             let read = file

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use crate::coverage::Coverage;
 use crate::disk::{Disk, DiskFile};
-use crate::errors::{blocking, io_error};
+use crate::errors::{blocking, failed, incomplete, io_error, scattered, too_large};
 use crate::folder_sync::FolderSyncs;
 use qm_core::id::{Sha256Digest, VersionId};
-use qm_core::ports::bucket::{Attributes, Chunk, Sealed, Staged};
+use qm_core::operation::StagedToken;
+use qm_core::ports::bucket::{Attributes, Chunk, DigestBy, Parked, Sealed, Staged};
 use qm_core::{Error, Kind, Result};
 
 /// Read back for the digest when writes came out of order.
@@ -28,23 +29,38 @@ struct Inner {
     folder_syncs: Arc<FolderSyncs>,
     folder: &'static str,
     file: Box<dyn DiskFile>,
+    /// Where in the file the bytes begin: behind the envelope, if there is one.
+    begin: u64,
     coverage: Coverage,
     size_bytes: u64,
+    digest_by: DigestBy,
     digest: digest::Context,
     /// The digest covers `0..digested_bytes`.
     digested_bytes: u64,
 }
 
+/// What a staged file needs of its bucket.
+pub(crate) struct Home {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) folder_syncs: Arc<FolderSyncs>,
+    pub(crate) folder: &'static str,
+}
+
 impl StagedFile {
-    /// Around a file that holds `received_bytes` already.
+    /// Around a file that holds `received_bytes` from `begin` on already.
     pub(crate) fn new(
         version: VersionId,
+        digest_by: DigestBy,
         file: Box<dyn DiskFile>,
+        begin: u64,
         received_bytes: u64,
-        disk: Arc<dyn Disk>,
-        folder_syncs: Arc<FolderSyncs>,
-        folder: &'static str,
+        home: Home,
     ) -> Self {
+        let Home {
+            disk,
+            folder_syncs,
+            folder,
+        } = home;
         let mut coverage = Coverage::default();
         coverage.add(0, received_bytes);
         let inner = Inner {
@@ -52,8 +68,10 @@ impl StagedFile {
             folder_syncs,
             folder,
             file,
+            begin,
             coverage,
             size_bytes: received_bytes,
+            digest_by,
             digest: digest::Context::new(&digest::SHA256),
             digested_bytes: 0,
         };
@@ -86,6 +104,10 @@ impl Staged for StagedFile {
         self.version
     }
 
+    fn token(&self) -> Option<StagedToken> {
+        Some(StagedToken(self.version.to_string()))
+    }
+
     fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
@@ -104,7 +126,7 @@ impl Staged for StagedFile {
             let mut buffer = vec![0; usize::try_from(left).unwrap_or_default()];
             let read = inner
                 .file
-                .read_at(&mut buffer, offset)
+                .read_at(&mut buffer, inner.begin + offset)
                 .map_err(io_error("read staged bytes"))?;
             buffer.truncate(read);
             Ok(Bytes::from(buffer))
@@ -112,11 +134,19 @@ impl Staged for StagedFile {
         .await
     }
 
-    async fn keep_contiguous(&mut self) -> Result<u64> {
+    async fn keep_contiguous(&mut self) -> Result<Option<Parked>> {
+        let token = StagedToken(self.version.to_string());
         self.with(|inner| {
             inner.set_size(inner.coverage.contiguous())?;
+            if inner.size_bytes == 0 {
+                return Ok(None);
+            }
             inner.sync()?;
-            Ok(inner.size_bytes)
+            Ok(Some(Parked {
+                token,
+                size_bytes: inner.size_bytes,
+                state: None,
+            }))
         })
         .await
     }
@@ -143,30 +173,27 @@ impl Staged for StagedFile {
     }
 }
 
-fn failed() -> Error {
-    Error::new(
-        Kind::Conflict,
-        "this upload has failed; please send the file again",
-    )
-}
-
 impl Inner {
     fn write(&mut self, chunk: &Chunk) -> Result<()> {
+        // As on any disk, a write of nothing makes no file longer.
+        if chunk.bytes.is_empty() {
+            return Ok(());
+        }
         let end = chunk
             .offset
             .checked_add(chunk.bytes.len() as u64)
-            .filter(|end| i64::try_from(*end).is_ok())
-            .ok_or_else(|| Error::new(Kind::Invalid, "the file is larger than any disk"))?;
+            .filter(|end| i64::try_from(end.saturating_add(self.begin)).is_ok())
+            .ok_or_else(too_large)?;
         self.file
-            .write_at(&chunk.bytes, chunk.offset)
+            .write_at(&chunk.bytes, self.begin + chunk.offset)
             .map_err(io_error("write staged bytes"))?;
         if !self.coverage.add(chunk.offset, end) {
-            return Err(Error::new(
-                Kind::Limit,
-                "the file was sent in too many separate pieces",
-            ));
+            return Err(scattered());
         }
         self.size_bytes = self.size_bytes.max(end);
+        if self.digest_by == DigestBy::Caller {
+            return Ok(());
+        }
         if chunk.offset == self.digested_bytes {
             self.digest.update(&chunk.bytes);
             self.digested_bytes = end;
@@ -177,8 +204,9 @@ impl Inner {
     }
 
     fn set_size(&mut self, size_bytes: u64) -> Result<()> {
+        let end = self.begin.saturating_add(size_bytes);
         self.file
-            .set_len(size_bytes)
+            .set_len(end)
             .map_err(io_error("set the size of staged bytes"))?;
         self.coverage.cut(size_bytes);
         self.size_bytes = size_bytes;
@@ -190,15 +218,13 @@ impl Inner {
 
     fn seal(&mut self) -> Result<Sealed> {
         if let Some(offset) = self.coverage.hole(self.size_bytes) {
-            return Err(Error::new(
-                Kind::Invalid,
-                format!("the file is incomplete: nothing was sent for byte {offset} and on"),
-            ));
+            return Err(incomplete(offset));
         }
-        self.catch_up()?;
-        let finished = self.digest.clone().finish();
         let mut sha256 = [0; 32];
-        sha256.copy_from_slice(finished.as_ref());
+        if self.digest_by == DigestBy::Bucket {
+            self.catch_up()?;
+            sha256.copy_from_slice(self.digest.clone().finish().as_ref());
+        }
         self.sync()?;
         let identity = self
             .file
@@ -231,7 +257,7 @@ impl Inner {
             let wanted = left.min(CATCH_UP_BYTES);
             let read = self
                 .file
-                .read_at(&mut buffer[..wanted], self.digested_bytes)
+                .read_at(&mut buffer[..wanted], self.begin + self.digested_bytes)
                 .map_err(io_error("read staged bytes"))?;
             if read == 0 {
                 return Err(Error::new(

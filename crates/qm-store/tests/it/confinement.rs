@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use qm_core::name::{ObjectKey, Prefix};
-use qm_core::ports::bucket::{Attributes, Bucket, FolderChange, Place};
+use qm_core::ports::bucket::{Attributes, Bucket, FolderChange};
 use qm_core::{Error, Kind};
 use qm_store::{DirectoryBucket, Durability};
 
@@ -111,5 +111,5 @@ async fn leftovers_are_only_our_own_files() {
         "",
     )
     .unwrap();
-    assert_eq!(bucket.leftovers(Place::Staging).await.unwrap(), []);
+    assert_eq!(bucket.leftovers().await.unwrap(), []);
 }

@@ -1,22 +1,55 @@
-//! The directory bucket on a real file system.
+//! The directory bucket on a real file system, in clear and sealed.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod confinement;
+mod s3;
+mod sealing;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use qm_core::ports::bucket::Bucket;
 use qm_store::{DirectoryBucket, Durability};
+use qm_testkit::contract::bucket as contract;
 
 #[tokio::test]
 async fn a_directory_is_a_bucket() {
-    let folder = tempfile::tempdir().unwrap();
-    let number = std::sync::atomic::AtomicU32::new(0);
-    let fresh = || {
-        let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let place = folder.path().join(number.to_string());
-        Arc::new(DirectoryBucket::open(&place, Durability::Full).unwrap()) as Arc<dyn Bucket>
-    };
-    qm_testkit::contract::bucket::all(&fresh).await;
+    let folders = Folders::new();
+    let fresh = || folders.bucket(DirectoryBucket::open);
+    contract::all(&fresh, &contract::Promises::DIRECTORY).await;
+}
+
+#[tokio::test]
+async fn a_directory_keeps_envelopes() {
+    let folders = Folders::new();
+    let fresh = || folders.bucket(DirectoryBucket::open_sealed);
+    contract::all(&fresh, &contract::Promises::DIRECTORY).await;
+    contract::envelopes(&fresh, &contract::Promises::DIRECTORY).await;
+}
+
+/// A folder for every bucket.
+struct Folders {
+    root: tempfile::TempDir,
+    number: AtomicU32,
+}
+
+impl Folders {
+    fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            number: AtomicU32::new(0),
+        }
+    }
+
+    fn bucket(
+        &self,
+        open: impl Fn(&Path, Durability) -> qm_core::Result<DirectoryBucket>,
+    ) -> Arc<dyn Bucket> {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let place = self.root.path().join(number.to_string());
+        Arc::new(open(&place, Durability::Full).unwrap())
+    }
 }
 
 #[test]
@@ -33,4 +66,14 @@ fn a_bucket_has_one_node() {
     );
     drop(first);
     DirectoryBucket::open(folder.path(), Durability::Full).unwrap();
+}
+
+#[tokio::test]
+async fn a_version_is_staged_once() {
+    let folders = Folders::new();
+    let bucket = folders.bucket(DirectoryBucket::open);
+    let staging = sealing::staging(1);
+    let _taken = bucket.stage(staging.clone()).await.unwrap();
+    let again = bucket.stage(staging).await.map(|_| ());
+    assert_eq!(again.unwrap_err().kind(), qm_core::Kind::AlreadyExists);
 }

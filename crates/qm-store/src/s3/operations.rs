@@ -1,0 +1,229 @@
+//! Name operations. Each is recorded in the ledger before it runs here and may be run again after
+//! a crash at any instant: every step first looks whether it is done, and asks the store what is
+//! true after an answer that does not say.
+
+use super::S3Bucket;
+use super::client::{CopySource, Existing, Part};
+use super::hidden::HiddenVersion;
+use super::metadata;
+use super::token::UploadToken;
+use qm_core::id::VersionId;
+use qm_core::name::ObjectKey;
+use qm_core::operation::{Change, Operation, Version};
+use qm_core::{Error, Kind, Result};
+
+impl S3Bucket {
+    /// Runs the operation to its end; durable when it returns.
+    pub(super) async fn run_operation(&self, operation: &Operation) -> Result<()> {
+        let key = &operation.path.key;
+        match &operation.change {
+            Change::Publish => self.publish(operation, key, needed(operation)?).await,
+            Change::Rename { to } => self.rename(operation, key, to).await,
+            Change::Remove => self.remove(operation, key).await,
+            Change::Restore => self.restore(operation, key, needed(operation)?).await,
+        }
+    }
+
+    async fn publish(
+        &self,
+        operation: &Operation,
+        key: &ObjectKey,
+        version: &Version,
+    ) -> Result<()> {
+        let whole = self.keys.object(key);
+        let upload = version
+            .staged
+            .as_ref()
+            .map(UploadToken::decode)
+            .transpose()?;
+        if let Some(upload) = &upload
+            && upload.key != whole
+        {
+            self.parts_of(upload, version).await?;
+            return self.hide(operation, key, version, upload.clone()).await;
+        }
+        let there = self.client.head(&whole, None).await?;
+        if there
+            .as_ref()
+            .is_some_and(|there| self.is_version(there, &whole, version))
+        {
+            self.small_files.remove(version.id);
+            return Ok(());
+        }
+        if let Some(upload) = upload {
+            self.keep_aside(operation, &whole, there.as_ref()).await?;
+            self.complete(&upload, version, Existing::Replace).await?;
+        } else {
+            let small = self.small_files.get(version.id);
+            let small = small.ok_or_else(|| gone(version.id))?;
+            self.keep_aside(operation, &whole, there.as_ref()).await?;
+            let mut metadata = small.metadata;
+            metadata::add_digest(&mut metadata, version.sha256);
+            let put = self
+                .client
+                .put(&whole, small.body, metadata, Existing::Replace)
+                .await;
+            self.unless_done(&whole, version, put).await?;
+            self.small_files.remove(version.id);
+        }
+        self.unhide(key).await
+    }
+
+    async fn remove(&self, operation: &Operation, key: &ObjectKey) -> Result<()> {
+        let version = operation.version.as_ref();
+        if let Some(hidden) = self.hidden.get(key)
+            && version.is_none_or(|version| version.id == hidden.version.id)
+        {
+            self.throw_away(key, &hidden).await?;
+            return self.keep_folder_of(key).await;
+        }
+        let whole = self.keys.object(key);
+        let Some(there) = self.client.head(&whole, None).await? else {
+            // It was under a temp name before a crash, and is not remembered any more.
+            if let Some(upload) = version.and_then(|version| version.staged.as_ref()) {
+                let upload = UploadToken::decode(upload)?;
+                self.client.abort(&upload.key, &upload.upload).await?;
+            }
+            return self.keep_folder_of(key).await;
+        };
+        // Another file under the name was not meant.
+        if version.is_none_or(|version| self.is_version(&there, &whole, version)) {
+            self.keep_aside(operation, &whole, Some(&there)).await?;
+            self.client.delete(&whole, None).await?;
+        }
+        self.keep_folder_of(key).await
+    }
+
+    async fn restore(
+        &self,
+        operation: &Operation,
+        key: &ObjectKey,
+        version: &Version,
+    ) -> Result<()> {
+        let whole = self.keys.object(key);
+        let there = self.client.head(&whole, None).await?;
+        if there
+            .as_ref()
+            .is_some_and(|there| self.is_version(there, &whole, version))
+        {
+            return Ok(());
+        }
+        let found = self.find(version.id, key, &version.identity).await?;
+        let found = found.ok_or_else(|| gone(version.id))?;
+        self.keep_aside(operation, &whole, there.as_ref()).await?;
+        let mut metadata = found.head.metadata.clone();
+        let place = self.client.place(&whole);
+        metadata::stamp(&mut metadata, place, version.id, Some(&version.identity));
+        let source = CopySource {
+            key: &found.key,
+            head: &found.head,
+        };
+        self.client
+            .copy(source, &whole, metadata, Existing::Replace)
+            .await?;
+        self.unhide(key).await
+    }
+
+    /// Puts a version under a temp name. What was under that name goes.
+    pub(super) async fn hide(
+        &self,
+        operation: &Operation,
+        key: &ObjectKey,
+        version: &Version,
+        upload: UploadToken,
+    ) -> Result<()> {
+        let whole = self.keys.object(key);
+        if let Some(there) = self.client.head(&whole, None).await? {
+            self.keep_aside(operation, &whole, Some(&there)).await?;
+            self.client.delete(&whole, None).await?;
+        }
+        if let Some(before) = self.hidden.get(key)
+            && before.version.id != version.id
+        {
+            self.throw_away(key, &before).await?;
+        }
+        let hidden = HiddenVersion {
+            version: version.clone(),
+            upload,
+        };
+        self.hidden.insert(key.clone(), hidden);
+        Ok(())
+    }
+
+    /// After an object took a name: an upload that had it is superseded.
+    pub(super) async fn unhide(&self, key: &ObjectKey) -> Result<()> {
+        match self.hidden.get(key) {
+            Some(hidden) => self.throw_away(key, &hidden).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn throw_away(&self, key: &ObjectKey, hidden: &HiddenVersion) -> Result<()> {
+        let upload = &hidden.upload;
+        self.client.abort(&upload.key, &upload.upload).await?;
+        self.hidden.remove(key, hidden.version.id);
+        Ok(())
+    }
+
+    /// Makes the parts of a version an object under the key they were begun for.
+    pub(super) async fn complete(
+        &self,
+        upload: &UploadToken,
+        version: &Version,
+        existing: Existing,
+    ) -> Result<()> {
+        let completed = match self.parts_of(upload, version).await {
+            Ok(parts) => {
+                self.client
+                    .complete(&upload.key, &upload.upload, &parts, existing)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        self.unless_done(&upload.key, version, completed).await
+    }
+
+    /// After an error it is the store that knows whether the object is there.
+    async fn unless_done(&self, whole: &str, version: &Version, result: Result<()>) -> Result<()> {
+        let Err(error) = result else { return Ok(()) };
+        match self.client.head(whole, None).await {
+            Ok(Some(there)) if self.is_version(&there, whole, version) => Ok(()),
+            Ok(Some(_) | None) => Err(error),
+            Err(blind) => Err(blind.with("before", error.chain())),
+        }
+    }
+
+    /// What the store has of a version. Fails if that is not all of it.
+    pub(super) async fn parts_of(
+        &self,
+        upload: &UploadToken,
+        version: &Version,
+    ) -> Result<Vec<Part>> {
+        let parts = self.client.list_parts(&upload.key, &upload.upload).await?;
+        let parts = parts.unwrap_or_default();
+        let is_gapless = parts
+            .iter()
+            .zip(1..)
+            .all(|(part, number)| part.number == number);
+        let size_bytes: u64 = parts.iter().map(|part| part.size_bytes).sum();
+        // What is sealed is longer than its version says, never shorter.
+        if parts.is_empty() || !is_gapless || size_bytes < version.size_bytes {
+            return Err(gone(version.id)
+                .with("parts", parts.len())
+                .with("bytes", size_bytes));
+        }
+        Ok(parts)
+    }
+}
+
+fn needed(operation: &Operation) -> Result<&Version> {
+    operation.version.as_ref().ok_or_else(|| {
+        Error::new(Kind::Bug, "the server met an internal error")
+            .during("run a name operation without version")
+            .with("operation", operation.seq.0)
+    })
+}
+
+fn gone(version: VersionId) -> Error {
+    Error::new(Kind::NotFound, "the received bytes are gone").with("version", version)
+}

@@ -1,0 +1,19 @@
+//! The S3 bucket on servers over HTTP: s3s-fs in this process, and moto.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking as tests do"
+)]
+
+mod contract;
+mod faults;
+mod moto;
+mod names;
+mod peer;
+mod reading;
+mod server;
+mod settings;
+mod streaming;
+mod temp_names;
+mod versions;
+mod world;
