@@ -14,14 +14,17 @@ pub mod client;
 mod host_key;
 mod life;
 mod limits;
+mod operator;
 mod ops;
 mod server;
 mod session;
 mod shares;
 mod status;
+mod stream;
 mod transport;
 mod wire;
 mod workers;
 
 pub use host_key::HostKey;
+pub use operator::OperatorSession;
 pub use server::{Listening, Server, SftpConfig};

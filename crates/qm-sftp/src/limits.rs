@@ -66,9 +66,17 @@ pub(crate) const REPLIES_BYTES: usize = 32 * 1024;
 pub(crate) const NAMES_MAX: usize = 100;
 /// Bytes in one reply to READDIR: the draft lets a client refuse packets over 34,000.
 pub(crate) const NAMES_BYTES: usize = 32_000;
+/// The most that is read off a stream at once: a packet of the largest kind.
+pub(crate) const STREAM_READ_BYTES: usize = 256 * 1024;
 /// Smaller pieces of received or sent data are copied together rather than kept apart.
 pub(crate) const SMALL_BYTES: usize = 4096;
 
 /// How long a channel with a failed upload stays open for the client to read why: a round trip
 /// and a client's buffer. Clients that never read wait no longer than this.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Requests of our own client that wait for replies. The server takes more without being read, so
+/// that the client may send all of them before it reads one.
+pub(crate) const CLIENT_REQUESTS: usize = 16;
+/// Versions in one reply to `versions@quaymaster`: well below what a packet may hold.
+pub(crate) const VERSIONS_MAX: usize = 1000;

@@ -12,6 +12,7 @@ mod remove;
 mod rename;
 mod setstat;
 mod stat;
+mod versions;
 mod write;
 
 pub(crate) use read::read;
@@ -19,7 +20,7 @@ pub(crate) use write::write;
 
 use qm_core::name::MailboxPath;
 use qm_core::ports::bucket::{Entry, Space};
-use qm_core::ports::mailbox::Existing;
+use qm_core::ports::mailbox::{Existing, VersionEntry};
 use qm_core::{Error, Kind, Result};
 
 use crate::session::Session;
@@ -46,6 +47,7 @@ enum Answer {
     EndOfListing,
     Limits,
     Space(Space),
+    Versions(Vec<VersionEntry>),
 }
 
 /// Executes one request and answers it.
@@ -68,6 +70,7 @@ pub(crate) async fn answer(session: &mut Session, id: u32, operation: Operation)
         Ok(Answer::EndOfListing) => replies.status(id, Status::Eof, "no more entries"),
         Ok(Answer::Limits) => replies.limits(id),
         Ok(Answer::Space(space)) => replies.space(id, &space),
+        Ok(Answer::Versions(entries)) => replies.versions(id, &entries),
         Err(error) => failed(session, id, name, &error),
     }
 }
@@ -78,7 +81,7 @@ fn done(session: &mut Session, id: u32) {
 
 /// Answers an error, and logs it: nobody above sees it.
 fn failed(session: &mut Session, id: u32, operation: &'static str, error: &Error) {
-    let account = &session.account;
+    let who = &session.who;
     match error.kind() {
         Kind::AlreadyExists
         | Kind::Conflict
@@ -87,12 +90,12 @@ fn failed(session: &mut Session, id: u32, operation: &'static str, error: &Error
         | Kind::Refused
         | Kind::Unauthenticated
         | Kind::Unsupported => {
-            tracing::debug!(%account, operation, error = ?error, "request refused");
+            tracing::debug!(%who, operation, error = ?error, "request refused");
         }
         Kind::Limit | Kind::Timeout | Kind::Unavailable => {
-            tracing::warn!(%account, operation, error = ?error, "request failed");
+            tracing::warn!(%who, operation, error = ?error, "request failed");
         }
-        Kind::Bug => tracing::error!(%account, operation, error = ?error, "request failed"),
+        Kind::Bug => tracing::error!(%who, operation, error = ?error, "request failed"),
     }
     session
         .replies
@@ -136,9 +139,15 @@ async fn execute(session: &mut Session, operation: Operation) -> Result<Answer> 
         }
         Operation::Extended(Extension::ExpandPath { path }) => path::expand(session, &path),
         Operation::Extended(Extension::HomeDirectory { user }) => path::home(session, &user),
+        Operation::Extended(Extension::Versions { path, skip }) => {
+            versions::versions(session, &path, skip).await
+        }
+        Operation::Extended(Extension::Restore { path, version }) => {
+            versions::restore(session, &path, &version).await
+        }
         Operation::Extended(Extension::Unknown { name }) => {
             tracing::debug!(name = %name.escape_ascii(), "unknown extension");
-            Err(unsupported("this server does not offer that extension"))
+            Err(unknown_extension())
         }
         Operation::Readlink | Operation::Symlink => {
             Err(unsupported("this server has no links between files"))
@@ -171,6 +180,10 @@ fn name_of(operation: &Operation) -> &'static str {
         Operation::Extended(_) => "extended",
         Operation::Unknown { .. } => "unknown",
     }
+}
+
+fn unknown_extension() -> Error {
+    unsupported("this server does not offer that extension")
 }
 
 fn unsupported(message: &'static str) -> Error {

@@ -25,7 +25,7 @@ pub(super) fn expand(session: &Session, path: &[u8]) -> Result<Answer> {
 }
 
 pub(super) fn home(session: &Session, user: &[u8]) -> Result<Answer> {
-    if user.is_empty() || user == session.account.as_str().as_bytes() {
+    if user.is_empty() || user == session.who.user().as_bytes() {
         return Ok(Answer::Path(MailboxPath::default()));
     }
     Err(Error::new(

@@ -36,6 +36,7 @@ pub(super) async fn fstat(session: &mut Session, handle: HandleId) -> Result<Ans
             name: String::new(),
             kind: EntryKind::File,
             size_bytes,
+            is_sealed: false,
             modified: Timestamp::UNIX_EPOCH,
             mode: MODE_OF_NAMELESS,
         },

@@ -1,4 +1,4 @@
-//! The life of a channel: waits for its subsystem, executes requests, ends.
+//! The life of a channel: waits for its subsystem, then is a session.
 
 use qm_core::id::AccountName;
 use qm_core::ports::clock::Clock;
@@ -8,15 +8,10 @@ use russh::{ChannelMsg, ChannelReadHalf};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-use super::inlet::{Inlet, Peer};
-use super::outlet::{Outlet, Unsent};
-use super::unit::Unit;
-use super::{Handles, Session};
+use super::inlet::Input;
+use super::outlet::Outlet;
+use super::{Outcome, Session, Who, serve};
 use crate::life::Life;
-use crate::limits::{LAST_WORDS, REPLIES_BYTES};
-use crate::ops::{self, Flow};
-use crate::status::Status;
-use crate::wire::{FramingError, Replies};
 use crate::workers::Worker;
 
 /// A channel that was opened.
@@ -29,44 +24,26 @@ pub(crate) struct Channel {
     pub(crate) worker: Worker,
 }
 
-/// How a channel ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Outcome {
-    /// The client closed it or left.
-    Finished,
-    /// The connection is to end.
-    Stopped,
-    /// An upload failed; clients that do not check replies notice a closed channel.
-    UploadFailed,
-    /// The client broke the protocol.
-    Broken(&'static str),
-}
-
 impl Channel {
     /// Serves the channel to its end. Open uploads are abandoned when this returns.
     pub(crate) async fn run(self, channel: russh::Channel<Msg>) -> Outcome {
         let (mut input, output) = channel.split();
-        let outlet = Outlet(output);
+        let outlet = Outlet::Channel(output);
         let Some((mailbox, account)) = wait_for_start(self.start, &mut input, &self.life).await
         else {
             drop(input);
             outlet.close(0).await;
             return Outcome::Finished;
         };
-        let mut session = Session {
+        let life = Arc::clone(&self.life);
+        let session = Session::new(
             mailbox,
-            account,
-            handles: Handles::new(Arc::clone(&self.life), self.worker),
-            replies: Replies::default(),
-            clock: self.clock,
-        };
-        let mut inlet = Inlet::new(input, self.life.backlog());
-        let outcome = serve(&mut session, &mut inlet, &outlet, &self.life).await;
-        // Dropped first: a connection must not wait for a channel that receives no more.
-        drop(inlet);
-        session.handles.abandon_uploads().await;
-        outlet.close(u32::from(outcome != Outcome::Finished)).await;
-        outcome
+            Who::Account(account),
+            self.life,
+            self.worker,
+            self.clock,
+        );
+        serve(session, Input::Channel(input), outlet, &life).await
     }
 }
 
@@ -87,150 +64,5 @@ async fn wait_for_start<T>(
                 Some(_) => {}
             },
         }
-    }
-}
-
-async fn serve(session: &mut Session, inlet: &mut Inlet, outlet: &Outlet, life: &Life) -> Outcome {
-    match execute_all(session, inlet, outlet, life).await {
-        Ok(outcome) => outcome,
-        Err(End::Framing(FramingError(what))) => Outcome::Broken(what),
-        Err(End::Unsent(Unsent::Stopped)) => Outcome::Stopped,
-        Err(End::Unsent(Unsent::Unread)) => Outcome::Broken("it reads no replies"),
-    }
-}
-
-enum End {
-    Framing(FramingError),
-    Unsent(Unsent),
-}
-
-impl From<FramingError> for End {
-    fn from(error: FramingError) -> Self {
-        Self::Framing(error)
-    }
-}
-
-impl From<Unsent> for End {
-    fn from(unsent: Unsent) -> Self {
-        Self::Unsent(unsent)
-    }
-}
-
-async fn execute_all(
-    session: &mut Session,
-    inlet: &mut Inlet,
-    outlet: &Outlet,
-    life: &Life,
-) -> Result<Outcome, End> {
-    let mut is_greeted = false;
-    loop {
-        inlet.fill().await?;
-        if life.is_stopped() {
-            return Ok(Outcome::Stopped);
-        }
-        let Some(unit) = inlet.take_unit() else {
-            outlet.send(&mut session.replies, inlet, life).await?;
-            // Sending may have received more.
-            inlet.fill().await?;
-            if !inlet.is_empty() {
-                continue;
-            }
-            if inlet.peer() != Peer::Open {
-                return Ok(Outcome::Finished);
-            }
-            tokio::select! {
-                () = inlet.receive() => continue,
-                () = life.stopped() => return Ok(Outcome::Stopped),
-            }
-        };
-        if is_greeted == matches!(unit, Unit::Init) {
-            return Err(FramingError("a greeting out of place").into());
-        }
-        is_greeted = true;
-        let is_quick = unit.is_quick();
-        if !is_quick {
-            outlet.send(&mut session.replies, inlet, life).await?;
-        }
-        life.touch();
-        let flow = execute(session, unit).await;
-        life.touch();
-        match flow {
-            Flow::Continue => {}
-            Flow::Close => {
-                hear_out(session, inlet, outlet, life).await?;
-                return Ok(Outcome::UploadFailed);
-            }
-        }
-        if !is_quick || session.replies.size_bytes() >= REPLIES_BYTES {
-            outlet.send(&mut session.replies, inlet, life).await?;
-        }
-    }
-}
-
-/// After a failed WRITE: the client is given the time to read why. WRITEs that it had sent
-/// already are refused too; at anything else, and at the latest after [`LAST_WORDS`], the channel
-/// closes unanswered, which no client takes for success.
-async fn hear_out(
-    session: &mut Session,
-    inlet: &mut Inlet,
-    outlet: &Outlet,
-    life: &Life,
-) -> Result<(), End> {
-    let deadline = tokio::time::Instant::now() + LAST_WORDS;
-    loop {
-        inlet.fill().await?;
-        while let Some(unit) = inlet.take_unit() {
-            let Unit::Writes { ids, .. } = unit else {
-                outlet.send(&mut session.replies, inlet, life).await?;
-                return Ok(());
-            };
-            for id in ids {
-                session
-                    .replies
-                    .status(id, Status::Failure, "this upload has failed");
-            }
-        }
-        outlet.send(&mut session.replies, inlet, life).await?;
-        if !inlet.is_empty() {
-            continue;
-        }
-        if inlet.peer() != Peer::Open {
-            return Ok(());
-        }
-        tokio::select! {
-            () = inlet.receive() => {}
-            () = life.stopped() => return Ok(()),
-            () = tokio::time::sleep_until(deadline) => return Ok(()),
-        }
-    }
-}
-
-async fn execute(session: &mut Session, unit: Unit) -> Flow {
-    match unit {
-        Unit::Init => {
-            session.replies.version();
-            Flow::Continue
-        }
-        Unit::Malformed { id } => {
-            session.replies.status(
-                id,
-                Status::BadMessage,
-                "the request could not be understood",
-            );
-            Flow::Continue
-        }
-        Unit::Single { id, operation } => {
-            ops::answer(session, id, operation).await;
-            Flow::Continue
-        }
-        Unit::Reads { handle, requests } => {
-            ops::read(session, handle, &requests).await;
-            Flow::Continue
-        }
-        Unit::Writes {
-            handle,
-            ids,
-            chunks,
-        } => ops::write(session, handle, &ids, chunks).await,
     }
 }

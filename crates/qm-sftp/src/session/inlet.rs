@@ -1,12 +1,49 @@
-//! The receiving side of a channel: SSH messages to requests.
+//! The receiving side of a session: SSH messages, or the bytes of a stream, to requests.
 
+use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf};
 use std::collections::VecDeque;
 
 use super::unit::{Queued, Unit};
 use crate::limits::{REQUESTS_AHEAD_BYTES, REQUESTS_AHEAD_MAX};
 use crate::shares::BacklogShare;
+use crate::stream::Reader;
 use crate::wire::{Framer, FramingError, decode};
+
+/// Where requests come from.
+pub(crate) enum Input {
+    /// A channel of an SSH connection.
+    Channel(ChannelReadHalf),
+    /// A stream of its own.
+    Stream(Reader),
+}
+
+/// What comes from there.
+enum Received {
+    Data(Bytes),
+    Finished,
+    Gone,
+    /// Answered by the handler, or of no meaning here.
+    Other,
+}
+
+impl Input {
+    async fn next(&mut self) -> Received {
+        match self {
+            Self::Channel(channel) => match channel.wait().await {
+                Some(ChannelMsg::Data { data }) => Received::Data(data),
+                Some(ChannelMsg::Eof) => Received::Finished,
+                Some(ChannelMsg::Close) | None => Received::Gone,
+                Some(_) => Received::Other,
+            },
+            // Our own client is the only one there, and never closes one direction alone.
+            Self::Stream(stream) => match stream.next().await {
+                Ok(Some(data)) => Received::Data(data),
+                Ok(None) | Err(_) => Received::Gone,
+            },
+        }
+    }
+}
 
 /// How far the client is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,7 +58,7 @@ pub(super) enum Peer {
 
 /// Requests that were received.
 pub(super) struct Inlet {
-    input: ChannelReadHalf,
+    input: Input,
     framer: Framer,
     queue: VecDeque<Queued>,
     queued_bytes: usize,
@@ -30,7 +67,7 @@ pub(super) struct Inlet {
 }
 
 impl Inlet {
-    pub(super) fn new(input: ChannelReadHalf, backlog: BacklogShare) -> Self {
+    pub(super) fn new(input: Input, backlog: BacklogShare) -> Self {
         Self {
             input,
             framer: Framer::default(),
@@ -57,15 +94,14 @@ impl Inlet {
 
     /// Waits for one message. May be dropped at any time without losing one.
     pub(super) async fn receive(&mut self) {
-        match self.input.wait().await {
-            Some(ChannelMsg::Data { data }) if self.peer == Peer::Open => {
+        match self.input.next().await {
+            Received::Data(data) if self.peer == Peer::Open => {
                 self.framer.push(data);
                 self.count();
             }
-            Some(ChannelMsg::Eof) => self.peer = Peer::Finished,
-            Some(ChannelMsg::Close) | None => self.peer = Peer::Gone,
-            // Answered by the handler, or of no meaning here.
-            Some(_) => {}
+            Received::Finished => self.peer = Peer::Finished,
+            Received::Gone => self.peer = Peer::Gone,
+            Received::Data(_) | Received::Other => {}
         }
     }
 

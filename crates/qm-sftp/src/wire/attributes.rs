@@ -33,8 +33,14 @@ pub(crate) struct WireAttributes {
 
 impl WireAttributes {
     pub(crate) fn decode(body: &mut Cursor) -> Result<Self, Malformed> {
+        Self::decode_typed(body).map(|(attributes, _)| attributes)
+    }
+
+    /// With the type bits of the mode.
+    fn decode_typed(body: &mut Cursor) -> Result<(Self, u32), Malformed> {
         let flags = body.u32()?;
         let mut attributes = Self::default();
+        let mut kind = 0;
         if flags & SIZE != 0 {
             attributes.size_bytes = Some(body.u64()?);
         }
@@ -43,7 +49,9 @@ impl WireAttributes {
             body.u32()?;
         }
         if flags & PERMISSIONS != 0 {
-            attributes.mode = Some(body.u32()? & MODE_BITS);
+            let mode = body.u32()?;
+            kind = mode & !MODE_BITS;
+            attributes.mode = Some(mode & MODE_BITS);
         }
         if flags & TIMES != 0 {
             body.u32()?;
@@ -59,7 +67,7 @@ impl WireAttributes {
                 body.string_pieces()?;
             }
         }
-        Ok(attributes)
+        Ok((attributes, kind))
     }
 
     /// What can be set, without the size.
@@ -90,6 +98,24 @@ pub(super) fn encode(out: &mut BytesMut, entry: &Entry) {
     out.put_u32(typed_mode(entry));
     out.put_u32(seconds);
     out.put_u32(seconds);
+}
+
+/// An entry as a reply tells it.
+pub(crate) fn decode_entry(name: String, body: &mut Cursor) -> Result<Entry, Malformed> {
+    let (attributes, kind) = WireAttributes::decode_typed(body)?;
+    let seconds = i64::from(attributes.modified_seconds.unwrap_or_default());
+    Ok(Entry {
+        name,
+        kind: if kind == TYPE_FOLDER {
+            EntryKind::Folder
+        } else {
+            EntryKind::File
+        },
+        size_bytes: attributes.size_bytes.unwrap_or_default(),
+        is_sealed: false,
+        modified: Timestamp::from_second(seconds).map_err(|_| Malformed)?,
+        mode: attributes.mode.unwrap_or_default(),
+    })
 }
 
 pub(super) fn encode_none(out: &mut BytesMut) {

@@ -6,7 +6,7 @@ use std::vec;
 use super::Malformed;
 
 /// The bytes of one packet that are not read yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cursor {
     current: Bytes,
     rest: vec::IntoIter<Bytes>,
@@ -89,7 +89,7 @@ impl Cursor {
         pieces
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         if self.remaining < N {
             return Err(Malformed);
         }

@@ -5,12 +5,12 @@
 pub(crate) struct OpenFlags(pub(crate) u32);
 
 impl OpenFlags {
-    const READ: u32 = 0x01;
-    const WRITE: u32 = 0x02;
+    pub(crate) const READ: u32 = 0x01;
+    pub(crate) const WRITE: u32 = 0x02;
     const APPEND: u32 = 0x04;
-    const CREATE: u32 = 0x08;
-    const TRUNCATE: u32 = 0x10;
-    const EXCLUSIVE: u32 = 0x20;
+    pub(crate) const CREATE: u32 = 0x08;
+    pub(crate) const TRUNCATE: u32 = 0x10;
+    pub(crate) const EXCLUSIVE: u32 = 0x20;
 
     pub(crate) fn reads(self) -> bool {
         self.0 & Self::READ != 0

@@ -70,6 +70,7 @@ mod tests {
                 name: "a b.csv".to_owned(),
                 kind,
                 size_bytes: 42,
+                is_sealed: false,
                 modified: modified.parse().unwrap(),
                 mode,
             };

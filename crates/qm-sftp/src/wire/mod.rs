@@ -11,13 +11,16 @@ mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
+mod versions;
 
-pub(crate) use attributes::WireAttributes;
+pub(crate) use attributes::{WireAttributes, decode_entry};
+pub(crate) use cursor::Cursor;
 pub(crate) use flags::OpenFlags;
 pub(crate) use frame::Framer;
 pub(crate) use handle::HandleId;
-pub(crate) use reply::{Name, Replies};
+pub(crate) use reply::{Greeting, Name, Replies};
 pub(crate) use request::{Decoded, Extension, Operation, decode};
+pub(crate) use versions::decode as decode_versions;
 
 /// The stream is not SFTP, or not any more: nothing after this point can be trusted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,6 +71,8 @@ pub(crate) mod extension {
     pub(crate) const LSETSTAT: &str = "lsetstat@openssh.com";
     pub(crate) const EXPAND_PATH: &str = "expand-path@openssh.com";
     pub(crate) const HOME_DIRECTORY: &str = "home-directory";
+    pub(crate) const VERSIONS: &str = "versions@quaymaster";
+    pub(crate) const RESTORE: &str = "restore@quaymaster";
     pub(crate) const OFFERED: [(&str, &str); 8] = [
         (POSIX_RENAME, "1"),
         (LIMITS, "1"),
@@ -78,4 +83,6 @@ pub(crate) mod extension {
         (EXPAND_PATH, "1"),
         (HOME_DIRECTORY, "1"),
     ];
+    /// Besides, to operators.
+    pub(crate) const OFFERED_TO_OPERATORS: [(&str, &str); 2] = [(VERSIONS, "1"), (RESTORE, "1")];
 }

@@ -3,8 +3,9 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
 use qm_core::ports::bucket::{Entry, Space};
+use qm_core::ports::mailbox::VersionEntry;
 
-use super::{HandleId, attributes, extension, kind, longname};
+use super::{HandleId, attributes, extension, kind, longname, versions};
 use crate::limits::{DATA_BYTES_MAX, HANDLES_MAX, PACKET_BYTES_MAX, SMALL_BYTES};
 use crate::status::Status;
 
@@ -16,6 +17,15 @@ const LANGUAGE: &str = "en";
 const BLOCK_BYTES: u64 = 4096;
 /// The longest component of a name.
 const NAME_BYTES_MAX: u64 = 255;
+
+/// Who is greeted: operators are offered more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Greeting {
+    /// A partner.
+    Account,
+    /// An operator of this machine.
+    Operator,
+}
 
 /// A name in a reply.
 #[derive(Debug)]
@@ -47,10 +57,14 @@ impl Replies {
         std::mem::take(&mut self.parts)
     }
 
-    pub(crate) fn version(&mut self) {
+    pub(crate) fn version(&mut self, greeting: Greeting) {
+        let more = match greeting {
+            Greeting::Account => &[][..],
+            Greeting::Operator => &extension::OFFERED_TO_OPERATORS,
+        };
         self.packet(kind::VERSION, |out| {
             out.put_u32(VERSION);
-            for (name, version) in extension::OFFERED {
+            for (name, version) in extension::OFFERED.iter().chain(more) {
                 put_string(out, name.as_bytes());
                 put_string(out, version.as_bytes());
             }
@@ -148,6 +162,13 @@ impl Replies {
         });
     }
 
+    pub(crate) fn versions(&mut self, id: u32, entries: &[VersionEntry]) {
+        self.packet(kind::EXTENDED_REPLY, |out| {
+            out.put_u32(id);
+            versions::encode(out, entries);
+        });
+    }
+
     fn packet(&mut self, kind: u8, body: impl FnOnce(&mut BytesMut)) {
         let start = self.text.len();
         self.text.put_u32(0);
@@ -165,7 +186,7 @@ impl Replies {
     }
 }
 
-fn put_string(out: &mut BytesMut, bytes: &[u8]) {
+pub(super) fn put_string(out: &mut BytesMut, bytes: &[u8]) {
     out.put_u32(length_of(bytes));
     out.put_slice(bytes);
 }

@@ -127,6 +127,15 @@ pub(crate) enum Extension {
     HomeDirectory {
         user: Bytes,
     },
+    Versions {
+        path: Bytes,
+        /// So many are known already.
+        skip: u32,
+    },
+    Restore {
+        path: Bytes,
+        version: Bytes,
+    },
     Unknown {
         name: Bytes,
     },
@@ -263,6 +272,14 @@ fn extended(body: &mut Cursor) -> Result<Extension, Malformed> {
         },
         Ok(extension::HOME_DIRECTORY) => Extension::HomeDirectory {
             user: body.string()?,
+        },
+        Ok(extension::VERSIONS) => Extension::Versions {
+            path: body.string()?,
+            skip: body.u32()?,
+        },
+        Ok(extension::RESTORE) => Extension::Restore {
+            path: body.string()?,
+            version: body.string()?,
         },
         _ => Extension::Unknown { name },
     })

@@ -176,6 +176,16 @@ fn encode_extension(out: &mut BytesMut, request: &Extension, name: impl Fn(&mut 
             name(out, extension::HOME_DIRECTORY);
             put_string(out, user);
         }
+        Extension::Versions { path, skip } => {
+            name(out, extension::VERSIONS);
+            put_string(out, path);
+            out.put_u32(*skip);
+        }
+        Extension::Restore { path, version } => {
+            name(out, extension::RESTORE);
+            put_string(out, path);
+            put_string(out, version);
+        }
         Extension::Unknown { name: unknown } => put_string(out, unknown),
     }
 }

@@ -2,6 +2,7 @@
 
 mod encode;
 mod properties;
+mod versions;
 
 use bytes::Bytes;
 

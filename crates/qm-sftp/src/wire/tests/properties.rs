@@ -47,6 +47,8 @@ fn any_extension() -> impl Strategy<Value = Extension> {
             .prop_map(|(path, attributes)| Extension::Lsetstat { path, attributes }),
         bytes().prop_map(|path| Extension::ExpandPath { path }),
         bytes().prop_map(|user| Extension::HomeDirectory { user }),
+        (bytes(), any::<u32>()).prop_map(|(path, skip)| Extension::Versions { path, skip }),
+        (bytes(), bytes()).prop_map(|(path, version)| Extension::Restore { path, version }),
         bytes().prop_map(|name| Extension::Unknown { name }),
     ]
 }

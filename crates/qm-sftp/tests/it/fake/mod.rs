@@ -7,11 +7,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use qm_core::id::VersionId;
 use qm_core::name::MailboxPath;
 use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::{Attributes, Content, Entry, EntryKind, Listing, Space};
 use qm_core::ports::clock::Clock;
-use qm_core::ports::mailbox::{Existing, Mailbox, Mailboxes, Upload, WriteOptions};
+use qm_core::ports::encryption::Envelope;
+use qm_core::ports::mailbox::{
+    Existing, Mailbox, Mailboxes, Upload, VersionEntry, VersionState, WriteOptions,
+};
 use qm_core::{Error, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -57,6 +61,13 @@ pub(crate) struct State {
     /// Writes that reach beyond this offset fail.
     pub(crate) full_at: Option<u64>,
     pub(crate) panics_on_stat: bool,
+    /// Reads give at most so many bytes, mostly fewer; 0 for no limit.
+    pub(crate) short_reads: u32,
+    /// Files opened for reading say that they are so much longer than they are.
+    pub(crate) claims_more: u64,
+    pub(crate) versions: Vec<VersionEntry>,
+    /// What was brought back.
+    pub(crate) restored: Vec<(String, VersionId)>,
 }
 
 pub(crate) fn epoch() -> Timestamp {
@@ -95,6 +106,7 @@ impl Fake {
                 name,
                 kind: EntryKind::File,
                 size_bytes: file.bytes.len() as u64,
+                is_sealed: false,
                 modified: file.modified,
                 mode: file.mode,
             });
@@ -103,6 +115,7 @@ impl Fake {
             name,
             kind: EntryKind::Folder,
             size_bytes: 0,
+            is_sealed: false,
             modified: epoch(),
             mode: 0o755,
         })
@@ -121,6 +134,10 @@ pub(crate) struct Open(pub(crate) Arc<Fake>);
 #[async_trait]
 impl Mailboxes for Open {
     async fn open(&self, _: &Principal, _: IpAddr) -> Result<Arc<dyn Mailbox>> {
+        Ok(Arc::new(Self(Arc::clone(&self.0))))
+    }
+
+    async fn open_operator(&self, _: &str) -> Result<Arc<dyn Mailbox>> {
         Ok(Arc::new(Self(Arc::clone(&self.0))))
     }
 }
@@ -241,6 +258,24 @@ impl Mailbox for Open {
             free_files: 900,
         })
     }
+
+    async fn versions(&self, path: &MailboxPath) -> Result<Vec<VersionEntry>> {
+        self.0.entry(path.as_str()).ok_or_else(missing)?;
+        Ok(self.0.state.lock().versions.clone())
+    }
+
+    async fn restore(&self, path: &MailboxPath, version: VersionId) -> Result<()> {
+        let mut state = self.0.state.lock();
+        let kept = state.versions.iter().find(|entry| entry.id == version);
+        match kept.map(|entry| entry.state) {
+            Some(VersionState::Kept { .. }) => {
+                state.restored.push((path.to_string(), version));
+                Ok(())
+            }
+            Some(VersionState::Current) => Err(Error::new(Kind::Conflict, "it is current")),
+            None => Err(missing()),
+        }
+    }
 }
 
 fn apply(file: &mut File, attributes: Attributes) {
@@ -275,12 +310,28 @@ struct FakeContent {
 #[async_trait]
 impl Content for FakeContent {
     fn size_bytes(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.len() as u64 + self.fake.state.lock().claims_more
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        None
     }
 
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {
-        self.fake.state.lock().reads.push((offset, length));
-        Ok(slice(&self.bytes, offset, length))
+        let most = {
+            let mut state = self.fake.state.lock();
+            state.reads.push((offset, length));
+            state.short_reads
+        };
+        let given = match most {
+            0 => length,
+            // Scattered, and the same in every run.
+            most => {
+                let scattered = offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+                length.min(1 + u32::try_from(scattered).unwrap() % most)
+            }
+        };
+        Ok(slice(&self.bytes, offset, given))
     }
 }
 

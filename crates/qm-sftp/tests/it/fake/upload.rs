@@ -72,6 +72,7 @@ impl Upload for FakeUpload {
             name: self.name.clone(),
             kind: EntryKind::File,
             size_bytes: self.base.as_ref().unwrap_or(&self.bytes).len() as u64,
+            is_sealed: false,
             modified: epoch(),
             mode: self.attributes.mode.unwrap_or(0o644),
         }
