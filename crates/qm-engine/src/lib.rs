@@ -6,7 +6,8 @@
 //! | [`DeliverReconciler`] | deliveries whose time has come | attempts them, records the outcome |
 //! | [`ExpectReconciler`] | slots past their cutoff | met, or missed with an alert; late files |
 //! | [`AlertReconciler`] | messages to send, uploads that broke off | tells people |
-//! | [`RetainReconciler`] | bytes that nothing needs any more | removes them |
+//! | [`RetainReconciler`] | bytes and events that nothing needs any more | removes them |
+//! | [`NoticeReconciler`] | raw events from outside | lets what others put into a bucket arrive |
 //!
 //! Each finds its work by scanning durable rows; a [`Wake`] only says "look now" and carries
 //! nothing. Every pass can be stopped at any instant and repeated: a repeat does no harm. Nothing
@@ -18,6 +19,7 @@ mod deliver;
 mod driver;
 mod expect;
 mod health;
+mod notice;
 mod pace;
 mod pass;
 mod ports;
@@ -29,6 +31,7 @@ pub use alert::AlertReconciler;
 pub use deliver::DeliverReconciler;
 pub use driver::{run, run_one};
 pub use expect::ExpectReconciler;
+pub use notice::NoticeReconciler;
 pub use pass::{Pass, Reconciler};
 pub use ports::{Outside, Ports, Running};
 pub use retain::RetainReconciler;

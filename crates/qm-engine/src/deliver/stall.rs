@@ -11,6 +11,7 @@ use qm_core::delivery::Delivery;
 use qm_core::id::DeliveryId;
 use qm_core::ports::bucket::Content;
 use qm_core::ports::clock::Clock;
+use qm_core::ports::encryption::Envelope;
 use std::sync::Arc;
 
 use super::notifiers;
@@ -53,6 +54,10 @@ pub(super) struct WatchedContent {
 impl Content for WatchedContent {
     fn size_bytes(&self) -> u64 {
         self.content.size_bytes()
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        self.content.envelope()
     }
 
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {

@@ -14,6 +14,7 @@ mod expecting;
 mod expecting_days;
 mod interrupted;
 mod looking;
+mod noticing;
 mod ordering;
 mod partials;
 mod recovery;

@@ -3,8 +3,8 @@
 use jiff::civil::Time;
 use qm_core::account::{Account, MailboxRoot};
 use qm_core::config::{
-    Bucket, Config, Destination, Directory, Email, Node, Notifier, OnFailure, Route, SftpListen,
-    SmtpSecurity,
+    Bucket, BucketPlace, Config, Destination, Directory, Email, Node, Notifier, OnFailure, Route,
+    SftpListen, SmtpSecurity,
 };
 use qm_core::expectation::{Days, Expectation};
 use qm_core::id::{
@@ -34,6 +34,7 @@ pub(crate) fn config() -> Config {
         node: Node {
             data: "/nowhere".into(),
             secrets: None,
+            encryption_keys: "/nowhere".into(),
             alert: vec![notifier("ops")],
             partial_kept: Duration::from_hours(24),
             partial_alert_after: Duration::from_mins(30),
@@ -47,9 +48,14 @@ pub(crate) fn config() -> Config {
         buckets: BTreeMap::from([(
             bucket("landing"),
             Bucket {
-                folder: "/nowhere".into(),
+                place: BucketPlace::Directory("/nowhere".into()),
+                encryption_key: None,
+                keep_versions: 0,
+                keep_for: None,
+                watch: None,
             },
         )]),
+        encryption_keys: BTreeMap::new(),
         accounts: BTreeMap::new(),
         expectations: BTreeMap::new(),
         notifiers: BTreeMap::new(),
@@ -58,6 +64,12 @@ pub(crate) fn config() -> Config {
     };
     add_notifier(&mut config, "ops");
     config
+}
+
+/// So many superseded and removed versions of a name are kept, so long at most.
+pub(crate) fn keep(config: &mut Config, versions: u32, age: Option<Duration>) {
+    let landing = config.buckets.get_mut(&bucket("landing")).unwrap();
+    (landing.keep_versions, landing.keep_for) = (versions, age);
 }
 
 /// Also adds the destinations that the configuration lacks.

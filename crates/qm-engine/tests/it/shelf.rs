@@ -5,11 +5,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qm_core::id::VersionId;
-use qm_core::name::{ObjectKey, Prefix};
-use qm_core::operation::Operation;
+use qm_core::name::{ObjectKey, ObjectPath, Prefix};
+use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
-    Attributes, Bucket, Content, Entry, EntryKind, FolderChange, Listing, Place, Space, Staged,
+    Attributes, Bucket, Content, Entry, EntryKind, FolderChange, Listing, Parked, Space, Staged,
+    Staging,
 };
+use qm_core::ports::encryption::Envelope;
 use qm_core::{Error, Kind, Result};
 use qm_testkit::outside::MemoryContent;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +23,9 @@ pub(crate) struct Shelf(Mutex<State>);
 struct State {
     names: BTreeMap<ObjectKey, u64>,
     versions: BTreeMap<VersionId, Vec<u8>>,
-    discarded: Vec<(VersionId, Place)>,
+    discarded: Vec<StagedToken>,
+    released: Vec<(VersionId, ObjectKey)>,
+    stuck: BTreeSet<ObjectKey>,
     down: Option<Kind>,
 }
 
@@ -40,8 +44,21 @@ impl Shelf {
         self.0.lock().down = kind;
     }
 
-    pub(crate) fn discarded(&self) -> Vec<(VersionId, Place)> {
+    pub(crate) fn discarded(&self) -> Vec<StagedToken> {
         self.0.lock().discarded.clone()
+    }
+
+    pub(crate) fn released(&self) -> Vec<(VersionId, ObjectKey)> {
+        self.0.lock().released.clone()
+    }
+
+    /// What was kept under this key is not released, until it is again called with false.
+    pub(crate) fn set_stuck(&self, key: &ObjectKey, is_stuck: bool) {
+        let mut state = self.0.lock();
+        state.stuck.remove(key);
+        if is_stuck {
+            state.stuck.insert(key.clone());
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -66,6 +83,7 @@ fn entry(name: &str, kind: EntryKind, size_bytes: u64) -> Entry {
         name: name.to_owned(),
         kind,
         size_bytes,
+        is_sealed: false,
         modified: Timestamp::UNIX_EPOCH,
         mode: 0o644,
     }
@@ -113,17 +131,31 @@ impl Bucket for Shelf {
         }
     }
 
-    async fn discard(&self, version: VersionId, place: Place) -> Result<()> {
+    async fn discard(&self, token: &StagedToken) -> Result<()> {
         self.check()?;
-        self.0.lock().discarded.push((version, place));
+        self.0.lock().discarded.push(token.clone());
         Ok(())
     }
 
-    async fn stage(&self, _: VersionId) -> Result<Box<dyn Staged>> {
+    async fn release(&self, version: VersionId, key: &ObjectKey) -> Result<()> {
+        self.check()?;
+        let mut state = self.0.lock();
+        if state.stuck.contains(key) {
+            return Err(Error::new(Kind::Unavailable, "not now"));
+        }
+        state.released.push((version, key.clone()));
+        Ok(())
+    }
+
+    async fn stage(&self, _: Staging) -> Result<Box<dyn Staged>> {
         not_the_engines()
     }
 
-    async fn resume(&self, _: VersionId, _: u64) -> Result<Option<Box<dyn Staged>>> {
+    async fn resume(&self, _: Staging, _: &Parked) -> Result<Option<Box<dyn Staged>>> {
+        not_the_engines()
+    }
+
+    async fn remember(&self, _: &ObjectPath, _: &Version) -> Result<()> {
         not_the_engines()
     }
 
@@ -151,7 +183,11 @@ impl Bucket for Shelf {
         not_the_engines()
     }
 
-    async fn leftovers(&self, _: Place) -> Result<Vec<VersionId>> {
+    async fn leftovers(&self) -> Result<Vec<StagedToken>> {
+        not_the_engines()
+    }
+
+    async fn set_envelope(&self, _: VersionId, _: &ObjectKey, _: &str, _: &Envelope) -> Result<()> {
         not_the_engines()
     }
 

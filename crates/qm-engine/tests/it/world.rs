@@ -10,8 +10,8 @@ use qm_core::id::{
     AccountName, BucketName, DestinationName, NotifierName, RevisionNumber, Sha256Digest,
 };
 use qm_core::name::{ObjectKey, ObjectPath};
-use qm_core::operation::{Change, NameChange, Operation, Version};
-use qm_core::ports::bucket::{Bucket, Buckets};
+use qm_core::operation::{Change, NameChange, Operation, StagedToken, Version};
+use qm_core::ports::bucket::{Bucket, Buckets, Parked};
 use qm_core::ports::clock::{Clock as _, Identifiers as _};
 use qm_core::ports::connector::{Connector, NotifierPort};
 use qm_core::ports::ledger::{Deliveries as _, DeliveryFilter, Names as _, Partials as _};
@@ -144,6 +144,7 @@ impl World {
             size_bytes: bytes.len() as u64,
             sha256: Sha256Digest([0; 32]),
             identity: "identity".to_owned(),
+            staged: None,
             received_at: now,
         };
         let change = NameChange {
@@ -183,15 +184,39 @@ impl World {
         self.ledger.complete(&operation).await.unwrap();
     }
 
+    /// A file gets another name; under the old one its bytes are kept for deliveries.
+    pub(crate) async fn renames(&self, path: &str, to: &ObjectKey, version: &Version) {
+        let now = self.clock.now();
+        let change = NameChange {
+            path: parse(path),
+            change: Change::Rename { to: to.clone() },
+            version: Some(version.clone()),
+            replaces: None,
+            keep_aside: false,
+            keep_moved: true,
+            arrival: None,
+            account: None,
+            at: now,
+            audit: audit(now, Activity::Rename),
+        };
+        let operation = self.ledger.record(change).await.unwrap();
+        self.ledger.complete(&operation).await.unwrap();
+    }
+
     /// An upload breaks off.
     pub(crate) async fn breaks_off(&self, path: &str) -> Partial {
         let path = parse(path);
         let now = self.clock.now();
+        let version = self.identifiers.version(now);
         let partial = Partial {
-            version: self.identifiers.version(now),
+            version,
             account: AccountName::parse("north").unwrap(),
             path,
-            size_bytes: 1000,
+            parked: Parked {
+                token: StagedToken(version.to_string()),
+                size_bytes: 1000,
+                state: None,
+            },
             lost_at: now,
         };
         let audit = audit(now, Activity::PartialClose);
