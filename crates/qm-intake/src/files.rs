@@ -1,16 +1,21 @@
 //! Looking at, reading, removing and renaming files.
 
+use crate::listing::MailboxListing;
 use crate::mailbox::AccountMailbox;
 use crate::names::{Wanted, file_at, gone};
+use crate::open_uploads::is_in;
 use crate::refusal::Act;
-use qm_core::Result;
+use std::collections::BTreeMap;
+
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
-use qm_core::name::{MailboxPath, ObjectKey, ObjectPath};
+use qm_core::file_type::FileType;
+use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Change;
-use qm_core::ports::bucket::{Attributes, Bucket, Content, Entry, EntryKind, Listing, Place};
+use qm_core::ports::bucket::{Attributes, Bucket, Content, Entry, EntryKind, Listing};
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
+use qm_core::{Error, Kind, Result};
 
 /// Permissions shown for a file that is not published yet.
 const UNPUBLISHED_MODE: u32 = 0o640;
@@ -19,29 +24,106 @@ impl AccountMailbox {
     pub(crate) async fn entry(&self, path: &MailboxPath) -> Result<Entry> {
         let account = self.account()?;
         let folder = account.mailbox.folder(path)?;
-        if let Some(entry) = self.bucket(&account)?.stat(&folder).await? {
-            return Ok(entry);
+        let bucket = self.bucket(&account)?;
+        if let Some(entry) = bucket.stat(&folder).await? {
+            return self.with_attributes(&account, &*bucket, path, entry).await;
         }
         let object = Self::object(&account, path)?;
-        let size_bytes = match self.shared.open.received_bytes(&self.account, &object) {
-            Some(size_bytes) => size_bytes,
-            None => self.partial(&object).await?.ok_or_else(gone)?.size_bytes,
+        let received = self.shared.open.received_bytes(self.holder.name(), &object);
+        let size_bytes = if let Some(size_bytes) = received {
+            size_bytes
+        } else {
+            let partial = self.partial(&object).await?.ok_or_else(gone)?;
+            partial.parked.size_bytes
         };
-        Ok(Entry {
-            name: object.key.file_name().to_owned(),
+        Ok(self.unpublished(object.key.file_name(), size_bytes))
+    }
+
+    /// How a file shows that is not under its name yet.
+    pub(crate) fn unpublished(&self, name: &str, size_bytes: u64) -> Entry {
+        Entry {
+            name: name.to_owned(),
             kind: EntryKind::File,
             size_bytes,
+            is_sealed: false,
             modified: self.shared.now(),
             mode: UNPUBLISHED_MODE,
-        })
+        }
+    }
+
+    /// The entry with what the ledger keeps for buckets that cannot.
+    async fn with_attributes(
+        &self,
+        account: &Account,
+        bucket: &dyn Bucket,
+        path: &MailboxPath,
+        entry: Entry,
+    ) -> Result<Entry> {
+        if bucket.keeps_attributes() || entry.kind == EntryKind::Folder {
+            return Ok(entry);
+        }
+        let object = Self::object(account, path)?;
+        let kept = self.shared.parts.ledger.name_attributes(&object).await?;
+        let Some((identity, attributes)) = kept else {
+            return Ok(entry);
+        };
+        if bucket.identity(&object.key).await? != Some(identity) {
+            return Ok(entry);
+        }
+        Ok(crate::listing::dressed(entry, attributes))
     }
 
     pub(crate) async fn listing(&self, path: &MailboxPath) -> Result<Box<dyn Listing>> {
         let account = self.account()?;
         account.check(Verb::List)?;
-        self.bucket(&account)?
-            .list(&account.mailbox.folder(path)?)
-            .await
+        let folder = account.mailbox.folder(path)?;
+        let bucket = self.bucket(&account)?;
+        let listing = bucket.list(&folder).await?;
+        let unfinished = self.unfinished_in(&account, &*bucket, &folder).await?;
+        let attributes = if bucket.keeps_attributes() {
+            BTreeMap::new()
+        } else {
+            let ledger = &self.shared.parts.ledger;
+            ledger
+                .name_attributes_in(&account.mailbox.bucket, &folder)
+                .await?
+        };
+        if unfinished.is_empty() && attributes.is_empty() {
+            return Ok(listing);
+        }
+        Ok(Box::new(MailboxListing::new(
+            listing, unfinished, attributes,
+        )))
+    }
+
+    /// The account's own uploads in a folder that are under way or broke off, where no file has
+    /// the name.
+    async fn unfinished_in(
+        &self,
+        account: &Account,
+        bucket: &dyn Bucket,
+        folder: &Prefix,
+    ) -> Result<Vec<Entry>> {
+        let whose = self.holder.name();
+        let place = &account.mailbox.bucket;
+        let mut found = self.shared.open.received_in(whose, place, folder);
+        if self.shared.open.has_broken_off_in(whose, place, folder) {
+            let partials = self.shared.parts.ledger.partials().await?;
+            found.extend(
+                partials
+                    .into_iter()
+                    .filter(|partial| partial.account == *whose)
+                    .filter(|partial| is_in(&partial.path, place, folder))
+                    .map(|partial| (partial.path.key, partial.parked.size_bytes)),
+            );
+        }
+        let mut entries = Vec::with_capacity(found.len());
+        for (key, size_bytes) in found {
+            if bucket.stat(&key.as_prefix()).await?.is_none() {
+                entries.push(self.unpublished(key.file_name(), size_bytes));
+            }
+        }
+        Ok(entries)
     }
 
     pub(crate) async fn open_for_reading(&self, path: &MailboxPath) -> Result<Box<dyn Content>> {
@@ -63,7 +145,18 @@ impl AccountMailbox {
         let bucket = self.bucket(&account)?;
         bucket.stat(&folder).await?.ok_or_else(gone)?;
         self.shared.allowed(act).await?;
-        bucket.set_attributes(&folder, attributes).await
+        match folder.as_key() {
+            Some(key) if !bucket.keeps_attributes() => {
+                let object = ObjectPath {
+                    bucket: account.mailbox.bucket.clone(),
+                    key,
+                };
+                self.shared
+                    .set_attributes(&*bucket, &object, attributes)
+                    .await
+            }
+            Some(_) | None => bucket.set_attributes(&folder, attributes).await,
+        }
     }
 
     pub(crate) async fn remove_file(&self, path: &MailboxPath, act: &Act) -> Result<()> {
@@ -81,7 +174,7 @@ impl AccountMailbox {
             existing: Existing::Replace,
             arrival: None,
             content_of: None,
-            account: Some(self.account.clone()),
+            account: self.holder.recorded(),
             act: act.clone(),
         };
         self.shared.change_name(wanted).await
@@ -115,9 +208,10 @@ impl AccountMailbox {
             account.check(Verb::Overwrite)?;
         }
         let may_replace = arrival.is_none() || account.may.contains(&Verb::Overwrite);
-        let content_of = arrival
-            .filter(|_| account.types.is_some())
-            .map(|_| target.key.file_name().to_owned());
+        let content_of = match arrival {
+            Some(_) if account.types.is_some() => content_to_check(&*bucket, &source, &target)?,
+            Some(_) | None => None,
+        };
         let wanted = Wanted {
             path: source,
             change: Change::Rename { to: target.key },
@@ -129,7 +223,7 @@ impl AccountMailbox {
             },
             arrival,
             content_of,
-            account: Some(self.account.clone()),
+            account: self.holder.recorded(),
             act: act.clone(),
         };
         self.shared.change_name(wanted).await
@@ -188,13 +282,22 @@ impl AccountMailbox {
         &self,
         object: &ObjectPath,
     ) -> Result<Option<qm_core::arrival::Partial>> {
-        if !self.shared.open.may_have_broken_off(&self.account, object) {
+        if !self
+            .shared
+            .open
+            .may_have_broken_off(self.holder.name(), object)
+        {
             return Ok(None);
         }
-        let found = self.shared.parts.ledger.find(&self.account, object).await?;
+        let found = self
+            .shared
+            .parts
+            .ledger
+            .find(self.holder.name(), object)
+            .await?;
         if found.is_none() {
             // Its time has run out.
-            self.shared.open.take_broken_off(&self.account, object);
+            self.shared.open.take_broken_off(self.holder.name(), object);
         }
         Ok(found)
     }
@@ -206,10 +309,31 @@ impl AccountMailbox {
         bucket: &dyn Bucket,
     ) -> Result<()> {
         let partial = self.partial(object).await?.ok_or_else(gone)?;
-        if self.shared.open.take_broken_off(&self.account, object) {
-            bucket.discard(partial.version, Place::Staging).await?;
+        if self.shared.open.take_broken_off(self.holder.name(), object) {
+            if let Some(token) = partial.parked.bytes() {
+                bucket.discard(token).await?;
+            }
             self.shared.parts.ledger.forget(partial.version).await?;
         }
         Ok(())
+    }
+}
+
+/// The name whose promise the content must be checked against when it gets it. Where an upload
+/// under a temp name cannot be read, that was done when it was closed, for the type its name told.
+fn content_to_check(
+    bucket: &dyn Bucket,
+    from: &ObjectPath,
+    to: &ObjectPath,
+) -> Result<Option<String>> {
+    let name = to.key.file_name();
+    let told = temp_name::final_name(from.key.file_name(), &[]);
+    match told.filter(|_| bucket.needs_token()) {
+        None => Ok(Some(name.to_owned())),
+        Some(told) if FileType::of(told) == FileType::of(name) => Ok(None),
+        Some(_) => Err(Error::new(
+            Kind::Refused,
+            "this file was sent as another kind of file; please send it again under its own name",
+        )),
     }
 }

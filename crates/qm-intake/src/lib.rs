@@ -6,14 +6,19 @@
 mod content;
 mod files;
 mod folders;
+mod holder;
+mod listing;
 mod locks;
 mod mailbox;
 mod names;
 mod open_uploads;
+mod operator;
 mod parking;
 mod recover;
 mod refusal;
+mod through;
 mod upload;
+mod versions;
 mod write;
 
 use std::sync::Arc;
@@ -21,25 +26,29 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use std::net::IpAddr;
 
+use holder::Holder;
 use locks::Locks;
 use mailbox::AccountMailbox;
 use open_uploads::OpenUploads;
+use operator::OperatorMailbox;
 use qm_core::account::Account;
-use qm_core::id::{AccountName, NotifierName};
+use qm_core::id::{AccountName, BucketName, NotifierName};
 use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::Buckets;
 use qm_core::ports::clock::{Clock, Identifiers};
-use qm_core::ports::ledger::{Alerts, Audit, Names, Partials};
+use qm_core::ports::ledger::{Alerts, Audit, NameAttributes, Names, Partials};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes};
 use qm_core::{Error, Kind, Result};
 use refusal::Refusals;
 
+use through::Threads;
+
 pub use recover::Recovered;
 
 /// What intake needs of the ledger.
-pub trait IntakeLedger: Alerts + Audit + Names + Partials {}
+pub trait IntakeLedger: Alerts + Audit + NameAttributes + Names + Partials {}
 
-impl<T: Alerts + Audit + Names + Partials> IntakeLedger for T {}
+impl<T: Alerts + Audit + NameAttributes + Names + Partials> IntakeLedger for T {}
 
 /// The rules in force, as they are at the moment of the call.
 pub trait Rules: Send + Sync {
@@ -48,6 +57,12 @@ pub trait Rules: Send + Sync {
 
     /// Who is told when an upload cannot be completed.
     fn told_of_faults(&self) -> Vec<NotifierName>;
+
+    /// True if superseded and removed versions of the bucket are kept.
+    fn keeps_versions(&self, bucket: &BucketName) -> bool;
+
+    /// The buckets, for operators.
+    fn buckets(&self) -> Vec<BucketName>;
 }
 
 /// The parts intake works with.
@@ -75,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) locks: Locks,
     pub(crate) open: OpenUploads,
     pub(crate) refusals: Refusals,
+    pub(crate) threads: Threads,
 }
 
 impl Intake {
@@ -86,6 +102,7 @@ impl Intake {
                 locks: Locks::default(),
                 open: OpenUploads::default(),
                 refusals: Refusals::default(),
+                threads: Threads::default(),
             }),
         }
     }
@@ -96,11 +113,19 @@ impl Mailboxes for Intake {
     async fn open(&self, principal: &Principal, source: IpAddr) -> Result<Arc<dyn Mailbox>> {
         let mailbox = AccountMailbox {
             shared: Arc::clone(&self.shared),
-            account: principal.account.clone(),
-            source,
+            holder: Holder::Account(principal.account.clone()),
+            actor: principal.account.to_string(),
+            source: Some(source),
         };
         mailbox.account()?;
         Ok(Arc::new(mailbox))
+    }
+
+    async fn open_operator(&self, operator: &str) -> Result<Arc<dyn Mailbox>> {
+        Ok(Arc::new(OperatorMailbox::new(
+            Arc::clone(&self.shared),
+            operator,
+        )))
     }
 }
 
@@ -111,7 +136,7 @@ impl Shared {
 
     pub(crate) fn bucket(
         &self,
-        name: &qm_core::id::BucketName,
+        name: &BucketName,
     ) -> Result<Arc<dyn qm_core::ports::bucket::Bucket>> {
         self.parts.buckets.get(name).ok_or_else(|| {
             Error::new(

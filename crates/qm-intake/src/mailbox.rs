@@ -6,19 +6,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::Shared;
+use crate::holder::Holder;
 use crate::refusal::Act;
+use qm_core::Result;
 use qm_core::account::Account;
 use qm_core::audit::Activity;
-use qm_core::id::AccountName;
 use qm_core::name::{MailboxPath, ObjectPath};
 use qm_core::ports::bucket::{Attributes, Bucket, Content, Entry, Listing, Space};
 use qm_core::ports::mailbox::{Existing, Mailbox, Upload, WriteOptions};
-use qm_core::{Error, Kind, Result};
 
 pub(crate) struct AccountMailbox {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) account: AccountName,
-    pub(crate) source: IpAddr,
+    pub(crate) holder: Holder,
+    /// Who acts, for the audit.
+    pub(crate) actor: String,
+    pub(crate) source: Option<IpAddr>,
 }
 
 #[async_trait]
@@ -92,11 +94,7 @@ impl Mailbox for AccountMailbox {
 impl AccountMailbox {
     /// The account as it is in the running revision.
     pub(crate) fn account(&self) -> Result<Arc<Account>> {
-        self.shared
-            .parts
-            .rules
-            .account(&self.account)
-            .ok_or_else(|| Error::new(Kind::Refused, "your account does not exist any more"))
+        self.holder.account(&*self.shared.parts.rules)
     }
 
     pub(crate) fn bucket(&self, account: &Account) -> Result<Arc<dyn Bucket>> {
@@ -107,9 +105,9 @@ impl AccountMailbox {
         account.mailbox.object(path)
     }
 
-    fn act(&self, activity: Activity, path: &MailboxPath) -> Act {
+    pub(crate) fn act(&self, activity: Activity, path: &MailboxPath) -> Act {
         Act {
-            account: self.account.clone(),
+            actor: self.actor.clone(),
             source: self.source,
             activity,
             subject: self.subject(path),
@@ -118,7 +116,7 @@ impl AccountMailbox {
 
     /// The canonical name in the audit: the same that is authorised and stored (INV-3).
     fn subject(&self, path: &MailboxPath) -> String {
-        let Some(account) = self.shared.parts.rules.account(&self.account) else {
+        let Ok(account) = self.account() else {
             return path.to_string();
         };
         format!("{}{path}", account.mailbox)

@@ -11,11 +11,13 @@ use crate::refusal::Act;
 use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
 use qm_core::audit::Decision;
+use qm_core::blocking;
 use qm_core::id::{AccountName, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, NameChange, Operation, Version};
 use qm_core::ports::bucket::{Bucket, EntryKind};
 use qm_core::ports::mailbox::Existing;
+use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
 
 /// A name is locked for milliseconds; for so long only when the ledger does not work.
@@ -54,15 +56,11 @@ impl Wanted {
 impl Shared {
     /// Carries the change out; `Ok` means that it is recorded, done and durable.
     pub(crate) async fn change_name(self: &Arc<Self>, wanted: Wanted) -> Result<()> {
-        let shared = Arc::clone(self);
-        // A task of its own: a session that goes away must not stop between record and action.
-        tokio::spawn(async move { shared.run(wanted).await })
-            .await
-            .map_err(|error| {
-                Error::new(Kind::Bug, "the server met an internal error")
-                    .during("change a name")
-                    .source(error)
-            })?
+        if blocking::may_block() {
+            return Arc::clone(self).run(wanted).await;
+        }
+        let run = Arc::clone(self).run(wanted);
+        self.through("change a name", run).await
     }
 
     async fn run(self: Arc<Self>, wanted: Wanted) -> Result<()> {
@@ -114,7 +112,10 @@ impl Shared {
         if let Some(name) = &wanted.content_of {
             content::check_file(bucket, &wanted.path.key, name).await?;
         }
-        let keep_aside = self.is_needed(replaces).await?;
+        let keep_aside = match replaces {
+            Some(_) if self.is_versioned(lands_on) => true,
+            _ => self.is_needed(replaces).await?,
+        };
         let is_rename = matches!(wanted.change, Change::Rename { .. });
         let keep_moved = is_rename
             && self
@@ -159,10 +160,21 @@ impl Shared {
     }
 
     /// The version under the name, unless somebody put another file there behind our back.
-    async fn current(&self, bucket: &dyn Bucket, path: &ObjectPath) -> Result<Option<Version>> {
+    pub(crate) async fn current(
+        &self,
+        bucket: &dyn Bucket,
+        path: &ObjectPath,
+    ) -> Result<Option<Version>> {
         let identity = bucket.identity(&path.key).await?;
         let current = self.parts.ledger.current(path).await?;
         Ok(current.filter(|version| identity.as_ref() == Some(&version.identity)))
+    }
+
+    /// Whether what is superseded or removed under the name stays among the versions; what has a
+    /// temp name was never a version of anything.
+    fn is_versioned(&self, path: &ObjectPath) -> bool {
+        self.parts.rules.keeps_versions(&path.bucket)
+            && !temp_name::is_temp(path.key.file_name(), &[])
     }
 
     async fn is_needed(&self, version: Option<VersionId>) -> Result<bool> {

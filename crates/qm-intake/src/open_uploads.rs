@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use qm_core::id::AccountName;
-use qm_core::name::ObjectPath;
+use qm_core::id::{AccountName, BucketName};
+use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 
 type Whose = (AccountName, ObjectPath);
 
@@ -71,6 +71,34 @@ impl OpenUploads {
             .map(|received| received.load(Ordering::Relaxed))
     }
 
+    /// The account's uploads in progress in a folder, with the bytes received so far.
+    pub(crate) fn received_in(
+        &self,
+        account: &AccountName,
+        bucket: &BucketName,
+        folder: &Prefix,
+    ) -> Vec<(ObjectKey, u64)> {
+        let open = self.open.lock();
+        let mine = open
+            .iter()
+            .filter(|((whose, path), _)| whose == account && is_in(path, bucket, folder));
+        mine.map(|((_, path), received)| (path.key.clone(), received.load(Ordering::Relaxed)))
+            .collect()
+    }
+
+    /// Whether the ledger may have partials of the account in a folder.
+    pub(crate) fn has_broken_off_in(
+        &self,
+        account: &AccountName,
+        bucket: &BucketName,
+        folder: &Prefix,
+    ) -> bool {
+        let broken_off = self.broken_off.lock();
+        broken_off
+            .iter()
+            .any(|(whose, path)| whose == account && is_in(path, bucket, folder))
+    }
+
     /// Remembers that the ledger has a partial.
     pub(crate) fn broke_off(&self, account: &AccountName, path: &ObjectPath) {
         self.broken_off
@@ -100,4 +128,9 @@ impl OpenUploads {
             .lock()
             .remove(&(account.clone(), path.clone()))
     }
+}
+
+/// Whether the object lies directly in the folder.
+pub(crate) fn is_in(path: &ObjectPath, bucket: &BucketName, folder: &Prefix) -> bool {
+    path.bucket == *bucket && path.key.folder() == *folder
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::Intake;
 use qm_core::id::BucketName;
-use qm_core::ports::bucket::Place;
+use qm_core::operation::StagedToken;
 use qm_core::{Error, Kind, Result};
 
 /// What recovery did.
@@ -25,6 +25,12 @@ impl Intake {
     pub async fn recover(&self, buckets: &[BucketName]) -> Result<Recovered> {
         let mut recovered = Recovered::default();
         let shared = &self.shared;
+        let hidden = shared.parts.ledger.hidden().await?;
+        for (path, version) in &hidden {
+            if let Some(bucket) = shared.parts.buckets.get(&path.bucket) {
+                bucket.remember(path, version).await?;
+            }
+        }
         for operation in shared.parts.ledger.pending().await? {
             let bucket = shared
                 .parts
@@ -52,16 +58,27 @@ impl Intake {
         for partial in &partials {
             shared.open.broke_off(&partial.account, &partial.path);
         }
-        let referred: HashSet<_> = partials.iter().map(|partial| partial.version).collect();
+        let referred = self.referred().await?;
         for name in buckets {
             let bucket = shared.bucket(name)?;
-            for version in bucket.leftovers(Place::Staging).await? {
-                if !referred.contains(&version) {
-                    bucket.discard(version, Place::Staging).await?;
+            for token in bucket.leftovers().await? {
+                if !referred.contains(&token) {
+                    bucket.discard(&token).await?;
                     recovered.discarded += 1;
                 }
             }
         }
         Ok(recovered)
+    }
+
+    /// Staged bytes that a row in the ledger speaks of.
+    async fn referred(&self) -> Result<HashSet<StagedToken>> {
+        let ledger = &self.shared.parts.ledger;
+        let partials = ledger.partials().await?;
+        let hidden = ledger.hidden().await?;
+        let parked = partials.into_iter().map(|partial| partial.parked.token);
+        Ok(parked
+            .chain(hidden.into_iter().filter_map(|(_, version)| version.staged))
+            .collect())
     }
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use crate::Shared;
 use crate::content;
+use crate::holder::Holder;
 use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
-use qm_core::id::AccountName;
 use qm_core::name::ObjectPath;
 use qm_core::operation::{Change, Version};
-use qm_core::ports::bucket::{Attributes, Bucket, Chunk, Entry, EntryKind, Place, Staged};
+use qm_core::ports::bucket::{Attributes, Bucket, Chunk, Entry, EntryKind, Staged};
 use qm_core::ports::mailbox::{Existing, Upload, WriteOptions};
 use qm_core::{Error, Kind, Result};
 
@@ -37,7 +37,7 @@ pub(crate) enum Start {
 
 pub(crate) struct AccountUpload {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) account: AccountName,
+    pub(crate) holder: Holder,
     pub(crate) path: ObjectPath,
     pub(crate) bucket: Arc<dyn Bucket>,
     pub(crate) staged: Box<dyn Staged>,
@@ -72,11 +72,10 @@ impl AccountUpload {
     }
 
     pub(crate) async fn discard(&self) {
-        if let Err(error) = self
-            .bucket
-            .discard(self.staged.version(), Place::Staging)
-            .await
-        {
+        let Some(token) = self.staged.token() else {
+            return;
+        };
+        if let Err(error) = self.bucket.discard(&token).await {
             tracing::warn!(
                 error = error.chain(),
                 "Staged bytes of a failed upload stay until the next start"
@@ -136,15 +135,8 @@ impl AccountUpload {
     /// Checks and seals what was received. Content is looked at where types are limited.
     async fn seal(&mut self, account: &Account) -> Result<Version> {
         let sealed = self.staged.seal().await?;
-        if self.final_name.is_none() && account.types.is_some() {
-            let staged = tokio::sync::Mutex::new(&mut self.staged);
-            let staged = &staged;
-            content::check(
-                self.path.key.file_name(),
-                sealed.size_bytes,
-                |offset, length| async move { staged.lock().await.read(offset, length).await },
-            )
-            .await?;
+        if account.types.is_some() {
+            self.check_content(sealed.size_bytes).await?;
         }
         // Publishing renames the inode: times the client asked for are set on it before.
         if self.attributes != Attributes::default() {
@@ -155,14 +147,37 @@ impl AccountUpload {
             size_bytes: sealed.size_bytes,
             sha256: sealed.sha256,
             identity: sealed.identity,
+            staged: self.staged.token().filter(|_| self.bucket.needs_token()),
             received_at: self.shared.now(),
+        })
+    }
+
+    /// Under a temp name the content is looked at when it gets its final one, unless the bucket
+    /// cannot be read before that.
+    async fn check_content(&mut self, size_bytes: u64) -> Result<()> {
+        let name = match &self.final_name {
+            None => self.path.key.file_name(),
+            Some(final_name) if self.bucket.needs_token() => final_name,
+            Some(_) => return Ok(()),
+        };
+        let staged = tokio::sync::Mutex::new(&mut self.staged);
+        let staged = &staged;
+        content::check(name, size_bytes, |offset, length| async move {
+            staged.lock().await.read(offset, length).await
+        })
+        .await
+        .map_err(|error| {
+            if error.kind() != Kind::Unsupported {
+                return error;
+            }
+            let sentence = "the content of a continued upload cannot be checked here; please send the whole file again";
+            Error::new(Kind::Refused, sentence).source(error)
         })
     }
 
     /// The account as it is now: rights may have changed since the handle was opened.
     fn account(&self) -> Result<Arc<Account>> {
-        let account = self.shared.parts.rules.account(&self.account);
-        account.ok_or_else(|| Error::new(Kind::Refused, "your account does not exist any more"))
+        self.holder.account(&*self.shared.parts.rules)
     }
 
     /// What a publication does to a file that has the name by now.
@@ -173,6 +188,19 @@ impl AccountUpload {
         } else {
             Existing::Replace
         }
+    }
+
+    async fn ended(mut self: Box<Self>) -> Result<()> {
+        self.check_usable()?;
+        match self.start {
+            Start::Empty | Start::Decided => {}
+            // Half a file is not published because somebody opened and closed it.
+            Start::Resumed => return self.park().await,
+            Start::Existing { .. } => return self.leave_as_it_is().await,
+        }
+        let published = self.publish().await;
+        let published = self.failed(published).await;
+        self.shared.recorded(&self.act, published).await
     }
 
     async fn publish(&mut self) -> Result<()> {
@@ -192,10 +220,21 @@ impl AccountUpload {
             existing,
             arrival: self.final_name.is_none().then_some(Cause::Upload),
             content_of: None,
-            account: Some(self.account.clone()),
+            account: self.holder.recorded(),
             act: self.act.clone(),
         };
-        self.shared.change_name(wanted).await
+        let identity = wanted
+            .version
+            .as_ref()
+            .map(|version| version.identity.clone());
+        self.shared.change_name(wanted).await?;
+        match identity {
+            Some(identity) if !self.bucket.keeps_attributes() => {
+                self.keep_attributes(&identity).await;
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Opened on a file that is there, and nothing was written.
@@ -204,8 +243,22 @@ impl AccountUpload {
         if self.attributes == Attributes::default() {
             return Ok(());
         }
-        let path = self.path.key.as_prefix();
-        self.bucket.set_attributes(&path, self.attributes).await
+        self.shared
+            .set_attributes(&*self.bucket, &self.path, self.attributes)
+            .await
+    }
+
+    /// The file is published: that its times could not be kept is no reason to call it failed.
+    async fn keep_attributes(&self, identity: &str) {
+        let kept = self
+            .shared
+            .parts
+            .ledger
+            .set_name_attributes(&self.path, identity, self.attributes)
+            .await;
+        if let Err(error) = kept {
+            tracing::warn!(object.key = %self.path.key, error = error.chain(), "Attributes of an upload could not be kept");
+        }
     }
 }
 
@@ -220,6 +273,7 @@ impl Upload for AccountUpload {
             name: self.path.key.file_name().to_owned(),
             kind: EntryKind::File,
             size_bytes,
+            is_sealed: false,
             modified: self
                 .attributes
                 .modified
@@ -285,17 +339,9 @@ impl Upload for AccountUpload {
         self.failed(flushed).await
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<()> {
-        self.check_usable()?;
-        match self.start {
-            Start::Empty | Start::Decided => {}
-            // Half a file is not published because somebody opened and closed it.
-            Start::Resumed => return self.park().await,
-            Start::Existing { .. } => return self.leave_as_it_is().await,
-        }
-        let published = self.publish().await;
-        let published = self.failed(published).await;
-        self.shared.recorded(&self.act, published).await
+    async fn commit(self: Box<Self>) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        shared.through("commit an upload", self.ended()).await
     }
 
     async fn abandon(mut self: Box<Self>) {

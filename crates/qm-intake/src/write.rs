@@ -11,7 +11,7 @@ use crate::upload::{AccountUpload, Start};
 use qm_core::account::{Account, Verb};
 use qm_core::audit::Activity;
 use qm_core::name::{MailboxPath, ObjectPath};
-use qm_core::ports::bucket::{Attributes, Bucket, Entry, Staged};
+use qm_core::ports::bucket::{Attributes, Bucket, DigestBy, Entry, Staged, Staging};
 use qm_core::ports::mailbox::{Upload, WriteOptions};
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
@@ -37,12 +37,14 @@ impl AccountMailbox {
             };
             self.shared.allowed(&reading).await?;
         }
-        let open = OpenUpload::begin(&self.shared, &self.account, &object);
-        let (staged, start) = self.stage(&*bucket, &object, existing, options).await?;
+        let open = OpenUpload::begin(&self.shared, self.holder.name(), &object);
+        let (staged, start) = self
+            .stage(&*bucket, &object, final_name.as_deref(), existing, options)
+            .await?;
         open.received(staged.size_bytes());
         let mut upload = AccountUpload {
             shared: Arc::clone(&self.shared),
-            account: self.account.clone(),
+            holder: self.holder.clone(),
             path: object,
             bucket,
             staged,
@@ -88,7 +90,10 @@ impl AccountMailbox {
             }
             None => {}
         }
-        let has_partial = self.shared.open.may_have_broken_off(&self.account, object);
+        let has_partial = self
+            .shared
+            .open
+            .may_have_broken_off(self.holder.name(), object);
         if !options.create && !has_partial {
             return Err(gone());
         }
@@ -123,16 +128,33 @@ impl AccountMailbox {
         &self,
         bucket: &dyn Bucket,
         object: &ObjectPath,
+        final_name: Option<&str>,
         existing: Option<Entry>,
         options: WriteOptions,
     ) -> Result<(Box<dyn Staged>, Start)> {
+        let final_key = match final_name {
+            Some(name) => object.key.with_file_name(name)?,
+            None => object.key.clone(),
+        };
+        let staging = |version| Staging {
+            version,
+            key: object.key.clone(),
+            final_key: final_key.clone(),
+            size_hint: options.size_hint,
+            envelope: None,
+            digest: DigestBy::Bucket,
+        };
         if let Some(partial) = self.partial(object).await? {
             if options.truncate || existing.is_some() {
                 self.discard_partial(object, bucket).await?;
-            } else if self.shared.open.take_broken_off(&self.account, object) {
+            } else if self.shared.open.take_broken_off(self.holder.name(), object) {
                 // Its row goes first: nobody may take the bytes for abandoned while they grow.
                 self.shared.parts.ledger.forget(partial.version).await?;
-                if let Some(staged) = bucket.resume(partial.version, partial.size_bytes).await? {
+                if partial.parked.bytes().is_some()
+                    && let Some(staged) = bucket
+                        .resume(staging(partial.version), &partial.parked)
+                        .await?
+                {
                     return Ok((staged, Start::Resumed));
                 }
             }
@@ -144,7 +166,7 @@ impl AccountMailbox {
             },
             _ => Start::Empty,
         };
-        Ok((bucket.stage(version).await?, start))
+        Ok((bucket.stage(staging(version)).await?, start))
     }
 }
 

@@ -14,6 +14,7 @@ use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Version;
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::Connector as _;
+use qm_core::ports::encryption::Envelope;
 use qm_core::{Error, Kind, Result};
 use qm_testkit::outside::{MemoryContent, OpenFence};
 use std::fs;
@@ -118,6 +119,7 @@ pub(crate) fn delivery(target: &str, bytes: &[u8]) -> Delivery {
         size_bytes: bytes.len() as u64,
         sha256,
         identity: String::new(),
+        staged: None,
         received_at: Timestamp::UNIX_EPOCH,
     };
     let (route, destination) = (
@@ -163,6 +165,10 @@ pub(crate) struct WatchedContent {
 impl Content for WatchedContent {
     fn size_bytes(&self) -> u64 {
         self.bytes.size_bytes()
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        None
     }
 
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {

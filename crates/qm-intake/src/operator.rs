@@ -1,0 +1,169 @@
+//! The operators' mailbox: every bucket is a folder of its root. What is done in it goes the same
+//! way as what partners do: staged, recorded, audited.
+
+use async_trait::async_trait;
+use std::sync::Arc;
+
+use crate::Shared;
+use crate::holder::Holder;
+use crate::mailbox::AccountMailbox;
+use qm_core::account::{Account, MailboxRoot, Verb};
+use qm_core::id::{AccountName, BucketName, PartnerName, VersionId};
+use qm_core::name::{MailboxPath, Prefix};
+use qm_core::ports::bucket::{Attributes, Content, Entry, EntryKind, Listing, Space};
+use qm_core::ports::mailbox::{Existing, Mailbox, Upload, VersionEntry, WriteOptions};
+use qm_core::{Error, Kind, Result};
+
+pub(crate) struct OperatorMailbox {
+    shared: Arc<Shared>,
+    operator: String,
+}
+
+impl OperatorMailbox {
+    pub(crate) fn new(shared: Arc<Shared>, operator: &str) -> Self {
+        Self {
+            shared,
+            operator: operator.to_owned(),
+        }
+    }
+
+    /// The bucket's mailbox and the path in it; `None` for the root.
+    fn split(&self, path: &MailboxPath) -> Result<Option<(AccountMailbox, MailboxPath)>> {
+        let Some((bucket, rest)) = path.split_first() else {
+            return Ok(None);
+        };
+        let known = self.shared.parts.rules.buckets();
+        let bucket = known.into_iter().find(|known| known.as_str() == bucket);
+        let bucket = bucket.ok_or_else(|| Error::new(Kind::NotFound, "there is no such bucket"))?;
+        let mailbox = AccountMailbox {
+            shared: Arc::clone(&self.shared),
+            holder: Holder::Operator(Arc::new(everything_in(bucket)?)),
+            actor: format!("operator:{}", self.operator),
+            source: None,
+        };
+        Ok(Some((mailbox, rest)))
+    }
+
+    fn below(&self, path: &MailboxPath) -> Result<(AccountMailbox, MailboxPath)> {
+        self.split(path)?
+            .ok_or_else(|| Error::new(Kind::Refused, "buckets are made by the configuration"))
+    }
+}
+
+#[async_trait]
+impl Mailbox for OperatorMailbox {
+    async fn stat(&self, path: &MailboxPath) -> Result<Entry> {
+        match self.split(path)? {
+            Some((mailbox, path)) => mailbox.stat(&path).await,
+            None => Ok(self.folder("")),
+        }
+    }
+
+    async fn list(&self, path: &MailboxPath) -> Result<Box<dyn Listing>> {
+        if let Some((mailbox, path)) = self.split(path)? {
+            return mailbox.list(&path).await;
+        }
+        let buckets = self.shared.parts.rules.buckets();
+        let entries = buckets.iter().map(|name| self.folder(name.as_str()));
+        Ok(Box::new(Once(Some(entries.collect()))))
+    }
+
+    async fn read(&self, path: &MailboxPath) -> Result<Box<dyn Content>> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.read(&path).await
+    }
+
+    async fn write(&self, path: &MailboxPath, options: WriteOptions) -> Result<Box<dyn Upload>> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.write(&path, options).await
+    }
+
+    async fn set_attributes(&self, path: &MailboxPath, attributes: Attributes) -> Result<()> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.set_attributes(&path, attributes).await
+    }
+
+    async fn remove(&self, path: &MailboxPath) -> Result<()> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.remove(&path).await
+    }
+
+    async fn rename(&self, from: &MailboxPath, to: &MailboxPath, existing: Existing) -> Result<()> {
+        let (mailbox, from) = self.below(from)?;
+        let (target, to) = self.below(to)?;
+        if mailbox.account()?.mailbox != target.account()?.mailbox {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "a file cannot be moved to another bucket",
+            )
+            .help("get it and put it there"));
+        }
+        mailbox.rename(&from, &to, existing).await
+    }
+
+    async fn make_folder(&self, path: &MailboxPath) -> Result<()> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.make_folder(&path).await
+    }
+
+    async fn remove_folder(&self, path: &MailboxPath) -> Result<()> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.remove_folder(&path).await
+    }
+
+    async fn space(&self) -> Result<Space> {
+        Err(Error::new(
+            Kind::Unsupported,
+            "each bucket has its own space",
+        ))
+    }
+
+    async fn versions(&self, path: &MailboxPath) -> Result<Vec<VersionEntry>> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.versions_of(&path).await
+    }
+
+    async fn restore(&self, path: &MailboxPath, version: VersionId) -> Result<()> {
+        let (mailbox, path) = self.below(path)?;
+        mailbox.restore_version(&path, version).await
+    }
+}
+
+impl OperatorMailbox {
+    fn folder(&self, name: &str) -> Entry {
+        Entry {
+            name: name.to_owned(),
+            kind: EntryKind::Folder,
+            size_bytes: 0,
+            is_sealed: false,
+            modified: self.shared.now(),
+            mode: 0o750,
+        }
+    }
+}
+
+/// All rights in all of a bucket.
+fn everything_in(bucket: BucketName) -> Result<Account> {
+    Ok(Account {
+        name: AccountName::parse("operator")?,
+        partner: PartnerName::parse("operator")?,
+        ssh_keys: Vec::new(),
+        networks: Vec::new(),
+        mailbox: MailboxRoot {
+            bucket,
+            prefix: Prefix::default(),
+        },
+        may: Verb::ALL.into(),
+        types: None,
+        temp_suffixes: Vec::new(),
+    })
+}
+
+struct Once(Option<Vec<Entry>>);
+
+#[async_trait]
+impl Listing for Once {
+    async fn next(&mut self) -> Result<Option<Vec<Entry>>> {
+        Ok(self.0.take())
+    }
+}
