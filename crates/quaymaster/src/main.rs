@@ -27,7 +27,11 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprint_error(&error);
-            ExitCode::FAILURE
+            if error.is::<cli::Interrupted>() {
+                ExitCode::from(cli::Interrupted::EXIT_CODE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ impl ArrivalCommand {
                     vec![
                         table::time(p.lost_at),
                         p.account.to_string(),
-                        p.size_bytes.to_string(),
+                        p.parked.size_bytes.to_string(),
                         p.path.to_string(),
                     ]
                 })

@@ -7,8 +7,11 @@ mod audit;
 pub(crate) mod configuration;
 mod delivery;
 mod expectation;
+mod inbox;
 mod install;
+mod key;
 mod ledger;
+mod object;
 pub(crate) mod serve;
 mod status;
 pub(crate) mod table;
@@ -16,6 +19,7 @@ mod teardown;
 
 pub(crate) use account::explain;
 use clap::{Args, Parser, Subcommand};
+use std::fmt;
 use std::path::PathBuf;
 
 /// Files from partners over SFTP: received safely, recorded, delivered, and missed when they do
@@ -47,6 +51,12 @@ enum Command {
     /// Accounts and the keys they log in with
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Files of buckets: list, get, put, remove, bring back; recorded like a partner's
+    #[command(subcommand)]
+    Object(object::ObjectCommand),
+    /// Encryption keys: make, rotate, import, disable, destroy
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// What has arrived
     #[command(subcommand)]
     Arrival(arrival::ArrivalCommand),
@@ -59,6 +69,9 @@ enum Command {
     /// Alerts, and the messages about them
     #[command(subcommand)]
     Alert(alert::AlertCommand),
+    /// What was told of files that others put into watched buckets
+    #[command(subcommand)]
+    Inbox(inbox::InboxCommand),
     /// Who did or tried what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -86,6 +99,23 @@ pub(crate) struct Ledger {
     data: Option<PathBuf>,
 }
 
+/// A command was asked to end before it was done.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl Interrupted {
+    /// What shells make of a program that Ctrl-C ended.
+    pub(crate) const EXIT_CODE: u8 = 130;
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted; what was not whole is not there")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// Where `install` puts it.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/quaymaster/quaymaster.toml";
 
@@ -112,10 +142,13 @@ impl CommandLine {
             Command::Serve(options) => serve::run(options).await,
             Command::Status(ledger) => status::run(&ledger).await,
             Command::Account(command) => command.run().await,
+            Command::Object(command) => Box::pin(command.run()).await,
+            Command::Key(command) => command.run().await,
             Command::Arrival(command) => command.run().await,
             Command::Delivery(command) => command.run().await,
             Command::Expectation(command) => command.run().await,
             Command::Alert(command) => command.run().await,
+            Command::Inbox(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Install(options) => install::run(&options),
             Command::Teardown(options) => teardown::run(&options),

@@ -77,13 +77,14 @@ fn print_buckets(config: &Config) {
         .buckets
         .iter()
         .map(|(name, bucket)| {
-            vec![
-                name.to_string(),
-                format!("file://{}", bucket.folder.display()),
-            ]
+            let sealed = match &bucket.encryption_key {
+                Some(key) => format!("with {key}"),
+                None => "no".to_owned(),
+            };
+            vec![name.to_string(), bucket.place.to_string(), sealed]
         })
         .collect();
-    table::print(&["BUCKET", "PLACE"], &rows);
+    table::print(&["BUCKET", "PLACE", "SEALED"], &rows);
     println!();
     let rows: Vec<Vec<String>> = config
         .notifiers

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::configuration;
 use super::install::{BINARY, BUCKET, CONFIG, DATA, Machine, SECRETS, UNIT_FILE};
+use qm_core::config::BucketPlace;
 use qm_core::name::RESERVED_COMPONENT;
 
 #[derive(Args)]
@@ -61,7 +62,15 @@ fn bucket_folders(machine: &Machine) -> anyhow::Result<Vec<PathBuf>> {
     let mut folders = vec![machine.path(BUCKET)];
     if machine.path(CONFIG).exists() && !machine.is_own_config() {
         let config = configuration::load(&machine.path(CONFIG))?.config;
-        folders.extend(config.buckets.into_values().map(|bucket| bucket.folder));
+        folders.extend(
+            config
+                .buckets
+                .into_values()
+                .filter_map(|bucket| match bucket.place {
+                    BucketPlace::Directory(folder) => Some(folder),
+                    BucketPlace::S3(_) | BucketPlace::Gcs(_) | BucketPlace::Azure(_) => None,
+                }),
+        );
     }
     folders.retain(|folder| folder.is_dir());
     Ok(folders)

@@ -1,7 +1,7 @@
 //! Folders that must not lie in each other. A delivery into a bucket would be an upload of
 //! nobody's, the ledger in a bucket a partner's download.
 
-use qm_core::config::{Bucket, Destination, Node};
+use qm_core::config::{Bucket, BucketPlace, Destination, Node};
 use qm_core::id::{BucketName, DestinationName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,15 +47,19 @@ pub(super) fn check(
             let what = "the node's secrets".to_owned();
             add(what, "node.secrets".to_owned(), secrets, Role::Private);
         }
+        // Below the data folder it shares its fate.
+        if !node.encryption_keys.starts_with(&node.data) {
+            let what = "the node's encryption keys".to_owned();
+            let key = "node.encryption_keys".to_owned();
+            add(what, key, &node.encryption_keys, Role::Private);
+        }
     }
     for (name, bucket) in buckets {
+        let BucketPlace::Directory(folder) = &bucket.place else {
+            continue;
+        };
         let key = path_of(&["bucket", name.as_str(), "url"]);
-        add(
-            format!("bucket `{name}`"),
-            key,
-            &bucket.folder,
-            Role::Bucket,
-        );
+        add(format!("bucket `{name}`"), key, folder, Role::Bucket);
     }
     for (name, destination) in destinations {
         let Destination::Directory(directory) = destination;

@@ -12,8 +12,6 @@ use super::values::text;
 
 /// The longest mail address there is (RFC 5321).
 const MAIL_ADDRESS_BYTES_MAX: usize = 254;
-/// Buckets of other stores, which a later version may have.
-const OTHER_STORES: [&str; 5] = ["s3", "gs", "az", "http", "https"];
 
 /// A folder of this machine; a relative one is meant from the configuration's folder.
 pub(super) fn folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> {
@@ -24,29 +22,47 @@ pub(super) fn folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> {
     Ok(without_dots(&base.join(text)))
 }
 
-/// A bucket's `file://` folder. What follows `file://` is the path as it is, absolute
-/// (`file:///srv/landing`) or relative to the configuration's folder (`file://landing`); nothing
-/// in it is decoded.
-pub(super) fn bucket_folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> {
+/// Where a bucket is, as its URL says.
+pub(super) enum BucketUrl {
+    Directory(PathBuf),
+    S3 { bucket: String, prefix: Prefix },
+    Gcs { bucket: String, prefix: Prefix },
+    Azure { bucket: String, prefix: Prefix },
+}
+
+/// A bucket's URL: `file://` and a folder, or a store's scheme, its bucket and where in that our
+/// keys begin. What follows `file://` is the path as it is, absolute (`file:///srv/landing`) or
+/// relative to the configuration's folder (`file://landing`); nothing in it is decoded.
+pub(super) fn bucket_url(item: &Item, base: &Path) -> Result<BucketUrl, Fault> {
     let text = text(item)?;
-    let Some((scheme, path)) = text.split_once("://") else {
+    let Some((scheme, rest)) = text.split_once("://") else {
         return Err(Fault::new("not the URL of a bucket").help(format!(
             "did you mean `file://{}`?",
             text.trim_start_matches("file:").escape_debug()
         )));
     };
-    if OTHER_STORES.contains(&scheme) {
-        return Err(
-            Fault::new(format!("there are no {scheme}:// buckets in this version"))
-                .help("this version stores in directories: file:///srv/landing"),
-        );
+    let store = || -> Result<(String, Prefix), Fault> {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if !is_store_name(bucket) {
+            let fault = Fault::new(format!("`{}` is no bucket's name", bucket.escape_debug()));
+            return Err(fault.help(format!("as in {scheme}://company-landing/uploads")));
+        }
+        Ok((bucket.to_owned(), prefix_of(prefix)?))
+    };
+    match scheme {
+        "file" => Ok(BucketUrl::Directory(directory(rest, base)?)),
+        "s3" => store().map(|(bucket, prefix)| BucketUrl::S3 { bucket, prefix }),
+        "gs" => store().map(|(bucket, prefix)| BucketUrl::Gcs { bucket, prefix }),
+        "az" => store().map(|(bucket, prefix)| BucketUrl::Azure { bucket, prefix }),
+        _ => Err(
+            Fault::new(format!("`{}` is not a store", scheme.escape_debug())).help(
+                "file:///srv/landing for a directory, s3://, gs:// or az:// for an object store",
+            ),
+        ),
     }
-    if scheme != "file" {
-        return Err(
-            Fault::new(format!("`{}` is not a store", scheme.escape_debug()))
-                .help("this version stores in directories: file:///srv/landing"),
-        );
-    }
+}
+
+fn directory(path: &str, base: &Path) -> Result<PathBuf, Fault> {
     if path.trim().is_empty() {
         return Err(Fault::new("no folder behind file://").help("as in file:///srv/landing"));
     }
@@ -54,6 +70,32 @@ pub(super) fn bucket_folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> 
         return Err(Fault::new("a path has no NUL in it"));
     }
     Ok(without_dots(&base.join(path)))
+}
+
+/// What all three stores take; each has narrower rules of its own and tells of them itself.
+fn is_store_name(name: &str) -> bool {
+    (3..=222).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// The URL of a service.
+pub(super) fn endpoint(item: &Item) -> Result<String, Fault> {
+    let text = text(item)?;
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let is_url = host.is_some_and(|host| {
+        host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+            && !host.contains(char::is_whitespace)
+            && !host.contains('@')
+    });
+    if is_url {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(Fault::new("not the URL of a service").help("as in `https://s3.example.org:9000`"))
 }
 
 /// `bucket/folder`, what an account sees as its root.

@@ -2,12 +2,13 @@
 //! and what another route does already. They would be silent for ever, so they are mistakes.
 
 use qm_core::account::{Account, Verb};
-use qm_core::config::{Config, Route};
+use qm_core::config::{Config, Route, Watch};
 use qm_core::file_type::{FileType, listed};
-use qm_core::id::PartnerName;
+use qm_core::id::{BucketName, PartnerName};
 use qm_core::name::Prefix;
 use qm_core::pattern::Pattern;
 use qm_core::temp_name;
+use std::collections::BTreeMap;
 
 use super::problem::{Fault, Report};
 use super::section::path_of;
@@ -19,6 +20,11 @@ const ANYTHING: char = '\u{2022}';
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     for route in config.routes.values() {
+        // Whoever puts files there needs no account.
+        let bucket = config.buckets.get(route.arrives.bucket());
+        if bucket.is_some_and(|bucket| bucket.watch.is_some()) {
+            continue;
+        }
         let files = Files {
             pattern: &route.arrives,
             types: None,
@@ -45,6 +51,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             report.say_of(&key, Fault { message, ..fault });
         }
     }
+    check_queues(config, report);
     check_hidden(config, report);
 }
 
@@ -199,6 +206,25 @@ impl Files<'_> {
         let pattern = self.pattern.to_string();
         let last = pattern.rsplit('/').next().filter(|last| *last != "**")?;
         Some(last.replace(['*', '?'], &ANYTHING.to_string()))
+    }
+}
+
+/// A message is taken out of its queue by whoever reads it first.
+fn check_queues(config: &Config, report: &mut Report) {
+    let mut readers: BTreeMap<&str, &BucketName> = BTreeMap::new();
+    for (name, bucket) in &config.buckets {
+        let Some(Watch::Sqs { queue, .. }) = &bucket.watch else {
+            continue;
+        };
+        let Some(first) = readers.insert(queue, name) else {
+            continue;
+        };
+        let fault = Fault::new(format!(
+            "bucket `{first}` reads the same queue, and each would take the other's messages"
+        ))
+        .help("give every bucket a queue of its own");
+        let key = path_of(&["bucket", name.as_str(), "watch", "queue"]);
+        report.say_of(&key, fault);
     }
 }
 

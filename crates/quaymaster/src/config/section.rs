@@ -7,7 +7,8 @@ use super::suggest;
 use super::tree::{Item, Table, Value};
 
 /// What a key that is needed and missing could be, so that no problem is without remedy.
-const EXAMPLES: [(&str, &str); 15] = [
+const EXAMPLES: [(&str, &str); 18] = [
+    ("account", "\"storageaccount\""),
     ("alert", "[\"sre\"]"),
     ("arrives", "\"landing/north/*\""),
     ("data", "\"/var/lib/quaymaster\""),
@@ -16,10 +17,12 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("files", "\"landing/north/*\""),
     ("from", "\"quaymaster@example.org\""),
     ("host", "\"mail.example.org\""),
+    ("key_id", "\"alias/landing\""),
     ("mailbox", "\"landing/north\""),
     ("on", "\"weekdays\""),
     ("partner", "\"north\""),
     ("path", "\"/mnt/share\""),
+    ("provider", "\"file\""),
     ("to", "[\"sre@example.org\"]"),
     ("url", "\"file:///srv/landing\""),
     ("zone", "\"Europe/Dublin\""),

@@ -34,7 +34,7 @@ pub(super) enum Value {
     Text(String),
     Whole { digits: String, radix: u32 },
     Fraction,
-    Truth,
+    Truth(bool),
     Moment(String),
     List(Vec<Item>),
     Table(Table),
@@ -47,7 +47,7 @@ impl Value {
             Self::Text(_) => "a text",
             Self::Whole { .. } => "a whole number",
             Self::Fraction => "a fraction",
-            Self::Truth => "true or false",
+            Self::Truth(_) => "true or false",
             Self::Moment(_) => "a date or time",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
@@ -137,7 +137,7 @@ fn item_of(file: FileNumber, key: Place, value: &Spanned<DeValue<'_>>) -> Item {
             (own, Value::Whole { digits, radix })
         }
         DeValue::Float(_) => (own, Value::Fraction),
-        DeValue::Boolean(_) => (own, Value::Truth),
+        DeValue::Boolean(truth) => (own, Value::Truth(*truth)),
         DeValue::Datetime(moment) => (own, Value::Moment(moment.to_string())),
         DeValue::Array(items) => {
             let items = items

@@ -91,6 +91,14 @@ pub(super) fn positive_duration(item: &Item) -> Result<Duration, Fault> {
     }
 }
 
+/// Yes or no.
+pub(super) fn truth(item: &Item) -> Result<bool, Fault> {
+    if let Value::Truth(truth) = &item.value {
+        return Ok(*truth);
+    }
+    Err(wrong_kind("true or false", &item.value).help("without quotes"))
+}
+
 /// A size in bytes, as a number or as `1KiB`.
 pub(super) fn size(item: &Item) -> Result<u64, Fault> {
     let help =
@@ -102,7 +110,7 @@ pub(super) fn size(item: &Item) -> Result<u64, Fault> {
             (number.parse().ok(), unit, text)
         }
         other @ (Value::Fraction
-        | Value::Truth
+        | Value::Truth(_)
         | Value::Moment(_)
         | Value::List(_)
         | Value::Table(_)) => return Err(wrong_kind("a size", other).help(help)),
@@ -231,7 +239,7 @@ pub(super) fn mode(item: &Item) -> Result<u32, Fault> {
         // 664 without quotes is decimal and would mean 1230.
         Value::Whole { .. }
         | Value::Fraction
-        | Value::Truth
+        | Value::Truth(_)
         | Value::Moment(_)
         | Value::List(_)
         | Value::Table(_) => {
@@ -267,7 +275,7 @@ pub(super) fn retry(item: &Item) -> Result<RetryPolicy, Fault> {
             .map(RetryPolicy::pauses),
         other @ (Value::Whole { .. }
         | Value::Fraction
-        | Value::Truth
+        | Value::Truth(_)
         | Value::Moment(_)
         | Value::Table(_)) => Err(wrong_kind("a preset or a list of pauses", other).help(help)),
     }

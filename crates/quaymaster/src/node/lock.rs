@@ -14,6 +14,17 @@ pub(crate) struct DataLock {
 impl DataLock {
     /// Takes the folder; says who has it otherwise.
     pub(crate) fn take(data: &Path) -> anyhow::Result<Self> {
+        Self::try_take(data)?.or_else(|process| {
+            bail!(
+                "another node (process {process}) already uses the data folder {}\n  help: stop it first, or give \
+                 this node a `data` folder of its own",
+                data.display()
+            )
+        })
+    }
+
+    /// Takes the folder, or says which process has it.
+    pub(crate) fn try_take(data: &Path) -> anyhow::Result<Result<Self, String>> {
         let path = data.join("node.lock");
         let mut file = File::options()
             .read(true)
@@ -25,15 +36,10 @@ impl DataLock {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut owner = String::new();
             file.read_to_string(&mut owner).unwrap_or_default();
-            bail!(
-                "another node (process {}) already uses the data folder {}\n  help: stop it first, or give this \
-                 node a `data` folder of its own",
-                owner.trim(),
-                data.display()
-            );
+            return Ok(Err(owner.trim().to_owned()));
         }
         file.set_len(0)?;
         write!(file, "{}", std::process::id())?;
-        Ok(Self { _file: file })
+        Ok(Ok(Self { _file: file }))
     }
 }

@@ -1,9 +1,13 @@
 //! One node: [`Node::start`] reads as the table of contents of the program.
 
+mod alone;
+mod buckets;
 mod files;
 mod lock;
+mod operator;
 mod revisions;
 mod running;
+mod watches;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
@@ -16,9 +20,11 @@ use tokio::task::JoinSet;
 
 use crate::cli::configuration;
 use crate::system::{RandomIdentifiers, SystemClock};
+pub(crate) use alone::{Alone, Start};
 use files::host_key;
 pub(crate) use files::{make_data_folder, write_private};
 use lock::DataLock;
+pub(crate) use operator::connect as connect_operator;
 use qm_access::{
     Directory, EnvironmentSecrets, FolderSecrets, KeyAuthenticator, Limits, SecretStores, Throttle,
 };
@@ -26,7 +32,7 @@ use qm_core::config::Config;
 use qm_core::id::BucketName;
 use qm_core::ports::clock::Clock as _;
 use qm_core::ports::ledger::{AccountKeys as _, AddedKey, NodeReport, Nodes as _, Revisions as _};
-use qm_engine::Wake;
+use qm_engine::{NoticeReconciler, Wake};
 use qm_intake::{Intake, Parts};
 use qm_ledger::{SqliteLedger, SqliteOptions};
 use qm_sftp::{Listening, Server, SftpConfig};
@@ -84,7 +90,8 @@ impl Node {
 
         let intake = recovered_intake(&ledger, &running).await?;
         let access = Access::new(&ledger, &running).await?;
-        let (front, fingerprint) = bind(&running.config(), &data, intake, &access).await?;
+        let (front, fingerprint) = bind(&running.config(), &data, intake.clone(), &access).await?;
+        let door = operator::Door::open(&data)?;
         let report = NodeReport {
             sftp_address: front.local_address(),
             fingerprints: vec![fingerprint],
@@ -99,8 +106,24 @@ impl Node {
         let (shutdown, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(front.run(until_stopped(stopping.clone())));
-        tasks.spawn(qm_engine::run(
-            engine_ports(&ledger, &running),
+        tasks.spawn(door.run(Arc::new(intake), Arc::clone(&ledger) as _, stopping.clone()));
+        let ports = engine_ports(&ledger, &running);
+        let notice = NoticeReconciler::new(ports.clone(), Arc::new(RandomIdentifiers));
+        tasks.spawn(qm_engine::run_one(
+            Arc::new(notice),
+            ports.clone(),
+            stopping.clone(),
+        ));
+        tasks.spawn(qm_engine::run(ports, stopping.clone()));
+        tasks.spawn(watches::keep(
+            Arc::clone(&ledger),
+            Arc::clone(&running),
+            stopping.clone(),
+        ));
+        tasks.spawn(stay_alive(
+            Arc::clone(&ledger),
+            Arc::clone(&running),
+            report.clone(),
             stopping.clone(),
         ));
         tasks.spawn(revisions::follow(
@@ -108,9 +131,8 @@ impl Node {
             running,
             access,
             report.clone(),
-            stopping.clone(),
+            stopping,
         ));
-        tasks.spawn(stay_alive(Arc::clone(&ledger), report.clone(), stopping));
         Ok(Self {
             ledger,
             report,
@@ -328,6 +350,7 @@ async fn until_stopped(mut stopping: watch::Receiver<bool>) {
 
 async fn stay_alive(
     ledger: Arc<SqliteLedger>,
+    running: Arc<Running>,
     report: NodeReport,
     stopping: watch::Receiver<bool>,
 ) {
@@ -338,6 +361,7 @@ async fn stay_alive(
             () = &mut stopped => return,
             () = tokio::time::sleep(ALIVE_EVERY) => {}
         }
+        running.tend_keys();
         let alive = NodeReport {
             alive_at: Some(SystemClock.now()),
             ..report.clone()

@@ -1,14 +1,15 @@
 //! The running revision: what every part of the node asks for its rules, buckets and outside.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
+use super::buckets::{OpenBuckets, Opener};
 use crate::cli::explain;
 use crate::system::SystemClock;
+use qm_access::EncryptionKeyStore;
 use qm_connect::{DirectoryConnector, EmailNotifier};
 use qm_core::account::Account;
 use qm_core::config::{Config, Destination, Notifier};
@@ -18,7 +19,7 @@ use qm_core::ports::bucket::{Bucket, Buckets, FolderChange};
 use qm_core::ports::connector::{Connector, NotifierPort};
 use qm_engine::Outside;
 use qm_intake::Rules;
-use qm_store::{DirectoryBucket, Durability};
+use qm_store::{Arena, Durability};
 
 /// The revision in force with what was opened for it.
 pub(crate) struct Running {
@@ -26,13 +27,15 @@ pub(crate) struct Running {
     opened: RwLock<Opened>,
     durability: Durability,
     secrets: Arc<dyn Secrets>,
+    keys: Arc<EncryptionKeyStore>,
+    arena: Arc<OnceLock<Arc<Arena>>>,
     node_id: String,
 }
 
 #[derive(Default)]
 struct Opened {
     accounts: BTreeMap<AccountName, Arc<Account>>,
-    buckets: BTreeMap<BucketName, (PathBuf, Arc<dyn Bucket>)>,
+    buckets: OpenBuckets,
     connectors: BTreeMap<DestinationName, (Destination, Arc<dyn Connector>)>,
     notifiers: BTreeMap<NotifierName, (Notifier, Arc<dyn NotifierPort>)>,
 }
@@ -46,6 +49,8 @@ impl Running {
         secrets: Arc<dyn Secrets>,
         node_id: String,
     ) -> anyhow::Result<Self> {
+        let folder = config.node.encryption_keys.clone();
+        let keys = EncryptionKeyStore::new(folder, Arc::new(SystemClock));
         let config = Arc::new(config);
         let (revision, _) = watch::channel((number, Arc::clone(&config)));
         let running = Self {
@@ -53,6 +58,8 @@ impl Running {
             opened: RwLock::default(),
             durability,
             secrets,
+            keys: Arc::new(keys),
+            arena: Arc::default(),
             node_id,
         };
         running.open(&config).await?;
@@ -77,21 +84,43 @@ impl Running {
         self.revision.subscribe()
     }
 
+    /// Removes encryption keys whose time is over from disk and memory.
+    pub(crate) fn tend_keys(&self) {
+        if let Err(error) = self.keys.tend() {
+            tracing::error!(
+                error = error.chain(),
+                "Encryption keys that have expired could not be removed"
+            );
+        }
+    }
+
     /// The configuration in force.
     pub(crate) fn config(&self) -> Arc<Config> {
         Arc::clone(&self.revision.borrow().1)
     }
 
     async fn open(&self, config: &Config) -> anyhow::Result<()> {
-        let mut opened = Opened::default();
-        for (name, bucket) in &config.buckets {
-            let open = self.open_bucket(name, &bucket.folder)?;
-            opened
-                .buckets
-                .insert(name.clone(), (bucket.folder.clone(), open));
+        self.keys.update(&config.encryption_keys);
+        for name in self.keys.create_missing().map_err(explain)? {
+            tracing::warn!(
+                encryption_key = %name,
+                "A new encryption key was made; back it up, without it what it seals is lost"
+            );
         }
+        let known = self.opened.read().buckets.clone();
+        let opener = Opener {
+            durability: self.durability,
+            keys: Arc::clone(&self.keys) as _,
+            arena: Arc::clone(&self.arena),
+            spill: config.node.data.join("spill"),
+            partial_kept: config.node.partial_kept,
+        };
+        let mut opened = Opened {
+            buckets: known.of(&config.buckets, &opener).await?,
+            ..Opened::default()
+        };
         for account in config.accounts.values() {
-            if let Some((_, bucket)) = opened.buckets.get(&account.mailbox.bucket) {
+            if let Some(bucket) = opened.buckets.get(&account.mailbox.bucket) {
                 bucket
                     .change_folder(FolderChange::MakeAll(account.mailbox.prefix.clone()))
                     .await
@@ -133,31 +162,6 @@ impl Running {
         Ok(())
     }
 
-    /// The same folder stays the same bucket, whatever it is called: its lock is held once, and
-    /// its syncs are shared by all who use it.
-    fn open_bucket(&self, name: &BucketName, folder: &Path) -> anyhow::Result<Arc<dyn Bucket>> {
-        let opened = self.opened.read();
-        if let Some((known, _)) = opened
-            .buckets
-            .get(name)
-            .filter(|(known, _)| known != folder)
-        {
-            bail!(
-                "bucket {name} is in {} and cannot move to {} while the node runs: stop the node, move the \
-                 files, change the configuration, start it",
-                known.display(),
-                folder.display()
-            );
-        }
-        if let Some((_, bucket)) = opened.buckets.values().find(|(known, _)| known == folder) {
-            return Ok(Arc::clone(bucket));
-        }
-        let bucket = DirectoryBucket::open(folder, self.durability).map_err(explain);
-        Ok(Arc::new(bucket.with_context(|| {
-            format!("opening bucket {name} in {}", folder.display())
-        })?))
-    }
-
     fn notify(&self, notifier: &Notifier) -> anyhow::Result<Arc<dyn NotifierPort>> {
         Ok(match notifier {
             Notifier::Email(email) => Arc::new(EmailNotifier::new(
@@ -184,15 +188,21 @@ impl Rules for Running {
     fn told_of_faults(&self) -> Vec<NotifierName> {
         self.config().node.alert.clone()
     }
+
+    fn keeps_versions(&self, bucket: &BucketName) -> bool {
+        let config = self.config();
+        let bucket = config.buckets.get(bucket);
+        bucket.is_some_and(|bucket| bucket.keep_versions > 0)
+    }
+
+    fn buckets(&self) -> Vec<BucketName> {
+        self.opened.read().buckets.names()
+    }
 }
 
 impl Buckets for Running {
     fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
-        self.opened
-            .read()
-            .buckets
-            .get(name)
-            .map(|(_, bucket)| Arc::clone(bucket))
+        self.opened.read().buckets.get(name)
     }
 }
 

@@ -3,8 +3,8 @@
 
 use qm_core::account::Account;
 use qm_core::config::{
-    Bucket, Destination, Directory, Email, Node, Notifier, OnFailure, Route, SftpListen,
-    SmtpSecurity,
+    AwsAccess, Bucket, BucketPlace, CloudPlace, Destination, Directory, Email, EncryptionKey, Node,
+    Notifier, OnFailure, Route, S3Encryption, S3Place, SftpListen, SmtpSecurity, Watch,
 };
 use qm_core::expectation::Expectation;
 use std::fmt;
@@ -18,6 +18,7 @@ pub(super) fn node(node: &Node) -> Facts {
     let Node {
         data,
         secrets,
+        encryption_keys,
         alert,
         partial_kept,
         partial_alert_after,
@@ -25,6 +26,7 @@ pub(super) fn node(node: &Node) -> Facts {
     vec![
         ("data", Some(path(data))),
         ("secrets", secrets.as_deref().map(path)),
+        ("encryption_keys", Some(path(encryption_keys))),
         ("alert", list(alert)),
         ("partial_kept", Some(span(*partial_kept))),
         ("partial_alert_after", Some(span(*partial_alert_after))),
@@ -50,8 +52,124 @@ pub(super) fn sftp(listen: &SftpListen) -> Facts {
 }
 
 pub(super) fn bucket(bucket: &Bucket) -> Facts {
-    let Bucket { folder } = bucket;
-    vec![("folder", Some(path(folder)))]
+    let Bucket {
+        place,
+        encryption_key,
+        keep_versions,
+        keep_for,
+        watch,
+    } = bucket;
+    let mut facts = vec![
+        ("url", Some(place.to_string())),
+        (
+            "encryption_key",
+            encryption_key.as_ref().map(ToString::to_string),
+        ),
+        ("keep_versions", Some(keep_versions.to_string())),
+        ("keep_for", keep_for.map(span)),
+        ("watch", watch.as_ref().map(watched)),
+    ];
+    match place {
+        BucketPlace::Directory(_) => {}
+        BucketPlace::S3(place) => facts.extend(s3(place)),
+        BucketPlace::Gcs(place) | BucketPlace::Azure(place) => facts.extend(cloud(place)),
+    }
+    facts
+}
+
+fn s3(place: &S3Place) -> Facts {
+    let S3Place {
+        bucket: _,
+        prefix: _,
+        access,
+        path_style,
+        encryption,
+        checksums,
+    } = place;
+    let encryption = match encryption {
+        S3Encryption::BucketDefault => None,
+        S3Encryption::S3 => Some("s3".to_owned()),
+        S3Encryption::Kms(None) => Some("kms".to_owned()),
+        S3Encryption::Kms(Some(key_id)) => Some(format!("kms with {key_id}")),
+    };
+    let mut facts = aws(access);
+    facts.extend([
+        ("path_style", path_style.then(|| "true".to_owned())),
+        ("server_side_encryption", encryption),
+        ("checksums", checksums.then(|| "true".to_owned())),
+    ]);
+    facts
+}
+
+pub(super) fn aws(access: &AwsAccess) -> Facts {
+    let AwsAccess {
+        endpoint,
+        region,
+        profile,
+        role,
+        external_id,
+    } = access;
+    vec![
+        ("endpoint", endpoint.clone()),
+        ("region", region.clone()),
+        ("profile", profile.clone()),
+        ("role", role.clone()),
+        ("external_id", external_id.clone()),
+    ]
+}
+
+fn cloud(place: &CloudPlace) -> Facts {
+    let CloudPlace {
+        bucket: _,
+        prefix: _,
+        endpoint,
+        account,
+        credential,
+    } = place;
+    vec![
+        ("endpoint", endpoint.clone()),
+        ("account", account.clone()),
+        (
+            "credential",
+            credential.as_ref().map(|name| format!("secret:{}", name.0)),
+        ),
+    ]
+}
+
+fn watched(watch: &Watch) -> String {
+    match watch {
+        Watch::Listing { every, settle } => {
+            format!(
+                "listing every {}, settled after {}",
+                span(*every),
+                span(*settle)
+            )
+        }
+        Watch::Sqs { queue, access } => match &access.region {
+            Some(region) => format!("queue {queue} in {region}"),
+            None => format!("queue {queue}"),
+        },
+    }
+}
+
+pub(super) fn encryption_key(key: &EncryptionKey) -> Facts {
+    let elsewhere = AwsAccess::default();
+    let (provider, key_id, cache, access) = match key {
+        EncryptionKey::File => ("file", None, None, &elsewhere),
+        EncryptionKey::Imported => ("imported", None, None, &elsewhere),
+        EncryptionKey::AwsKms {
+            key_id,
+            access,
+            cache,
+        } => ("aws-kms", Some(key_id.clone()), Some(span(*cache)), access),
+    };
+    let mut facts = vec![
+        ("provider", Some(provider.to_owned())),
+        ("key_id", key_id),
+        ("cache", cache),
+    ];
+    facts.extend(aws(access));
+    facts
 }
 
 pub(super) fn account(account: &Account) -> Facts {
@@ -199,14 +317,19 @@ fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Option<String> {
 /// In the largest unit that needs no fraction, as the configuration is written.
 fn span(span: Duration) -> String {
     let milliseconds = span.as_millis();
-    [(3_600_000, "h"), (60_000, "m"), (1_000, "s")]
-        .into_iter()
-        .find(|(unit, _)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit))
-        .map_or_else(
-            || match milliseconds {
-                0 => "0s".to_owned(),
-                some => format!("{some}ms"),
-            },
-            |(unit, letter)| format!("{}{letter}", milliseconds / unit),
-        )
+    [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1_000, "s"),
+    ]
+    .into_iter()
+    .find(|(unit, _)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit))
+    .map_or_else(
+        || match milliseconds {
+            0 => "0s".to_owned(),
+            some => format!("{some}ms"),
+        },
+        |(unit, letter)| format!("{}{letter}", milliseconds / unit),
+    )
 }

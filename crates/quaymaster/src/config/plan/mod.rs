@@ -42,7 +42,7 @@ pub(crate) fn plan(old: Option<&Config>, new: &Config) -> Plan {
         "node",
         old.map(|c| facts::node(&c.node)),
         facts::node(&new.node),
-        |fact| matches!(fact, "data" | "secrets").then_some(NEXT_START),
+        |fact| matches!(fact, "data" | "secrets" | "encryption_keys").then_some(NEXT_START),
     );
     let listen = old.map(|c| facts::sftp(&c.sftp));
     plan.one("listen.sftp", listen, facts::sftp(&new.sftp), |fact| {
@@ -58,6 +58,12 @@ pub(crate) fn plan(old: Option<&Config>, new: &Config) -> Plan {
         buckets,
         facts::bucket,
         Some("its objects stay where they are")
+    );
+    each!(
+        "encryption_key",
+        encryption_keys,
+        facts::encryption_key,
+        Some("what it sealed cannot be read until it is back")
     );
     each!(
         "account",

@@ -1,19 +1,20 @@
 //! From the tree to the types, table by table; one file for each kind of table.
 
 mod account;
+mod aws;
+mod bucket;
 mod destination;
+mod encryption_key;
 mod expectation;
 mod node;
 mod notifier;
 mod route;
 
-use qm_core::config::{Bucket, Config};
-use qm_core::id::BucketName;
+use qm_core::config::Config;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::folders;
-use super::places;
 use super::problem::{Fault, Report};
 use super::section::{Named, Section};
 use super::suggest;
@@ -30,7 +31,8 @@ pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<C
     let mut top = Section::top(tree);
     let node = node::node(&mut top, &context, report);
     let sftp = node::sftp(&mut top, report);
-    let buckets = buckets(&mut top, &context, report);
+    let buckets = bucket::buckets(&mut top, &context, report);
+    let encryption_keys = encryption_key::encryption_keys(&mut top, report);
     let accounts = account::accounts(&mut top, &context, report);
     let expectations = expectation::expectations(&mut top, &context, report);
     let notifiers = notifier::notifiers(&mut top, &context, report);
@@ -42,6 +44,7 @@ pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<C
         node: node?,
         sftp: sftp?,
         buckets,
+        encryption_keys,
         accounts,
         expectations,
         notifiers,
@@ -61,6 +64,7 @@ struct Context<'a> {
 struct Names {
     buckets: BTreeSet<String>,
     destinations: BTreeSet<String>,
+    encryption_keys: BTreeSet<String>,
     notifiers: BTreeSet<String>,
     partners: BTreeSet<String>,
 }
@@ -74,6 +78,7 @@ impl Names {
         Self {
             buckets: below("bucket"),
             destinations: below("destination"),
+            encryption_keys: below("encryption_key"),
             notifiers: below("notifier"),
             partners: below("partner"),
         }
@@ -85,6 +90,10 @@ impl Names {
 
     fn destination(&self, name: &str) -> Result<(), Fault> {
         refer("destination", &self.destinations, name)
+    }
+
+    fn encryption_key(&self, name: &str) -> Result<(), Fault> {
+        refer("encryption_key", &self.encryption_keys, name)
     }
 
     fn notifier(&self, name: &str) -> Result<(), Fault> {
@@ -133,26 +142,6 @@ fn each<N: Ord, T>(
         }
     }
     all
-}
-
-fn buckets(
-    top: &mut Section<'_>,
-    context: &Context<'_>,
-    report: &mut Report,
-) -> BTreeMap<BucketName, Bucket> {
-    each(
-        top,
-        "bucket",
-        report,
-        BucketName::parse,
-        |_, mut section, report| {
-            let folder = section.required(report, "url", |item| {
-                places::bucket_folder(item, context.base)
-            });
-            section.finish(report);
-            Some(Bucket { folder: folder? })
-        },
-    )
 }
 
 /// True if the table is of a kind that there is; what an unknown kind needs, nobody knows.

@@ -25,6 +25,9 @@ const CONNECTIONS_LIMIT: u32 = 100_000;
 /// As AWS Transfer Family has it.
 const IDLE: Duration = Duration::from_mins(30);
 
+/// In the data folder, unless told otherwise.
+const ENCRYPTION_KEYS: &str = "encryption-keys";
+
 pub(super) fn node(
     top: &mut Section<'_>,
     context: &Context<'_>,
@@ -39,12 +42,15 @@ pub(super) fn node(
     let folder = |item: &_| places::folder(item, context.base);
     let data = section.required(report, "data", folder);
     let secrets = section.optional(report, "secrets", folder);
+    let encryption_keys = section.optional(report, "encryption_keys", folder);
     let alert = section.list(report, "alert", |item| notifier_name(item, &context.names));
     let partial_kept = section.optional(report, "partial_kept", values::positive_duration);
     let partial_alert_after = section.optional(report, "partial_alert_after", values::duration);
     section.finish(report);
+    let data = data?;
     Some(Node {
-        data: data?,
+        encryption_keys: encryption_keys.unwrap_or_else(|| data.join(ENCRYPTION_KEYS)),
+        data,
         secrets,
         alert: alert.unwrap_or_default(),
         partial_kept: partial_kept.unwrap_or(PARTIAL_KEPT),

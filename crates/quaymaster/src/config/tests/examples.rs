@@ -1,7 +1,7 @@
 //! Configurations that are right, and what is assumed where they say nothing.
 
 use qm_core::account::Verb;
-use qm_core::config::{Config, Destination, Notifier, OnFailure, SmtpSecurity};
+use qm_core::config::{BucketPlace, Config, Destination, Notifier, OnFailure, SmtpSecurity};
 use qm_core::retry::RetryPolicy;
 use std::path::Path;
 use std::time::Duration;
@@ -162,7 +162,13 @@ fn what_is_assumed() {
     assert_eq!(config.sftp.connections_per_account_max, 20);
     assert_eq!(config.sftp.idle, Duration::from_mins(30));
     let bucket = config.buckets.values().next().unwrap();
-    assert_eq!(bucket.folder, Path::new("/etc/quaymaster/landing"));
+    assert_eq!(
+        bucket.place,
+        BucketPlace::Directory("/etc/quaymaster/landing".into())
+    );
+    assert_eq!((&bucket.encryption_key, &bucket.watch), (&None, &None));
+    assert_eq!(bucket.keep_versions, 10);
+    assert_eq!(bucket.keep_for, Some(Duration::from_hours(30 * 24)));
 
     let account = config.accounts.values().next().unwrap();
     assert_eq!(account.may, Verb::DEFAULT.into());

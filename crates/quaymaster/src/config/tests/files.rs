@@ -1,5 +1,6 @@
 //! Several files as one configuration, in memory and on disk.
 
+use qm_core::config::BucketPlace;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -142,10 +143,10 @@ fn the_folder_beside_the_file() {
     write(base, "conf.d/notes.txt", b"this neither");
     let config = load(&file).unwrap().config;
     assert_eq!(config.node.data, base.join("data"));
-    let folders: Vec<_> = config.buckets.values().map(|b| b.folder.clone()).collect();
+    let places: Vec<_> = config.buckets.values().map(|b| b.place.clone()).collect();
     assert_eq!(
-        folders,
-        [base.join("a"), base.join("b")],
+        places,
+        ["a", "b"].map(|name| BucketPlace::Directory(base.join(name))),
         "not from conf.d, but from the file's folder"
     );
 }

@@ -38,7 +38,7 @@ quaymaster.toml:4:16: partial_kept: `1 day` is not a time span
 quaymaster.toml:5:1: unknown key `colour` in [node]
     5 | colour…
       | ^^^^^^
-  help: known here: data, secrets, alert, partial_kept, partial_alert_after
+  help: known here: data, secrets, encryption_keys, alert, partial_kept, partial_alert_after
 
 quaymaster.toml:8:1: unknown key `adress` in [listen.sftp]
     8 | adress…
@@ -60,10 +60,10 @@ quaymaster.toml:11:8: idle: 30 has no unit
       |        ^^
   help: write a number and its unit (ms, s, m, h or d), as in `30m` or `24h`
 
-quaymaster.toml:17:7: url: there are no s3:// buckets in this version
-   17 | url = "s3://archive"
-      |       ^^^^^^^^^^^^^^
-  help: this version stores in directories: file:///srv/landing
+quaymaster.toml:17:7: url: `ftp` is not a store
+   17 | url = "ftp://archive"
+      |       ^^^^^^^^^^^^^^^
+  help: file:///srv/landing for a directory, s3://, gs:// or az:// for an object store
 
 quaymaster.toml:20:7: the folder of bucket `inner` lies in the folder of bucket `landing` (/srv/landing)
    20 | url = "file:///srv/landing/inner"

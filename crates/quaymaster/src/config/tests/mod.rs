@@ -1,5 +1,6 @@
 //! The configuration from text, as its authors meet it.
 
+mod encryption_keys;
 mod examples;
 mod files;
 mod mistakes;

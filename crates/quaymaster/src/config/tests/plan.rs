@@ -10,9 +10,9 @@ fn from_nothing() {
     assert_eq!(
         plan(None, &new).to_string(),
         "\
-+ node: data /var/lib/quaymaster, secrets /etc/quaymaster/secrets, alert sre, partial_kept 48h, partial_alert_after 90s
++ node: data /var/lib/quaymaster, secrets /etc/quaymaster/secrets, encryption_keys /var/lib/quaymaster/encryption-keys, alert sre, partial_kept 2d, partial_alert_after 90s
 + listen.sftp: address [::1]:0, connections_max 500, connections_per_account_max 5, idle 1h
-+ bucket landing: folder /srv/landing
++ bucket landing: url file:///srv/landing, keep_versions 10, keep_for 30d
 + account north: partner north, mailbox landing/north, may delete list mkdir overwrite read rename write, types csv xlsx, networks 203.0.113.0/24 2001:db8::/32 198.51.100.7/32, ssh_keys SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s ops@north SHA256:rbT/2dSEv8umjOIqlL5WGCZqw+cpTd+5m3TK0Jn4XW4 ops@south, temp_suffixes .wip
 + expectation north-daily: partner north, files landing/north/*, types csv, min_size 1024 bytes, due 17:00:05, on weekly:mon,fri, zone Europe/Dublin, grace 30m, alert sre
 + notifier sre: to sre@example.org night@example.org, from quaymaster@example.org, host mail.example.org, port 2525, security tls, user quaymaster, password secret:smtp-password, ca_file /etc/quaymaster/ca.pem, retry 3 attempts, +60s, +600s
@@ -29,7 +29,8 @@ fn changes() {
         (
             "\"/var/lib/quaymaster\"",
             "\"/data\"",
-            "~ node: data /var/lib/quaymaster → /data (takes effect at the next start)",
+            "~ node: data /var/lib/quaymaster → /data (takes effect at the next start)\n\
+             ~ node: encryption_keys /var/lib/quaymaster/encryption-keys → /data/encryption-keys (takes effect at the next start)",
         ),
         (
             "[::1]:0",
@@ -64,7 +65,7 @@ fn changes() {
         (
             "[bucket.landing]",
             "[bucket.spare]\nurl = \"file:///srv/spare\"\n[bucket.landing]",
-            "+ bucket spare: folder /srv/spare",
+            "+ bucket spare: url file:///srv/spare, keep_versions 10, keep_for 30d",
         ),
     ] {
         let old = right(&full());

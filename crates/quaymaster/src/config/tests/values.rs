@@ -210,28 +210,60 @@ fn retries() {
 
 #[test]
 fn places() {
-    let store = "\n  help: this version stores in directories: file:///srv/landing";
+    let store =
+        "\n  help: file:///srv/landing for a directory, s3://, gs:// or az:// for an object store";
     check(
         "[bucket.b]",
-        |c| {
-            c.buckets
-                .values()
-                .next()
-                .unwrap()
-                .folder
-                .display()
-                .to_string()
-        },
+        |c| c.buckets.values().next().unwrap().place.to_string(),
         &[
-            ("url = \"file:///srv/x\"", Ok("/srv/x")),
-            ("url = \"file://x/y\"", Ok("/etc/quaymaster/x/y")),
-            ("url = \"file://./x/../y\"", Ok("/etc/quaymaster/y")),
-            ("url = \"file:///srv/a%20b\"", Ok("/srv/a%20b")),
+            ("url = \"file:///srv/x\"", Ok("file:///srv/x")),
+            ("url = \"file://x/y\"", Ok("file:///etc/quaymaster/x/y")),
+            ("url = \"file://./x/../y\"", Ok("file:///etc/quaymaster/y")),
+            ("url = \"file:///srv/a%20b\"", Ok("file:///srv/a%20b")),
+            ("url = \"s3://landing\"", Ok("s3://landing")),
+            ("url = \"s3://landing/in/\"", Ok("s3://landing/in")),
+            ("url = \"gs://landing/in\"", Ok("gs://landing/in")),
             (
-                "url = \"gs://x\"",
-                Err(&format!(
-                    "url: there are no gs:// buckets in this version{store}"
-                )),
+                "url = \"az://landing\"\naccount = \"store\"",
+                Ok("az://landing"),
+            ),
+            (
+                "url = \"az://landing\"",
+                Err("[bucket.b] needs `account`\n  help: for example account = \"storageaccount\""),
+            ),
+            (
+                "url = \"s3://landing/a//b\"",
+                Err("url: a path has no empty, `.` or `..` components"),
+            ),
+            (
+                "url = \"s3://user@landing\"",
+                Err(
+                    "url: `user@landing` is no bucket's name\n  help: as in s3://company-landing/uploads",
+                ),
+            ),
+            (
+                "url = \"s3://landing\"\nendpoint = \"s3.example.org\"",
+                Err(
+                    "endpoint: not the URL of a service\n  help: as in `https://s3.example.org:9000`",
+                ),
+            ),
+            (
+                "url = \"s3://landing\"\nkms_key_id = \"k\"",
+                Err(
+                    "kms_key_id: only SSE-KMS takes a key\n  help: add server_side_encryption = \"kms\", or leave the key out",
+                ),
+            ),
+            (
+                "url = \"file:///srv/x\"\nregion = \"eu-west-1\"",
+                Err(
+                    "unknown key `region` in [bucket.b]\n  help: known here: url, encryption_key, keep_versions, keep_for, watch",
+                ),
+            ),
+            (
+                "url = \"file:///srv/x\"\nencryption_key = \"k\"",
+                Err(
+                    "encryption_key: there is no encryption_key `k`\n  help: add a table [encryption_key.k]",
+                ),
             ),
             (
                 "url = \"ftp://x\"",

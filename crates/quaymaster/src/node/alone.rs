@@ -1,0 +1,108 @@
+//! The part of a node that changes names, without fronts and engine: what a command works with
+//! while no node runs. Whatever it does, the node finds as if it had done it itself.
+
+use anyhow::{Context as _, bail};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+
+use super::lock::DataLock;
+use super::{
+    Durability, Running, files, ledger_file, open_ledger, operator, recovered_intake, secret_stores,
+};
+use crate::cli::{configuration, explain};
+use crate::system::SystemClock;
+use qm_core::ports::ledger::{Names as _, Revisions as _};
+use qm_core::ports::mailbox::Mailboxes as _;
+use qm_ledger::SqliteLedger;
+use qm_sftp::OperatorSession;
+
+/// What may be under way between command and session.
+const STREAM_BYTES: usize = 1024 * 1024;
+/// How long the end of the last change may take to be recorded, and how often to look.
+const SETTLE_WAIT: Duration = Duration::from_secs(10);
+const SETTLE_PAUSE: Duration = Duration::from_millis(5);
+
+/// One operator's session in this process, and the parts it needs.
+pub(crate) struct Alone {
+    session: JoinHandle<()>,
+    ledger: Arc<SqliteLedger>,
+    _lock: DataLock,
+}
+
+/// A data folder is free, or a process has it.
+pub(crate) enum Start {
+    /// The session and its other end.
+    Started(Alone, DuplexStream),
+    /// Of this process.
+    InUse(String),
+}
+
+impl Alone {
+    /// Takes the data folder, completes what the last run left, and opens a session of the user
+    /// that runs this program.
+    pub(crate) async fn start(data: &Path) -> anyhow::Result<Start> {
+        if !ledger_file(data).exists() {
+            bail!(
+                "there is no ledger in {} yet; start the node once with `quaymaster serve`",
+                data.display()
+            );
+        }
+        let uid = rustix::process::geteuid().as_raw();
+        let owner = std::fs::metadata(data)?.uid();
+        if owner != uid {
+            let owner = operator::user_name(owner);
+            bail!(
+                "the node does not run, and its files belong to {owner}: files made by {} could not be used by \
+                 it\n  help: start the node, or run this as its user: sudo -u '{owner}' quaymaster object …",
+                operator::user_name(uid)
+            );
+        }
+        let lock = match DataLock::try_take(data)? {
+            Ok(lock) => lock,
+            Err(process) => return Ok(Start::InUse(process)),
+        };
+        let ledger = Arc::new(open_ledger(data)?);
+        let revision = ledger.revision().await.map_err(explain)?;
+        let revision =
+            revision.context("no configuration was applied yet; `quaymaster apply FILE`")?;
+        let config = configuration::read(&revision)?;
+        let secrets = Arc::new(secret_stores(&config)?);
+        let node_id = files::node_id(data)?;
+        let running =
+            Running::new(revision.number, config, Durability::Full, secrets, node_id).await?;
+        let intake = recovered_intake(&ledger, &Arc::new(running)).await?;
+        let operator = operator::user_name(uid);
+        let session = OperatorSession {
+            mailbox: intake.open_operator(&operator).await.map_err(explain)?,
+            operator,
+            clock: Arc::new(SystemClock),
+        };
+        let (ours, theirs) = tokio::io::duplex(STREAM_BYTES);
+        let alone = Self {
+            session: tokio::spawn(session.serve(theirs, std::future::pending())),
+            ledger,
+            _lock: lock,
+        };
+        Ok(Start::Started(alone, ours))
+    }
+
+    /// Ends, once the other end is closed, when nothing is left half done.
+    pub(crate) async fn finish(self) -> anyhow::Result<()> {
+        self.session.await.context("the session failed")?;
+        let settled = async {
+            // The answer to a command does not wait for this row; the end of the program must.
+            while !self.ledger.pending().await.map_err(explain)?.is_empty() {
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
+            Ok(())
+        };
+        // What is not recorded by then is completed by the next start.
+        tokio::time::timeout(SETTLE_WAIT, settled)
+            .await
+            .unwrap_or(Ok(()))
+    }
+}

@@ -1,0 +1,177 @@
+//! Opening the buckets of a revision. What a place is opened with stays open as long as a revision
+//! has it: a directory's lock is held once, a store's connections are kept.
+
+use anyhow::{Context as _, bail};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::cli::explain;
+use qm_core::config::{self, BucketPlace, S3Place};
+use qm_core::id::BucketName;
+use qm_core::ports::bucket::Bucket;
+use qm_core::ports::encryption::EncryptionKeys;
+use qm_store::{
+    Arena, DirectoryBucket, Durability, S3Bucket, S3Contents, S3Limits, S3Options, SealedBucket,
+};
+
+/// The memory of all uploads into object stores together: sixteen parts in flight, however many
+/// clients there are.
+const ARENA_BYTES: usize = 256 * 1024 * 1024;
+
+/// The buckets that are open, by name.
+#[derive(Clone, Default)]
+pub(super) struct OpenBuckets(BTreeMap<BucketName, OpenBucket>);
+
+#[derive(Clone)]
+struct OpenBucket {
+    place: BucketPlace,
+    /// Stores sealed bytes or bytes in clear, and never changes from one to the other.
+    is_sealed: bool,
+    stored: Arc<dyn Bucket>,
+    /// What everybody else sees: the same with the bytes in clear.
+    bucket: Arc<dyn Bucket>,
+}
+
+/// What buckets are opened with.
+pub(super) struct Opener {
+    pub(super) durability: Durability,
+    pub(super) keys: Arc<dyn EncryptionKeys>,
+    /// The memory of all uploads into object stores; opened when the first such bucket is.
+    pub(super) arena: Arc<OnceLock<Arc<Arena>>>,
+    /// Where parts go that do not fit into it.
+    pub(super) spill: PathBuf,
+    /// How long an upload that broke off can be resumed.
+    pub(super) partial_kept: Duration,
+}
+
+impl OpenBuckets {
+    /// The bucket of that name.
+    pub(super) fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
+        self.0.get(name).map(|open| Arc::clone(&open.bucket))
+    }
+
+    /// The names.
+    pub(super) fn names(&self) -> Vec<BucketName> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// The buckets of another revision; what is open already is taken over.
+    pub(super) async fn of(
+        &self,
+        buckets: &BTreeMap<BucketName, config::Bucket>,
+        opener: &Opener,
+    ) -> anyhow::Result<Self> {
+        let mut opened = Self::default();
+        for (name, bucket) in buckets {
+            let open = self
+                .open(name, bucket, opener)
+                .await
+                .with_context(|| format!("opening bucket {name} in {}", bucket.place))?;
+            opened.0.insert(name.clone(), open);
+        }
+        Ok(opened)
+    }
+
+    async fn open(
+        &self,
+        name: &BucketName,
+        bucket: &config::Bucket,
+        opener: &Opener,
+    ) -> anyhow::Result<OpenBucket> {
+        let is_sealed = bucket.encryption_key.is_some();
+        if let Some(known) = self.0.get(name) {
+            known.check_change(name, bucket)?;
+        }
+        let known = self.0.values().find(|known| known.place == bucket.place);
+        let stored = match known {
+            Some(known) => Arc::clone(&known.stored),
+            None => opener.store(&bucket.place, is_sealed).await?,
+        };
+        let seen: Arc<dyn Bucket> = match &bucket.encryption_key {
+            None => Arc::clone(&stored),
+            Some(key) => Arc::new(SealedBucket::new(
+                Arc::clone(&stored),
+                Arc::clone(&opener.keys),
+                key.clone(),
+            )),
+        };
+        Ok(OpenBucket {
+            place: bucket.place.clone(),
+            is_sealed,
+            stored,
+            bucket: seen,
+        })
+    }
+}
+
+impl OpenBucket {
+    /// Refuses what cannot change under a bucket that is in use.
+    fn check_change(&self, name: &BucketName, wanted: &config::Bucket) -> anyhow::Result<()> {
+        if self.place != wanted.place {
+            bail!(
+                "bucket {name} is in {} and cannot move to {} while the node runs: stop the node, move the \
+                 files, change the configuration, start it",
+                self.place,
+                wanted.place
+            );
+        }
+        if self.is_sealed != wanted.encryption_key.is_some() {
+            bail!(
+                "bucket {name} cannot begin or cease to be sealed while the node runs: stop the node, change the \
+                 configuration, start it"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Opener {
+    async fn store(&self, place: &BucketPlace, is_sealed: bool) -> anyhow::Result<Arc<dyn Bucket>> {
+        match place {
+            BucketPlace::Directory(folder) => {
+                let opened = if is_sealed {
+                    DirectoryBucket::open_sealed(folder, self.durability)
+                } else {
+                    DirectoryBucket::open(folder, self.durability)
+                };
+                Ok(Arc::new(opened.map_err(explain)?))
+            }
+            // The clients' futures are long, and most places are no store's.
+            BucketPlace::S3(place) => Box::pin(self.s3(place, is_sealed)).await,
+            BucketPlace::Gcs(_) | BucketPlace::Azure(_) => {
+                bail!("this build knows no stores but directories and S3")
+            }
+        }
+    }
+
+    async fn s3(&self, place: &S3Place, is_sealed: bool) -> anyhow::Result<Arc<dyn Bucket>> {
+        let options = S3Options {
+            arena: self.arena()?,
+            contents: if is_sealed {
+                S3Contents::Sealed
+            } else {
+                S3Contents::Clear
+            },
+            limits: S3Limits::default(),
+        };
+        let bucket = S3Bucket::open(place, options).await.map_err(explain)?;
+        if let Some(warning) = bucket.lifecycle_warning(self.partial_kept).await {
+            tracing::warn!(
+                bucket = place.bucket,
+                warning,
+                "The S3 bucket's life-cycle rules"
+            );
+        }
+        Ok(Arc::new(bucket))
+    }
+
+    fn arena(&self) -> anyhow::Result<Arc<Arena>> {
+        if let Some(arena) = self.arena.get() {
+            return Ok(Arc::clone(arena));
+        }
+        let arena = Arena::open(ARENA_BYTES, &self.spill).map_err(explain)?;
+        Ok(Arc::clone(self.arena.get_or_init(|| arena)))
+    }
+}
