@@ -36,6 +36,10 @@ const CLIENTS: &[Peer] = &[
         programs: &["rclone"],
     },
     Peer {
+        package: "openssl",
+        programs: &["openssl"],
+    },
+    Peer {
         package: "putty-tools",
         programs: &["psftp", "puttygen"],
     },

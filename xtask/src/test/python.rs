@@ -1,5 +1,5 @@
-//! A Python of the tests' own, with the packages that act as peers: a client (paramiko) and a
-//! mail server (aiosmtpd).
+//! A Python of the tests' own, with the packages that act as peers: a client (paramiko), a mail
+//! server (aiosmtpd), and AWS (moto).
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use super::peers;
 use crate::workspace;
 
 /// Pinned: a peer that changes overnight must not change what our tests say.
-const PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "paramiko==5.1.0"];
-const PROBE: &str = "import aiosmtpd.controller, paramiko";
+const PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "moto[server]==5.2.5", "paramiko==5.1.0"];
+const PROBE: &str = "import aiosmtpd.controller, moto.server, paramiko";
 /// The first of these that can make a virtual environment is used.
 const INTERPRETERS: &[&str] = &["python3", "/usr/bin/python3"];
 

@@ -182,11 +182,11 @@ fn foreign_a_graceful_stop_keeps_what_was_received_to_be_resumed() -> Outcome {
         .quaymaster(&["arrival", "list"])?
         .ok()?
         .says("983040")?;
-    // The truth for the one who sent it; no file for a listing.
+    // The truth for the one who sent it, also in a listing.
     let seen = world
         .paramiko("north")?
         .run("result = [sftp.stat('a.csv').st_size, sftp.listdir('.')]")?;
-    assert_eq!(seen, serde_json::json!([983_040, []]));
+    assert_eq!(seen, serde_json::json!([983_040, ["a.csv"]]));
     world.sftp("north", "reput a.csv\n")?.ok()?;
     assert_content(&world.bucket("north/a.csv"), &table);
     let list = world.quaymaster(&["arrival", "list"])?.ok()?;

@@ -141,6 +141,14 @@ impl Rules for Fixed {
     fn told_of_faults(&self) -> Vec<NotifierName> {
         vec![]
     }
+
+    fn keeps_versions(&self, _: &BucketName) -> bool {
+        false
+    }
+
+    fn buckets(&self) -> Vec<BucketName> {
+        vec![bucket_name()]
+    }
 }
 
 pub(crate) fn bucket_name() -> BucketName {

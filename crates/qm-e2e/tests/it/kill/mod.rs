@@ -30,6 +30,10 @@ fn foreign_kill_at_random_moments_loses_nothing_that_was_answered() -> Outcome {
     let mut world = World::new()?;
     world.account("north")?;
     world.configuration.may_everything("north");
+    // What deliveries need is kept, and nothing else.
+    world
+        .configuration
+        .set("bucket.landing", "keep_versions = 0");
     // Neither may end a test that is about something else.
     world
         .configuration

@@ -1,0 +1,5 @@
+//! Encryption keys with the real parts: AWS KMS as moto has it, and openssl as an owner of material
+//! uses it.
+
+mod commands;
+mod kms;
