@@ -25,7 +25,7 @@ write_config() {
     mkdir -p "$place"
     sed "${edits[@]}" \
         -e "s|^data = .*|data = \"$place/data\"|" \
-        -e "s|^url = .*|url = \"file://$place/landing\"|" \
+        -e "s|^url = .*|url = \"$(bucket_url)\"|" \
         -e 's|^address = .*|address = "127.0.0.1:0"|' \
         -e 's|^partial_alert_after = .*|partial_alert_after = "1s"|' \
         -e "s|^due = .*|due = \"$due\"|" \
@@ -37,7 +37,25 @@ write_config() {
         -e "s|^port = .*|port = $(<"$folder/mails/port")|" \
         -e 's|^security = .*|security = "plain"|' \
         -e '/^user = /d' -e '/^password = /d' \
-        "$here/quaymaster.toml" >"$config"
+        "$(whole_config)" >"$config"
+}
+
+# The recipe's configuration for the store of this run.
+whole_config() {
+    case $store in
+    directory) echo "$here/quaymaster.toml" ;;
+    s3)
+        sed -i "s|^region = .*|endpoint = \"$(<"$folder/s3.url")\"|" "$(whole_s3_config)"
+        echo "$folder/s3/quaymaster.toml"
+        ;;
+    esac
+}
+
+# As the head of s3.toml says: the bucket's table is taken out, s3.toml put in its place.
+whole_s3_config() {
+    mkdir -p "$folder/s3"
+    sed '/^\[bucket\.landing\]/,/^$/d' "$here/quaymaster.toml" | cat - "$here/s3.toml" >"$folder/s3/quaymaster.toml"
+    echo "$folder/s3/quaymaster.toml"
 }
 
 # A time in the configuration's zone: `in_zone EPOCH FORMAT`.
@@ -50,6 +68,58 @@ set_due() {
     due_epoch=$(($(date +%s) + $1))
     due=$(in_zone "$due_epoch" %H:%M:%S)
     slot_date=$(in_zone "$due_epoch" %F)
+}
+
+# --- the store ------------------------------------------------------------------------------------
+
+bucket_url() {
+    case $store in
+    directory) echo "file://$place/landing" ;;
+    # A prefix for each place: the days of this check have their own buckets.
+    s3) echo "s3://example-landing/agencies/${place##*/}" ;;
+    esac
+}
+
+# Starts an S3 server with a versioned bucket.
+serve_s3() {
+    export AWS_ACCESS_KEY_ID=check AWS_SECRET_ACCESS_KEY=check AWS_EC2_METADATA_DISABLED=true
+    "$QM_TEST_PYTHON" "$here/s3_server.py" "$folder/s3.url" >"$folder/s3.log" 2>&1 &
+    running[$!]=s3
+    within 30 test -s "$folder/s3.url"
+}
+
+s3() { "$QM_TEST_PYTHON" "$here/s3_client.py" "$(<"$folder/s3.url")" "$@"; }
+
+# Puts a file into the bucket behind our back.
+leave_behind() {
+    case $store in
+    directory) install -D -m 640 "$1" "$place/landing/$2" ;;
+    s3) s3 put "$1" "agencies/${place##*/}/$2" ;;
+    esac
+}
+
+# Everything that the store holds, as it holds it.
+raw() {
+    case $store in
+    directory) find "$place/landing" -type f -exec cat {} + ;;
+    s3) s3 dump "agencies/${place##*/}/" ;;
+    esac
+}
+# Read to the end: a reader that leaves early would end `raw`.
+stores() { raw | grep -acF -- "$1"; }
+stores_no() { ! stores "$1"; }
+
+# True if the key has the bytes of the file.
+is_stored() { qm object get -q "landing/$2" - | cmp "$1" -; }
+is_there() { qm object ls "landing/$1"; }
+is_absent() { not is_there "$1"; }
+has_versions() { [[ $(qm object versions "landing/$2" | grep -cE '^[0-9A-Z]{26} ') == "$1" ]]; }
+
+# True if no object's name ends like that.
+not_found() {
+    local found
+    found=$(qm object ls -r landing | awk -v name="${1%\*}" 'index($NF, "/" name)')
+    [[ -z $found ]] || { echo "$found"; return 1; }
 }
 
 # --- mails ---------------------------------------------------------------------------------------
@@ -161,11 +231,4 @@ raised_after_due() {
     local raised
     raised=$(qm alert list | awk -v key="$1" 'index($0, key) { print $1, $2; exit }')
     (($(date -d "$raised" +%s) >= due_epoch)) || { echo "raised at $raised, due at $(date -d "@$due_epoch")"; return 1; }
-}
-
-# True if no file of that name is anywhere below the folder.
-not_found() {
-    local found
-    found=$(find "$1" -name "$2")
-    [[ -z $found ]] || { echo "$found"; return 1; }
 }
