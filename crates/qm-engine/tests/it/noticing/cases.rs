@@ -222,23 +222,6 @@ async fn a_file_written_in_place_arrives_again() {
     }
 }
 
-#[tokio::test]
-async fn old_events_are_forgotten() {
-    let notices = Notices::of_store("");
-    notices.is_told("1", &put(&["gone.csv"])).await;
-    notices.is_told("2", &put(&["a%5Cb"])).await;
-    notices.reads().await;
-    notices.reads_after(14 * 24 * 60 - 1).await;
-    assert_eq!(notices.ledger.events(9, None).await.unwrap().len(), 2);
-    notices.reads_after(2).await;
-    let left = notices.ledger.events(9, None).await.unwrap();
-    assert_eq!(left.len(), 1);
-    assert!(
-        matches!(left[0].state, EventState::Dead(_)),
-        "what nobody dealt with stays"
-    );
-}
-
 /// Objects are written over and over; every writing is told several times, late and in any order;
 /// the ledger fails and the process dies anywhere.
 #[tokio::test]
