@@ -3,6 +3,8 @@
 //! superseded but is still needed. Every path is resolved below the bucket's root by the kernel,
 //! without following a link; nothing here knows a protocol or a database.
 
+#[cfg(any(feature = "gcs", feature = "azure"))]
+mod cloud;
 mod confined;
 mod coverage;
 mod directory;
@@ -19,6 +21,8 @@ mod sealing;
 mod staged;
 mod watch;
 
+#[cfg(any(feature = "gcs", feature = "azure"))]
+pub use cloud::CloudBucket;
 pub use confined::{ConfinedDisk, Durability};
 pub use directory::DirectoryBucket;
 pub use disk::{Disk, DiskEntries, DiskEntry, DiskFile, DiskStat, FileKind};

@@ -1,6 +1,8 @@
-//! The directory bucket on a real file system, in clear and sealed.
+//! The buckets, each where it really is.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[cfg(all(feature = "gcs", feature = "azure"))]
+mod cloud;
 mod confinement;
 mod s3;
 mod sealing;
