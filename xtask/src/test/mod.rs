@@ -4,6 +4,7 @@
 mod peers;
 mod python;
 mod recipes;
+mod stores;
 mod totals;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,10 @@ use std::process::{Command, Stdio};
 use crate::workspace::{self, Workspace};
 pub(crate) use peers::install_servers;
 use totals::Totals;
+
+const EVERYTHING: &[&str] = &["--workspace"];
+/// Their features are off by default, also where everything is tested.
+const CLOUD_STORES: &[&str] = &["--package", "qm-store", "--features", "gcs,azure"];
 
 /// What was asked for.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -48,7 +53,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     build.args(["build", "--package", "quaymaster"]);
     let totals = match workspace::run(&mut build) {
         Ok(()) => {
-            let mut totals = run_cargo(workspace, options, &environment)?;
+            let mut totals = run_cargo(workspace, options, &environment, EVERYTHING)?;
+            totals.add(run_cargo(workspace, options, &environment, CLOUD_STORES)?);
             totals.add(recipes::run(workspace, options, &environment)?);
             totals
         }
@@ -78,7 +84,9 @@ fn environment(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static
         environment.push(("QM_TEST_OFFLINE", "1".into()));
     } else {
         peers::install()?;
-        environment.push(("QM_TEST_PYTHON", python::install(&workspace.target)?.into()));
+        let python = python::install(&workspace.target)?;
+        environment.extend(stores::install(&workspace.target, &python)?);
+        environment.push(("QM_TEST_PYTHON", python.into()));
         // Never those of whoever runs the tests, and nobody asks a cloud for others.
         environment.push(("AWS_ACCESS_KEY_ID", "testing".into()));
         environment.push(("AWS_SECRET_ACCESS_KEY", "testing".into()));
@@ -95,6 +103,7 @@ fn run_cargo(
     workspace: &Workspace,
     options: &Options,
     environment: &[(&'static str, OsString)],
+    what: &[&str],
 ) -> Result<Totals> {
     let mut command = workspace.cargo();
     if workspace::succeeds(workspace.cargo().args(["nextest", "--version"])) {
@@ -103,7 +112,8 @@ fn run_cargo(
         command.arg("test");
     }
     command
-        .args(["--workspace", "--no-fail-fast", "--"])
+        .args(what)
+        .args(["--no-fail-fast", "--"])
         .args(&options.filters);
     if options.is_offline {
         command.args(["--skip", "foreign_"]);

@@ -28,7 +28,10 @@ const BANNED: &[(&str, &str)] = &[
 
 /// Everything that is built into the product or builds it, tests aside.
 pub(crate) fn shipped_tree(workspace: &Workspace) -> Result<Vec<String>> {
-    tree(workspace, &["--workspace", "--edges", "normal,build"])
+    tree(
+        workspace,
+        &["--workspace", "--all-features", "--edges", "normal,build"],
+    )
 }
 
 /// Everything layer 1 is built from.
