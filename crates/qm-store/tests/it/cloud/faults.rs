@@ -28,7 +28,7 @@ async fn foreign_azure_waits_for_copies() {
     publish(&bucket, "a", &version).await;
     let rename = operation("a", Change::Rename { to: key("b") }, &version);
     // The first look at `b` is before the copy.
-    let (put, look) = ("PUT ", "HEAD /devstoreaccount1/landing/fresh%200/b ");
+    let (put, look) = ("PUT ", "HEAD /tests/landing/fresh%200/b ");
     emulator.proxy.plan(put, 1, Fault::CopyStatus("failed"));
     emulator.proxy.plan(look, 2, Fault::CopyStatus("failed"));
     let failed = bucket.run(&rename).await.unwrap_err();
