@@ -8,8 +8,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::cli::explain;
-use qm_core::config::{self, BucketPlace, S3Place};
+use qm_core::config::{self, BucketPlace, CloudPlace, S3Place};
 use qm_core::id::BucketName;
+#[cfg(any(feature = "gcs", feature = "azure"))]
+use qm_core::ports::access::Secret;
+use qm_core::ports::access::Secrets;
 use qm_core::ports::bucket::Bucket;
 use qm_core::ports::encryption::EncryptionKeys;
 use qm_store::{
@@ -40,6 +43,12 @@ pub(super) struct Opener {
     pub(super) keys: Arc<dyn EncryptionKeys>,
     /// The memory of all uploads into object stores; opened when the first such bucket is.
     pub(super) arena: Arc<OnceLock<Arc<Arena>>>,
+    /// Where credentials of stores lie.
+    #[cfg_attr(
+        not(any(feature = "gcs", feature = "azure")),
+        expect(dead_code, reason = "only those stores take secrets")
+    )]
+    pub(super) secrets: Arc<dyn Secrets>,
     /// Where parts go that do not fit into it.
     pub(super) spill: PathBuf,
     /// How long an upload that broke off can be resumed.
@@ -140,10 +149,44 @@ impl Opener {
             }
             // The clients' futures are long, and most places are no store's.
             BucketPlace::S3(place) => Box::pin(self.s3(place, is_sealed)).await,
-            BucketPlace::Gcs(_) | BucketPlace::Azure(_) => {
-                bail!("this build knows no stores but directories and S3")
-            }
+            BucketPlace::Gcs(place) => self.gcs(place),
+            BucketPlace::Azure(place) => self.azure(place),
         }
+    }
+
+    #[cfg(feature = "gcs")]
+    fn gcs(&self, place: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+        let credential = self.credential(place)?;
+        let credential = credential.as_ref().map(Secret::reveal);
+        let bucket = qm_store::CloudBucket::gcs(place, credential).map_err(explain)?;
+        Ok(Arc::new(bucket))
+    }
+
+    #[cfg(feature = "azure")]
+    fn azure(&self, place: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+        let credential = self.credential(place)?;
+        let credential = credential.as_ref().map(Secret::reveal);
+        let bucket = qm_store::CloudBucket::azure(place, credential).map_err(explain)?;
+        Ok(Arc::new(bucket))
+    }
+
+    #[cfg(not(feature = "gcs"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    fn gcs(&self, _: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+        bail!("this build has no Google Cloud Storage; build it with `--features gcs`")
+    }
+
+    #[cfg(not(feature = "azure"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    fn azure(&self, _: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+        bail!("this build has no Azure Blob Storage; build it with `--features azure`")
+    }
+
+    #[cfg(any(feature = "gcs", feature = "azure"))]
+    fn credential(&self, place: &CloudPlace) -> anyhow::Result<Option<Secret>> {
+        let name = place.credential.as_ref();
+        let found = name.map(|name| self.secrets.get(name)).transpose();
+        found.map_err(explain)
     }
 
     async fn s3(&self, place: &S3Place, is_sealed: bool) -> anyhow::Result<Arc<dyn Bucket>> {

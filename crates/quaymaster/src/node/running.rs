@@ -112,6 +112,7 @@ impl Running {
             durability: self.durability,
             keys: Arc::clone(&self.keys) as _,
             arena: Arc::clone(&self.arena),
+            secrets: Arc::clone(&self.secrets),
             spill: config.node.data.join("spill"),
             partial_kept: config.node.partial_kept,
         };
