@@ -8,9 +8,10 @@ use crate::Shared;
 use crate::holder::Holder;
 use crate::mailbox::AccountMailbox;
 use qm_core::account::{Account, MailboxRoot, Verb};
+use qm_core::audit::Activity;
 use qm_core::id::{AccountName, BucketName, PartnerName, VersionId};
 use qm_core::name::{MailboxPath, Prefix};
-use qm_core::ports::bucket::{Attributes, Content, Entry, EntryKind, Listing, Space};
+use qm_core::ports::bucket::{Attributes, Content, Entry, EntryKind, Listing, Rewrapped, Space};
 use qm_core::ports::mailbox::{Existing, Mailbox, Upload, VersionEntry, WriteOptions};
 use qm_core::{Error, Kind, Result};
 
@@ -126,6 +127,23 @@ impl Mailbox for OperatorMailbox {
     async fn restore(&self, path: &MailboxPath, version: VersionId) -> Result<()> {
         let (mailbox, path) = self.below(path)?;
         mailbox.restore_version(&path, version).await
+    }
+
+    async fn rewrap(&self, path: &MailboxPath) -> Result<Rewrapped> {
+        let (mailbox, path) = self.below(path)?;
+        if !path.is_root() {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "envelopes are renewed for a bucket as a whole",
+            ));
+        }
+        let account = mailbox.account()?;
+        let bucket = &account.mailbox.bucket;
+        let act = mailbox.act(Activity::Key, &path);
+        let kept = self.shared.parts.ledger.kept_in(bucket).await?;
+        self.shared.allowed(&act).await?;
+        let done = self.shared.bucket(bucket)?.rewrap(&kept).await;
+        self.shared.recorded(&act, done).await
     }
 }
 

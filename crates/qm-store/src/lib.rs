@@ -27,5 +27,5 @@ pub use confined::{ConfinedDisk, Durability};
 pub use directory::DirectoryBucket;
 pub use disk::{Disk, DiskEntries, DiskEntry, DiskFile, DiskStat, FileKind};
 pub use s3::{Arena, S3Bucket, S3Contents, S3Limits, S3Options};
-pub use sealing::{Rewrapped, SealedBucket, StoredVersion, rewrap};
+pub use sealing::SealedBucket;
 pub use watch::{ListingWatch, SqsWatch, Timing, WatchPorts};

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::encryption::Envelope;
+use super::ledger::KeptVersion;
 use crate::Result;
 use crate::id::{BucketName, Sha256Digest, VersionId};
 use crate::name::{ObjectKey, ObjectPath, Prefix};
@@ -102,8 +103,30 @@ pub trait Bucket: Send + Sync {
         envelope: &Envelope,
     ) -> Result<()>;
 
+    /// Gives every stored version, those under names and those in `kept`, an envelope of the newest
+    /// generation of its encryption key. Bytes are not touched and readers not disturbed. One
+    /// version's failure does not stop the walk; `Err` is a folder that cannot be listed.
+    /// Idempotent. A bucket that seals nothing has nothing to do.
+    async fn rewrap(&self, kept: &[KeptVersion]) -> Result<Rewrapped> {
+        let _ = kept;
+        Ok(Rewrapped::default())
+    }
+
     /// The size of the file system and what is free.
     async fn space(&self) -> Result<Space>;
+}
+
+/// What [`Bucket::rewrap`] did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Rewrapped {
+    /// Sealed versions that were looked at.
+    pub checked: u64,
+    /// Those that got another envelope.
+    pub changed: u64,
+    /// Those that could not be changed.
+    pub failed: u64,
+    /// The last failure: key and reason.
+    pub last_failure: Option<String>,
 }
 
 /// What a version is staged for.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::access::Principal;
-use super::bucket::{Attributes, Chunk, Content, Entry, Listing, Space};
+use super::bucket::{Attributes, Chunk, Content, Entry, Listing, Rewrapped, Space};
 use crate::id::{Sha256Digest, VersionId};
 use crate::name::MailboxPath;
 use crate::{Error, Kind, Result};
@@ -72,6 +72,12 @@ pub trait Mailbox: Send + Sync {
     /// operators only.
     async fn restore(&self, path: &MailboxPath, version: VersionId) -> Result<()> {
         let _ = (path, version);
+        Err(for_operators())
+    }
+
+    /// See [`super::bucket::Bucket::rewrap`], for the bucket that `path` names. For operators only.
+    async fn rewrap(&self, path: &MailboxPath) -> Result<Rewrapped> {
+        let _ = path;
         Err(for_operators())
     }
 }

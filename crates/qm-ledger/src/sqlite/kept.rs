@@ -60,6 +60,9 @@ pub(super) const KEPT: &str = select_kept!(
     "WHERE k.bucket = ?1 AND k.key = ?2 AND k.state = 'retained' ORDER BY k.operation DESC"
 );
 
+pub(super) const KEPT_IN: &str =
+    select_kept!("WHERE k.bucket = ?1 AND k.state <> 'releasing' ORDER BY k.key, k.operation");
+
 pub(super) const RELEASING: &str =
     select_kept!("WHERE k.bucket = ?1 AND k.state = 'releasing' LIMIT ?2");
 
@@ -176,6 +179,10 @@ pub(super) fn kept(connection: &Connection, path: &ObjectPath) -> Sql<Vec<KeptVe
         (path.bucket.as_str(), path.key.as_str()),
         kept_version,
     )
+}
+
+pub(super) fn kept_in(connection: &Connection, bucket: &BucketName) -> Sql<Vec<KeptVersion>> {
+    connection.all(KEPT_IN, [bucket.as_str()], kept_version)
 }
 
 fn kept_version(columns: &mut Columns<'_>) -> Sql<KeptVersion> {

@@ -270,6 +270,14 @@ impl Names for SqliteLedger {
             .await
     }
 
+    async fn kept_in(&self, bucket: &BucketName) -> Result<Vec<KeptVersion>> {
+        let bucket = bucket.clone();
+        self.read("list a bucket's kept versions", move |c| {
+            kept::kept_in(c, &bucket)
+        })
+        .await
+    }
+
     async fn releasable(
         &self,
         retention: &BTreeMap<BucketName, Retention>,

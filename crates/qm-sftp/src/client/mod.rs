@@ -15,7 +15,9 @@ use qm_core::{Error, Kind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::calls::{Calls, Request, not_sftp};
-use crate::wire::{OpenFlags, decode_entry, decode_versions, extension, kind};
+use crate::wire::{
+    OpenFlags, decode_entry, decode_rewrapped, decode_versions, extension, kind,
+};
 
 /// A session. After an error of [`Client::write_from`] or [`Client::read_into`] it is to be
 /// dropped; after any other it goes on.
@@ -133,6 +135,14 @@ impl Client {
             }
             all.extend(more);
         }
+    }
+
+    /// Gives the versions of a bucket envelopes of the newest generation.
+    pub async fn rewrap(&mut self, path: &str) -> Result<Rewrapped> {
+        let request = Request::extended(extension::REWRAP).string(path);
+        let reply = self.calls.call(request).await?;
+        let mut body = reply.expect(kind::EXTENDED_REPLY)?;
+        decode_rewrapped(&mut body).map_err(not_sftp)
     }
 
     /// Brings a kept version back.

@@ -19,7 +19,7 @@ pub(crate) use read::read;
 pub(crate) use write::write;
 
 use qm_core::name::MailboxPath;
-use qm_core::ports::bucket::{Entry, Space};
+use qm_core::ports::bucket::{Entry, Rewrapped, Space};
 use qm_core::ports::mailbox::{Existing, VersionEntry};
 use qm_core::{Error, Kind, Result};
 
@@ -48,6 +48,7 @@ enum Answer {
     Limits,
     Space(Space),
     Versions(Vec<VersionEntry>),
+    Rewrapped(Rewrapped),
 }
 
 /// Executes one request and answers it.
@@ -71,6 +72,7 @@ pub(crate) async fn answer(session: &mut Session, id: u32, operation: Operation)
         Ok(Answer::Limits) => replies.limits(id),
         Ok(Answer::Space(space)) => replies.space(id, &space),
         Ok(Answer::Versions(entries)) => replies.versions(id, &entries),
+        Ok(Answer::Rewrapped(done)) => replies.rewrapped(id, &done),
         Err(error) => failed(session, id, name, &error),
     }
 }
@@ -144,6 +146,9 @@ async fn execute(session: &mut Session, operation: Operation) -> Result<Answer> 
         }
         Operation::Extended(Extension::Restore { path, version }) => {
             versions::restore(session, &path, &version).await
+        }
+        Operation::Extended(Extension::Rewrap { path }) => {
+            versions::rewrap(session, &path).await
         }
         Operation::Extended(Extension::Unknown { name }) => {
             tracing::debug!(name = %name.escape_ascii(), "unknown extension");

@@ -1,4 +1,4 @@
-//! `versions@quaymaster` and `restore@quaymaster`: for operators. To partners they do not exist.
+//! `versions@quaymaster`, `restore@quaymaster` and `rewrap@quaymaster`: for operators. To partners they do not exist.
 
 use qm_core::name::MailboxPath;
 use qm_core::{Error, Kind, Result};
@@ -25,6 +25,14 @@ pub(super) async fn restore(session: &Session, path: &[u8], version: &[u8]) -> R
         .parse()?;
     session.mailbox.restore(&path, version).await?;
     Ok(Answer::Done)
+}
+
+/// Answered when all of it is done.
+pub(super) async fn rewrap(session: &Session, path: &[u8]) -> Result<Answer> {
+    check_operator(session)?;
+    let path = MailboxPath::parse(path)?;
+    let done = session.mailbox.rewrap(&path).await?;
+    Ok(Answer::Rewrapped(done))
 }
 
 fn check_operator(session: &Session) -> Result<()> {

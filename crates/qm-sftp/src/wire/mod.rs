@@ -11,6 +11,7 @@ mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
+mod rewrapped;
 mod versions;
 
 pub(crate) use attributes::{WireAttributes, decode_entry};
@@ -20,6 +21,7 @@ pub(crate) use frame::Framer;
 pub(crate) use handle::HandleId;
 pub(crate) use reply::{Greeting, Name, Replies};
 pub(crate) use request::{Decoded, Extension, Operation, decode};
+pub(crate) use rewrapped::decode as decode_rewrapped;
 pub(crate) use versions::decode as decode_versions;
 
 /// The stream is not SFTP, or not any more: nothing after this point can be trusted.
@@ -73,6 +75,7 @@ pub(crate) mod extension {
     pub(crate) const HOME_DIRECTORY: &str = "home-directory";
     pub(crate) const VERSIONS: &str = "versions@quaymaster";
     pub(crate) const RESTORE: &str = "restore@quaymaster";
+    pub(crate) const REWRAP: &str = "rewrap@quaymaster";
     pub(crate) const OFFERED: [(&str, &str); 8] = [
         (POSIX_RENAME, "1"),
         (LIMITS, "1"),
@@ -84,5 +87,6 @@ pub(crate) mod extension {
         (HOME_DIRECTORY, "1"),
     ];
     /// Besides, to operators.
-    pub(crate) const OFFERED_TO_OPERATORS: [(&str, &str); 2] = [(VERSIONS, "1"), (RESTORE, "1")];
+    pub(crate) const OFFERED_TO_OPERATORS: [(&str, &str); 3] =
+        [(VERSIONS, "1"), (RESTORE, "1"), (REWRAP, "1")];
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use qm_core::ports::bucket::{Entry, Space};
 use qm_core::ports::mailbox::VersionEntry;
 
-use super::{HandleId, attributes, extension, kind, longname, versions};
+use super::{HandleId, attributes, extension, kind, longname, rewrapped, versions};
 use crate::limits::{DATA_BYTES_MAX, HANDLES_MAX, PACKET_BYTES_MAX, SMALL_BYTES};
 use crate::status::Status;
 
@@ -166,6 +166,13 @@ impl Replies {
         self.packet(kind::EXTENDED_REPLY, |out| {
             out.put_u32(id);
             versions::encode(out, entries);
+        });
+    }
+
+    pub(crate) fn rewrapped(&mut self, id: u32, done: &Rewrapped) {
+        self.packet(kind::EXTENDED_REPLY, |out| {
+            out.put_u32(id);
+            rewrapped::encode(out, done);
         });
     }
 

@@ -136,6 +136,9 @@ pub(crate) enum Extension {
         path: Bytes,
         version: Bytes,
     },
+    Rewrap {
+        path: Bytes,
+    },
     Unknown {
         name: Bytes,
     },
@@ -280,6 +283,9 @@ fn extended(body: &mut Cursor) -> Result<Extension, Malformed> {
         Ok(extension::RESTORE) => Extension::Restore {
             path: body.string()?,
             version: body.string()?,
+        },
+        Ok(extension::REWRAP) => Extension::Rewrap {
+            path: body.string()?,
         },
         _ => Extension::Unknown { name },
     })

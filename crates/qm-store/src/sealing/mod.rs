@@ -21,14 +21,14 @@ use qm_core::id::{EncryptionKeyName, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
-    Attributes, Bucket, Content, DigestBy, Entry, FolderChange, Listing, Parked, Space, Staged,
-    Staging,
+    Attributes, Bucket, Content, DigestBy, Entry, FolderChange, Listing, Parked, Rewrapped, Space,
+    Staged, Staging,
 };
+use qm_core::ports::ledger::KeptVersion;
 use qm_core::ports::encryption::{EncryptionKeys, Envelope};
 use qm_core::{Error, Kind, Result};
 use staged::SealedStaged;
 
-pub use rewrap::{Rewrapped, StoredVersion, rewrap};
 
 /// Seals what goes into another bucket and opens what comes out of it.
 pub struct SealedBucket {
@@ -183,6 +183,10 @@ impl Bucket for SealedBucket {
         self.inner
             .set_envelope(version, key, identity, envelope)
             .await
+    }
+
+    async fn rewrap(&self, kept: &[KeptVersion]) -> Result<Rewrapped> {
+        rewrap::rewrap(&*self.inner, &*self.keys, kept).await
     }
 
     async fn space(&self) -> Result<Space> {

@@ -3,44 +3,20 @@
 
 use qm_core::id::VersionId;
 use qm_core::name::{ObjectKey, Prefix};
-use qm_core::ports::bucket::{Bucket, Content, EntryKind};
+use qm_core::ports::bucket::{Bucket, Content, EntryKind, Rewrapped};
 use qm_core::ports::encryption::EncryptionKeys;
-use qm_core::{Error, Kind, Result};
-
-/// A version that is kept though no name shows it.
-#[derive(Clone, Debug)]
-pub struct StoredVersion {
-    /// The version.
-    pub version: VersionId,
-    /// The name it had.
-    pub key: ObjectKey,
-    /// How the bucket recognises it.
-    pub identity: String,
-}
-
-/// What was done so far.
-#[derive(Debug, Default)]
-pub struct Rewrapped {
-    /// Sealed versions that were looked at.
-    pub checked: u64,
-    /// Those that got another envelope.
-    pub changed: u64,
-    /// Those that could not be changed.
-    pub failed: u64,
-    /// The last failure, with its key.
-    pub last_failure: Option<(ObjectKey, Error)>,
-}
+use qm_core::ports::ledger::KeptVersion;
+use qm_core::{Kind, Result};
 
 /// Walks all versions under names and those in `kept`. `bucket` is the one below
 /// [`super::SealedBucket`]. Idempotent: what a crash left undone, the next run does. What is
 /// renamed meanwhile may be missed, so an old generation is given up only after a run that changed
 /// nothing and failed nowhere. One version's failure does not stop the walk; `Err` is a folder
 /// that cannot be listed.
-pub async fn rewrap(
+pub(super) async fn rewrap(
     bucket: &dyn Bucket,
     keys: &dyn EncryptionKeys,
-    kept: &[StoredVersion],
-    progress: &mut (dyn FnMut(&Rewrapped) + Send),
+    kept: &[KeptVersion],
 ) -> Result<Rewrapped> {
     let mut walk = Walk {
         bucket,
@@ -64,7 +40,7 @@ pub async fn rewrap(
                     EntryKind::Folder => folders.push(key.as_prefix()),
                     EntryKind::File if entry.is_sealed => {
                         let result = walk.current(&key).await;
-                        walk.note(&key, result, progress);
+                        walk.note(&key, result);
                     }
                     EntryKind::File => {}
                 }
@@ -73,7 +49,7 @@ pub async fn rewrap(
     }
     for stored in kept {
         let result = walk.kept(stored).await;
-        walk.note(&stored.key, result, progress);
+        walk.note(&stored.path.key, result);
     }
     Ok(walk.done)
 }
@@ -101,14 +77,14 @@ impl Walk<'_> {
         self.replace(&*content, None, key, &identity).await
     }
 
-    async fn kept(&self, stored: &StoredVersion) -> Result<Step> {
-        let StoredVersion {
-            version,
-            key,
-            identity,
-        } = stored;
-        let content = self.bucket.open_version(*version, key, identity).await?;
-        self.replace(&*content, Some(*version), key, identity).await
+    async fn kept(&self, stored: &KeptVersion) -> Result<Step> {
+        let (key, version) = (&stored.path.key, &stored.version);
+        let content = self
+            .bucket
+            .open_version(version.id, key, &version.identity)
+            .await?;
+        self.replace(&*content, Some(version.id), key, &version.identity)
+            .await
     }
 
     async fn replace(
@@ -132,15 +108,8 @@ impl Walk<'_> {
             }
         }
     }
-}
 
-impl Walk<'_> {
-    fn note(
-        &mut self,
-        key: &ObjectKey,
-        result: Result<Step>,
-        progress: &mut (dyn FnMut(&Rewrapped) + Send),
-    ) {
+    fn note(&mut self, key: &ObjectKey, result: Result<Step>) {
         match result {
             Ok(Step::Nothing) => return,
             // Replaced or removed meanwhile: what came was sealed by the newest generation.
@@ -149,10 +118,9 @@ impl Walk<'_> {
             Ok(Step::Rewrapped) => self.done.changed += 1,
             Err(error) => {
                 self.done.failed += 1;
-                self.done.last_failure = Some((key.clone(), error));
+                self.done.last_failure = Some(format!("{key}: {}", error.chain()));
             }
         }
         self.done.checked += 1;
-        progress(&self.done);
     }
 }

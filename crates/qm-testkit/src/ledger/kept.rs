@@ -118,6 +118,14 @@ pub(super) fn kept(state: &LedgerState, path: &ObjectPath) -> Vec<KeptVersion> {
         .collect()
 }
 
+/// All of a bucket whose bytes are kept.
+pub(super) fn kept_in(state: &LedgerState, bucket: &BucketName) -> Vec<KeptVersion> {
+    let rows = state.kept.0.iter();
+    rows.filter(|((_, path), row)| path.bucket == *bucket && row.state != KeptState::Releasing)
+        .filter_map(|((id, path), row)| described(state, *id, path, row))
+        .collect()
+}
+
 /// What can be given up.
 pub(super) fn ended(
     state: &LedgerState,

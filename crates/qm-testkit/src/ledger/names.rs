@@ -334,6 +334,10 @@ impl Names for MemoryLedger {
         Ok(self.read(|state| kept::kept(state, path)))
     }
 
+    async fn kept_in(&self, bucket: &BucketName) -> Result<Vec<KeptVersion>> {
+        Ok(self.read(|state| kept::kept_in(state, bucket)))
+    }
+
     async fn releasable(
         &self,
         retention: &BTreeMap<BucketName, Retention>,

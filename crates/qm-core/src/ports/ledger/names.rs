@@ -65,6 +65,9 @@ pub trait Names: Send + Sync {
     /// The versions kept under a name: superseded or removed there, newest first.
     async fn kept(&self, path: &ObjectPath) -> Result<Vec<KeptVersion>>;
 
+    /// All versions of a bucket whose bytes are kept though their name shows others, or none.
+    async fn kept_in(&self, bucket: &BucketName) -> Result<Vec<KeptVersion>>;
+
     /// Versions kept aside that nothing needs any more and no retention keeps: those that were only
     /// kept for a delivery (under the key they had been renamed from), and of the superseded and
     /// removed ones those beyond [`Retention::versions`] of their name or as old as

@@ -186,6 +186,10 @@ fn encode_extension(out: &mut BytesMut, request: &Extension, name: impl Fn(&mut 
             put_string(out, path);
             put_string(out, version);
         }
+        Extension::Rewrap { path } => {
+            name(out, extension::REWRAP);
+            put_string(out, path);
+        }
         Extension::Unknown { name: unknown } => put_string(out, unknown),
     }
 }

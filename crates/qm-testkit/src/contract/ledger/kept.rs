@@ -142,6 +142,10 @@ pub async fn kept_versions_are_listed_by_name(ledger: &dyn Ledger) {
     };
     let listed = ledger.kept(&path("a")).await.unwrap();
     assert_eq!(listed, [entry("a", 2, 5), entry("a", 1, 9)]);
+    let mut whole = ledger.kept_in(&path("a").bucket).await.unwrap();
+    whole.retain(|kept| kept.path == path("a"));
+    whole.sort_by_key(|kept| std::cmp::Reverse(kept.version.id));
+    assert_eq!(whole, [entry("a", 2, 5), entry("a", 1, 9)]);
     let listed = ledger.kept(&path("other")).await.unwrap();
     assert_eq!(listed, [entry("other", 3, 0)]);
     assert!(kept(ledger, "from").await.is_empty());

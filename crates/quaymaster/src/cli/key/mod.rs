@@ -1,6 +1,7 @@
 //! `quaymaster key …`: encryption keys. Never the keys that accounts log in with.
 
 mod import;
+mod rewrap;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -28,6 +29,11 @@ pub(crate) enum KeyCommand {
     Create(One),
     /// Give a key a new generation: it seals from now on, older ones only open what they sealed
     Rotate(One),
+    /// Give what older generations sealed an envelope of the newest, so that they can be destroyed
+    ///
+    /// Stored bytes are not touched, and readers not disturbed. What is renamed meanwhile may be
+    /// missed: give up an old generation only after a run that had nothing left to do.
+    Rewrap(One),
     /// Neither seal nor open with it until it is enabled again
     Disable(Generations),
     /// Use it again
@@ -70,6 +76,7 @@ impl KeyCommand {
             Self::List(ledger) => list(&Keys::open(&ledger).await?),
             Self::Create(one) => create(&one).await,
             Self::Rotate(one) => rotate(&one).await,
+            Self::Rewrap(one) => rewrap::run(&one).await,
             Self::Disable(which) => change(&which, StateChange::Disable).await,
             Self::Enable(which) => change(&which, StateChange::Enable).await,
             Self::Destroy { which, yes } => destroy(&which, yes).await,

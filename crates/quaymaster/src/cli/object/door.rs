@@ -13,7 +13,7 @@ const IN_USE_WAIT: Duration = Duration::from_secs(10);
 const IN_USE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Who does what is asked.
-pub(super) enum Door {
+pub(crate) enum Door {
     /// The running node.
     Node,
     /// This process.
@@ -22,7 +22,7 @@ pub(super) enum Door {
 
 impl Door {
     /// Opens a session.
-    pub(super) async fn enter(ledger: &Ledger) -> anyhow::Result<(Client, Self)> {
+    pub(crate) async fn enter(ledger: &Ledger) -> anyhow::Result<(Client, Self)> {
         let data = ledger.data_folder()?;
         let deadline = Instant::now() + IN_USE_WAIT;
         loop {
@@ -49,7 +49,7 @@ impl Door {
     }
 
     /// Returns when nothing of the session is left. The client is dropped before.
-    pub(super) async fn leave(self) -> anyhow::Result<()> {
+    pub(crate) async fn leave(self) -> anyhow::Result<()> {
         match self {
             Self::Node => Ok(()),
             Self::Alone(alone) => alone.finish().await,

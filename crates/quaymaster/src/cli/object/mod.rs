@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 use super::{Interrupted, Ledger, serve};
-use door::Door;
+pub(crate) use door::Door;
 use progress::Progress;
 use qm_sftp::client::Client;
 use remote::Remote;
@@ -270,7 +270,7 @@ impl ObjectCommand {
 }
 
 /// Dropped at Ctrl-C or SIGTERM, whatever it waits for.
-async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::select! {
         done = work => done,
         stopped = serve::stop_signal() => {
