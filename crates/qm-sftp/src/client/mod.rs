@@ -9,15 +9,13 @@ pub use ssh::put;
 
 use bytes::Bytes;
 use qm_core::id::VersionId;
-use qm_core::ports::bucket::{Entry, EntryKind};
+use qm_core::ports::bucket::{Entry, EntryKind, Rewrapped};
 use qm_core::ports::mailbox::{Existing, VersionEntry};
 use qm_core::{Error, Kind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::calls::{Calls, Request, not_sftp};
-use crate::wire::{
-    OpenFlags, decode_entry, decode_rewrapped, decode_versions, extension, kind,
-};
+use crate::wire::{OpenFlags, decode_entry, decode_rewrapped, decode_versions, extension, kind};
 
 /// A session. After an error of [`Client::write_from`] or [`Client::read_into`] it is to be
 /// dropped; after any other it goes on.

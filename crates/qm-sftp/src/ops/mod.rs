@@ -147,9 +147,7 @@ async fn execute(session: &mut Session, operation: Operation) -> Result<Answer> 
         Operation::Extended(Extension::Restore { path, version }) => {
             versions::restore(session, &path, &version).await
         }
-        Operation::Extended(Extension::Rewrap { path }) => {
-            versions::rewrap(session, &path).await
-        }
+        Operation::Extended(Extension::Rewrap { path }) => versions::rewrap(session, &path).await,
         Operation::Extended(Extension::Unknown { name }) => {
             tracing::debug!(name = %name.escape_ascii(), "unknown extension");
             Err(unknown_extension())

@@ -9,9 +9,9 @@ mod handle;
 mod longname;
 mod reply;
 mod request;
+mod rewrapped;
 #[cfg(test)]
 mod tests;
-mod rewrapped;
 mod versions;
 
 pub(crate) use attributes::{WireAttributes, decode_entry};

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
-use qm_core::ports::bucket::{Entry, Space};
+use qm_core::ports::bucket::{Entry, Rewrapped, Space};
 use qm_core::ports::mailbox::VersionEntry;
 
 use super::{HandleId, attributes, extension, kind, longname, rewrapped, versions};

@@ -11,7 +11,10 @@ pub(super) fn encode(out: &mut BytesMut, done: &Rewrapped) {
     for count in [done.checked, done.changed, done.failed] {
         out.put_u64(count);
     }
-    put_string(out, done.last_failure.as_deref().unwrap_or_default().as_bytes());
+    put_string(
+        out,
+        done.last_failure.as_deref().unwrap_or_default().as_bytes(),
+    );
 }
 
 /// What follows the id of the reply.

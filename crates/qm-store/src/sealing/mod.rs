@@ -24,11 +24,10 @@ use qm_core::ports::bucket::{
     Attributes, Bucket, Content, DigestBy, Entry, FolderChange, Listing, Parked, Rewrapped, Space,
     Staged, Staging,
 };
-use qm_core::ports::ledger::KeptVersion;
 use qm_core::ports::encryption::{EncryptionKeys, Envelope};
+use qm_core::ports::ledger::KeptVersion;
 use qm_core::{Error, Kind, Result};
 use staged::SealedStaged;
-
 
 /// Seals what goes into another bucket and opens what comes out of it.
 pub struct SealedBucket {

@@ -39,12 +39,14 @@ async fn rewrap(client: &mut Client, buckets: &[String]) -> anyhow::Result<()> {
             done.checked, done.changed
         );
         if let Some(failure) = done.last_failure {
-            eprintln!("{bucket}: {} failed, the last: {failure}", done.failed);
+            println!("{bucket}: {} failed, the last: {failure}", done.failed);
         }
         failed += done.failed;
     }
     if failed > 0 {
-        bail!("{failed} versions keep the envelopes they have; run it again when the cause is mended");
+        bail!(
+            "{failed} versions keep the envelopes they have; run it again when the cause is mended"
+        );
     }
     Ok(())
 }

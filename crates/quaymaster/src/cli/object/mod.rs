@@ -270,7 +270,9 @@ impl ObjectCommand {
 }
 
 /// Dropped at Ctrl-C or SIGTERM, whatever it waits for.
-pub(crate) async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) async fn interruptible<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     tokio::select! {
         done = work => done,
         stopped = serve::stop_signal() => {
