@@ -208,10 +208,8 @@ impl AccountMailbox {
             account.check(Verb::Overwrite)?;
         }
         let may_replace = arrival.is_none() || account.may.contains(&Verb::Overwrite);
-        let content_of = match arrival {
-            Some(_) if account.types.is_some() => content_to_check(&*bucket, &source, &target)?,
-            Some(_) | None => None,
-        };
+        let content_of = content_to_check(&account, &*bucket, &source.key, &target.key)?
+            .filter(|_| arrival.is_some());
         let wanted = Wanted {
             path: source,
             change: Change::Rename { to: target.key },
@@ -319,21 +317,33 @@ impl AccountMailbox {
     }
 }
 
-/// The name whose promise the content must be checked against when it gets it. Where an upload
-/// under a temp name cannot be read, that was done when it was closed, for the type its name told.
+/// The name whose promise the content must be checked against. Where an upload under a temp name
+/// cannot be read, that was done when it was closed, for the type its name told: it keeps that type
+/// under every name it gets.
 fn content_to_check(
+    account: &Account,
     bucket: &dyn Bucket,
-    from: &ObjectPath,
-    to: &ObjectPath,
+    from: &ObjectKey,
+    to: &ObjectKey,
 ) -> Result<Option<String>> {
-    let name = to.key.file_name();
-    let told = temp_name::final_name(from.key.file_name(), &[]);
-    match told.filter(|_| bucket.needs_token()) {
-        None => Ok(Some(name.to_owned())),
-        Some(told) if FileType::of(told) == FileType::of(name) => Ok(None),
-        Some(_) => Err(Error::new(
-            Kind::Refused,
-            "this file was sent as another kind of file; please send it again under its own name",
-        )),
+    if account.types.is_none() {
+        return Ok(None);
     }
+    let final_name = |key: &ObjectKey| {
+        temp_name::final_name(key.file_name(), &account.temp_suffixes).map(str::to_owned)
+    };
+    let (from_final, to_final) = (final_name(from), final_name(to));
+    if !bucket.needs_token() || (from_final.is_none() && to_final.is_none()) {
+        return Ok(Some(to.file_name().to_owned()));
+    }
+    let told = from_final.as_deref().unwrap_or_else(|| from.file_name());
+    let asked = to_final.as_deref().unwrap_or_else(|| to.file_name());
+    if FileType::of(told) == FileType::of(asked) {
+        return Ok(None);
+    }
+    Err(Error::new(
+        Kind::Refused,
+        "this file was sent as another kind of file; please send it again under its own name",
+    )
+    .with("rule", "content"))
 }

@@ -1,6 +1,8 @@
 //! Making, removing and renaming folders. Folders hold no bytes, so nothing can be lost: the
 //! audit record comes first, then the change.
 
+use std::time::Duration;
+
 use crate::mailbox::AccountMailbox;
 use crate::names::gone;
 use crate::refusal::Act;
@@ -8,6 +10,10 @@ use qm_core::account::{Account, Verb};
 use qm_core::name::{MailboxPath, ObjectKey};
 use qm_core::ports::bucket::{EntryKind, FolderChange};
 use qm_core::{Error, Kind, Result};
+
+/// A change of a name on a disk takes milliseconds; behind a long copy of an object store nobody
+/// queues.
+const FOLDER_WAIT: Duration = Duration::from_secs(2);
 
 impl AccountMailbox {
     pub(crate) async fn make_one_folder(&self, path: &MailboxPath, act: &Act) -> Result<()> {
@@ -66,8 +72,22 @@ impl AccountMailbox {
         act: &Act,
     ) -> Result<()> {
         let bucket = self.bucket(account)?;
-        // A file must not be published into a folder that goes away at the same moment.
-        let _all_names = self.shared.locks.folders(&account.mailbox.bucket).await;
+        // A file must not be published into a folder that goes away at the same moment. Whoever waits
+        // for all names holds up everybody else's, so it is not for long.
+        let _all_names = match &change {
+            FolderChange::Make(_) | FolderChange::MakeAll(_) => None,
+            FolderChange::Remove(_) | FolderChange::Rename { .. } => {
+                let names = self.shared.locks.folders(&account.mailbox.bucket);
+                let held = tokio::time::timeout(FOLDER_WAIT, names).await;
+                Some(held.map_err(|_| {
+                    Error::new(
+                        Kind::Unavailable,
+                        "files of this folder are busy; please try again later",
+                    )
+                    .during("wait for all names of a bucket")
+                })?)
+            }
+        };
         self.shared.allowed(act).await?;
         bucket.change_folder(change).await
     }

@@ -61,6 +61,9 @@ pub trait Rules: Send + Sync {
     /// True if superseded and removed versions of the bucket are kept.
     fn keeps_versions(&self, bucket: &BucketName) -> bool;
 
+    /// True if others put files into the bucket as well.
+    fn is_watched(&self, bucket: &BucketName) -> bool;
+
     /// The buckets, for operators.
     fn buckets(&self) -> Vec<BucketName>;
 }

@@ -66,9 +66,9 @@ impl Shared {
     async fn run(self: Arc<Self>, wanted: Wanted) -> Result<()> {
         let bucket = self.bucket(&wanted.path.bucket)?;
         let lands_on = wanted.lands_on();
-        let names = self
-            .locks
-            .names(vec![wanted.path.clone(), lands_on.clone()]);
+        let mut names = vec![wanted.path.clone(), lands_on.clone()];
+        names.extend(self.detour(&*bucket, &wanted));
+        let names = self.locks.names(names);
         let held = tokio::time::timeout(LOCK_WAIT, names).await.map_err(|_| {
             Error::new(
                 Kind::Unavailable,
@@ -87,6 +87,22 @@ impl Shared {
             let _ = tokio::time::timeout(LOCK_WAIT, ended).await;
         }
         done
+    }
+
+    /// The name under which an object store makes an upload an object before it is renamed elsewhere.
+    fn detour(&self, bucket: &dyn Bucket, wanted: &Wanted) -> Option<ObjectPath> {
+        if !bucket.needs_token() {
+            return None;
+        }
+        let account = wanted.account.as_ref();
+        let account = account.and_then(|name| self.parts.rules.account(name));
+        let suffixes = account.map(|account| account.temp_suffixes.clone());
+        let key = &wanted.path.key;
+        let name = temp_name::final_name(key.file_name(), &suffixes.unwrap_or_default())?;
+        Some(ObjectPath {
+            bucket: wanted.path.bucket.clone(),
+            key: key.with_file_name(name).ok()?,
+        })
     }
 
     /// What is recorded, given what is there now.

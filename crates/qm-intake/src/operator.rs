@@ -10,8 +10,10 @@ use crate::mailbox::AccountMailbox;
 use qm_core::account::{Account, MailboxRoot, Verb};
 use qm_core::audit::Activity;
 use qm_core::id::{AccountName, BucketName, PartnerName, VersionId};
-use qm_core::name::{MailboxPath, Prefix};
-use qm_core::ports::bucket::{Attributes, Content, Entry, EntryKind, Listing, Rewrapped, Space};
+use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
+use qm_core::ports::bucket::{
+    Attributes, Content, Entry, EntryKind, HoldNames, Listing, Rewrapped, Space,
+};
 use qm_core::ports::mailbox::{Existing, Mailbox, Upload, VersionEntry, WriteOptions};
 use qm_core::{Error, Kind, Result};
 
@@ -142,7 +144,11 @@ impl Mailbox for OperatorMailbox {
         let act = mailbox.act(Activity::Key, &path);
         let kept = self.shared.parts.ledger.kept_in(bucket).await?;
         self.shared.allowed(&act).await?;
-        let done = self.shared.bucket(bucket)?.rewrap(&kept).await;
+        let names = BucketNames {
+            shared: Arc::clone(&self.shared),
+            bucket: bucket.clone(),
+        };
+        let done = self.shared.bucket(bucket)?.rewrap(&kept, &names).await;
         self.shared.recorded(&act, done).await
     }
 }
@@ -157,6 +163,23 @@ impl OperatorMailbox {
             modified: self.shared.now(),
             mode: 0o750,
         }
+    }
+}
+
+/// The names of one bucket.
+struct BucketNames {
+    shared: Arc<Shared>,
+    bucket: BucketName,
+}
+
+#[async_trait]
+impl HoldNames for BucketNames {
+    async fn hold(&self, key: &ObjectKey) -> Box<dyn Send> {
+        let path = ObjectPath {
+            bucket: self.bucket.clone(),
+            key: key.clone(),
+        };
+        Box::new(self.shared.locks.names(vec![path]).await)
     }
 }
 

@@ -47,6 +47,21 @@ impl Intake {
                     .help("bring the bucket back into the configuration and start again")
                 })?;
             let failure = bucket.run(&operation).await.err();
+            // Only what is certain is recorded: the client may have been told that it is done.
+            if let Some(error) = failure
+                .as_ref()
+                .filter(|error| is_of_the_moment(error.kind()))
+            {
+                return Err(Error::new(
+                    error.kind(),
+                    format!(
+                        "bucket `{}` cannot complete what was begun before the last stop",
+                        operation.path.bucket
+                    ),
+                )
+                .help("start again when its place can be reached")
+                .with("cause", error.chain()));
+            }
             let reason = failure.as_ref().map(Error::chain);
             shared.conclude(&operation, reason.as_deref()).await?;
             match failure {
@@ -61,6 +76,10 @@ impl Intake {
         let referred = self.referred().await?;
         for name in buckets {
             let bucket = shared.bucket(name)?;
+            if bucket.needs_token() && shared.parts.rules.is_watched(name) {
+                // Others upload there too, and the store does not say whose an upload is.
+                continue;
+            }
             for token in bucket.leftovers().await? {
                 if !referred.contains(&token) {
                     bucket.discard(&token).await?;
@@ -80,5 +99,20 @@ impl Intake {
         Ok(parked
             .chain(hidden.into_iter().filter_map(|(_, version)| version.staged))
             .collect())
+    }
+}
+
+/// Whether the same may work at the next start.
+fn is_of_the_moment(kind: Kind) -> bool {
+    match kind {
+        Kind::Limit | Kind::Timeout | Kind::Unavailable => true,
+        Kind::AlreadyExists
+        | Kind::Bug
+        | Kind::Conflict
+        | Kind::Invalid
+        | Kind::NotFound
+        | Kind::Refused
+        | Kind::Unauthenticated
+        | Kind::Unsupported => false,
     }
 }

@@ -9,7 +9,8 @@ use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use crate::upload::{AccountUpload, Start};
 use qm_core::account::{Account, Verb};
-use qm_core::audit::Activity;
+use qm_core::arrival::Partial;
+use qm_core::audit::{Activity, Decision};
 use qm_core::name::{MailboxPath, ObjectPath};
 use qm_core::ports::bucket::{Attributes, Bucket, DigestBy, Entry, Staged, Staging};
 use qm_core::ports::mailbox::{Upload, WriteOptions};
@@ -150,10 +151,9 @@ impl AccountMailbox {
             } else if self.shared.open.take_broken_off(self.holder.name(), object) {
                 // Its row goes first: nobody may take the bytes for abandoned while they grow.
                 self.shared.parts.ledger.forget(partial.version).await?;
-                if partial.parked.bytes().is_some()
-                    && let Some(staged) = bucket
-                        .resume(staging(partial.version), &partial.parked)
-                        .await?
+                if let Some(staged) = self
+                    .resume(bucket, staging(partial.version), partial)
+                    .await?
                 {
                     return Ok((staged, Start::Resumed));
                 }
@@ -167,6 +167,34 @@ impl AccountMailbox {
             _ => Start::Empty,
         };
         Ok((bucket.stage(staging(version)).await?, start))
+    }
+
+    /// What broke off, if it is still there. A store that cannot be asked now has not lost it.
+    async fn resume(
+        &self,
+        bucket: &dyn Bucket,
+        staging: Staging,
+        partial: Partial,
+    ) -> Result<Option<Box<dyn Staged>>> {
+        let Some(token) = partial.parked.bytes() else {
+            return Ok(None);
+        };
+        match bucket.resume(staging, &partial.parked).await {
+            Ok(Some(staged)) => Ok(Some(staged)),
+            Ok(None) => {
+                bucket.discard(token).await?;
+                Ok(None)
+            }
+            Err(error) => {
+                let shared = &self.shared;
+                let act = self.act(Activity::PartialClose, &MailboxPath::default());
+                let record = act.record(shared.now(), Decision::Failed(error.chain()));
+                let path = partial.path.clone();
+                shared.parts.ledger.park(partial, record).await?;
+                shared.open.broke_off(self.holder.name(), &path);
+                Err(error)
+            }
+        }
     }
 }
 

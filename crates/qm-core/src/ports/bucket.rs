@@ -104,16 +104,24 @@ pub trait Bucket: Send + Sync {
     ) -> Result<()>;
 
     /// Gives every stored version, those under names and those in `kept`, an envelope of the newest
-    /// generation of its encryption key. Bytes are not touched and readers not disturbed. One
+    /// generation of its encryption key. Bytes are not touched, readers not disturbed; each name is
+    /// held meanwhile, because an object store writes it again. One
     /// version's failure does not stop the walk; `Err` is a folder that cannot be listed.
     /// Idempotent. A bucket that seals nothing has nothing to do.
-    async fn rewrap(&self, kept: &[KeptVersion]) -> Result<Rewrapped> {
-        let _ = kept;
+    async fn rewrap(&self, kept: &[KeptVersion], names: &dyn HoldNames) -> Result<Rewrapped> {
+        let _ = (kept, names);
         Ok(Rewrapped::default())
     }
 
     /// The size of the file system and what is free.
     async fn space(&self) -> Result<Space>;
+}
+
+/// Keeps names from changing.
+#[async_trait]
+pub trait HoldNames: Send + Sync {
+    /// No name operation runs on the key until what is returned is dropped.
+    async fn hold(&self, key: &ObjectKey) -> Box<dyn Send>;
 }
 
 /// What [`Bucket::rewrap`] did.

@@ -38,7 +38,8 @@ macro_rules! is_free {
             "NOT ",
             is_needed!("k.version"),
             " AND NOT EXISTS (SELECT 1 FROM pending_names p
-                 CROSS JOIN operations o ON o.seq = p.operation WHERE o.version = k.version)"
+                 CROSS JOIN operations o ON o.seq = p.operation
+                 WHERE o.version = k.version OR o.replaces = k.version)"
         )
     };
 }

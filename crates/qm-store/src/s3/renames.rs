@@ -27,6 +27,16 @@ impl S3Bucket {
             version.is_none_or(|version| version.id == hidden.version.id)
         });
         if let Some(hidden) = hidden {
+            let whole_to = self.keys.object(to);
+            let there = self.client.head(&whole_to, None).await?;
+            if there.is_some_and(|there| self.is_version(&there, &whole_to, &hidden.version)) {
+                // Done before a crash.
+                self.remove_detour(&hidden.upload, &whole_to, &hidden.version)
+                    .await?;
+                self.unhide(to).await?;
+                self.hidden.remove(from, hidden.version.id);
+                return self.keep_folder_left(from, to).await;
+            }
             return self.rename_hidden(operation, from, to, hidden).await;
         }
         let (whole_from, whole_to) = (self.keys.object(from), self.keys.object(to));

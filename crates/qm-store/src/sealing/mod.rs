@@ -21,8 +21,8 @@ use qm_core::id::{EncryptionKeyName, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
-    Attributes, Bucket, Content, DigestBy, Entry, FolderChange, Listing, Parked, Rewrapped, Space,
-    Staged, Staging,
+    Attributes, Bucket, Content, DigestBy, Entry, FolderChange, HoldNames, Listing, Parked,
+    Rewrapped, Space, Staged, Staging,
 };
 use qm_core::ports::encryption::{EncryptionKeys, Envelope};
 use qm_core::ports::ledger::KeptVersion;
@@ -184,8 +184,8 @@ impl Bucket for SealedBucket {
             .await
     }
 
-    async fn rewrap(&self, kept: &[KeptVersion]) -> Result<Rewrapped> {
-        rewrap::rewrap(&*self.inner, &*self.keys, kept).await
+    async fn rewrap(&self, kept: &[KeptVersion], names: &dyn HoldNames) -> Result<Rewrapped> {
+        rewrap::rewrap(&*self.inner, &*self.keys, kept, names).await
     }
 
     async fn space(&self) -> Result<Space> {

@@ -3,7 +3,7 @@
 
 use qm_core::id::VersionId;
 use qm_core::name::{ObjectKey, Prefix};
-use qm_core::ports::bucket::{Bucket, Content, EntryKind, Rewrapped};
+use qm_core::ports::bucket::{Bucket, Content, EntryKind, HoldNames, Rewrapped};
 use qm_core::ports::encryption::EncryptionKeys;
 use qm_core::ports::ledger::KeptVersion;
 use qm_core::{Kind, Result};
@@ -17,6 +17,7 @@ pub(super) async fn rewrap(
     bucket: &dyn Bucket,
     keys: &dyn EncryptionKeys,
     kept: &[KeptVersion],
+    names: &dyn HoldNames,
 ) -> Result<Rewrapped> {
     let mut walk = Walk {
         bucket,
@@ -39,6 +40,7 @@ pub(super) async fn rewrap(
                 match entry.kind {
                     EntryKind::Folder => folders.push(key.as_prefix()),
                     EntryKind::File if entry.is_sealed => {
+                        let _held = names.hold(&key).await;
                         let result = walk.current(&key).await;
                         walk.note(&key, result);
                     }
@@ -48,6 +50,7 @@ pub(super) async fn rewrap(
         }
     }
     for stored in kept {
+        let _held = names.hold(&stored.path.key).await;
         let result = walk.kept(stored).await;
         walk.note(&stored.path.key, result);
     }

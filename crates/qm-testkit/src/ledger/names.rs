@@ -58,8 +58,9 @@ impl State {
 
     /// True while a pending operation moves the version.
     pub(super) fn is_moving(&self, id: VersionId) -> bool {
-        self.pending()
-            .any(|operation| operation.version.as_ref().is_some_and(|v| v.id == id))
+        self.pending().any(|operation| {
+            operation.replaces == Some(id) || operation.version.as_ref().is_some_and(|v| v.id == id)
+        })
     }
 
     fn is_pending(&self, path: &ObjectPath) -> bool {

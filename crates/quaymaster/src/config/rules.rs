@@ -19,6 +19,7 @@ use super::suggest;
 const ANYTHING: char = '\u{2022}';
 
 pub(super) fn check(config: &Config, report: &mut Report) {
+    check_operator(config, report);
     for route in config.routes.values() {
         // Whoever puts files there needs no account.
         let bucket = config.buckets.get(route.arrives.bucket());
@@ -206,6 +207,20 @@ impl Files<'_> {
         let pattern = self.pattern.to_string();
         let last = pattern.rsplit('/').next().filter(|last| *last != "**")?;
         Some(last.replace(['*', '?'], &ANYTHING.to_string()))
+    }
+}
+
+/// Uploads belong to the name that began them.
+fn check_operator(config: &Config, report: &mut Report) {
+    for account in config.accounts.values() {
+        if account.name.as_str() == "operator" {
+            let names = ["partner", account.partner.as_str(), "account", "operator"];
+            let fault = Fault::new("`operator` is the name of this server's own operators");
+            report.say_of(
+                &path_of(&names),
+                fault.help("give the account another name"),
+            );
+        }
     }
 }
 

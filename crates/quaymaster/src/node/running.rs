@@ -100,7 +100,10 @@ impl Running {
     }
 
     async fn open(&self, config: &Config) -> anyhow::Result<()> {
-        self.keys.update(&config.encryption_keys);
+        // A revision that is refused takes no key from the one in force.
+        let mut keys = self.config().encryption_keys.clone();
+        keys.extend(config.encryption_keys.clone());
+        self.keys.update(&keys);
         for name in self.keys.create_missing().map_err(explain)? {
             tracing::warn!(
                 encryption_key = %name,
@@ -160,6 +163,7 @@ impl Running {
                 .insert(name.clone(), (notifier.clone(), port));
         }
         *self.opened.write() = opened;
+        self.keys.update(&config.encryption_keys);
         Ok(())
     }
 
@@ -194,6 +198,12 @@ impl Rules for Running {
         let config = self.config();
         let bucket = config.buckets.get(bucket);
         bucket.is_some_and(|bucket| bucket.keep_versions > 0)
+    }
+
+    fn is_watched(&self, bucket: &BucketName) -> bool {
+        let config = self.config();
+        let bucket = config.buckets.get(bucket);
+        bucket.is_some_and(|bucket| bucket.watch.is_some())
     }
 
     fn buckets(&self) -> Vec<BucketName> {

@@ -146,6 +146,10 @@ impl Rules for Fixed {
         false
     }
 
+    fn is_watched(&self, _: &BucketName) -> bool {
+        false
+    }
+
     fn buckets(&self) -> Vec<BucketName> {
         vec![bucket_name()]
     }

@@ -1,6 +1,7 @@
 //! Files that others put into a bucket, with the real parts: queues as moto has them, and a folder
 //! that is listened to, read and recorded.
 
+mod delivered;
 mod directory;
 mod inbox;
 mod sqs;

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use qm_core::arrival::{ArrivalState, Cause};
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{EventState, Inbox as _, Names as _};
+use qm_core::ports::ledger::{EventState, Names as _};
 use qm_engine::Reconciler as _;
 use qm_testkit::ledger::sample;
 use serde_json::json;

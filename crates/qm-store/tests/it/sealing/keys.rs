@@ -5,14 +5,24 @@ use std::fs;
 
 use qm_core::Kind;
 use qm_core::id::BucketName;
-use qm_core::name::{ObjectPath, Prefix};
+use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Change;
-use qm_core::ports::bucket::Bucket;
+use qm_core::ports::bucket::{Bucket, HoldNames};
 use qm_core::ports::encryption::Envelope;
 use qm_core::ports::ledger::KeptVersion;
 use qm_store::{DirectoryBucket, Durability};
 
 use super::{CHUNK_BYTES, World, files, key, landing, sealed, some_bytes, staging, write};
+
+/// Nobody else is there.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl HoldNames for Nobody {
+    async fn hold(&self, _: &ObjectKey) -> Box<dyn Send> {
+        Box::new(())
+    }
+}
 
 async fn envelope(world: &World, name: &str) -> Envelope {
     let content = world.inner.open(&key(name)).await.unwrap();
@@ -93,7 +103,7 @@ async fn what_was_sealed_before_a_rotation_is_rewrapped_and_readable() {
         version: kept.clone(),
         kept_at: kept.received_at,
     }];
-    let done = world.bucket.rewrap(&stored).await.unwrap();
+    let done = world.bucket.rewrap(&stored, &Nobody).await.unwrap();
     assert_eq!((done.checked, done.changed, done.failed), (4, 3, 0));
     for name in ["x/y/a", "b", "c"] {
         assert_eq!(envelope(&world, name).await.generation, 2, "{name}");
@@ -106,7 +116,7 @@ async fn what_was_sealed_before_a_rotation_is_rewrapped_and_readable() {
     assert_eq!(world.bytes("x/y/a").await.unwrap(), two);
     assert_eq!(world.version_bytes(&kept, "x/y/a").await.unwrap(), one);
 
-    let again = world.bucket.rewrap(&stored).await.unwrap();
+    let again = world.bucket.rewrap(&stored, &Nobody).await.unwrap();
     assert_eq!((again.checked, again.changed, again.failed), (4, 0, 0));
 }
 
@@ -120,7 +130,7 @@ async fn one_damaged_envelope_does_not_stop_the_others() {
     stored[600] ^= 1;
     fs::write(world.path("b"), stored).unwrap();
     world.keys.rotate(&landing());
-    let done = world.bucket.rewrap(&[]).await.unwrap();
+    let done = world.bucket.rewrap(&[], &Nobody).await.unwrap();
     assert_eq!((done.checked, done.changed, done.failed), (3, 2, 1));
     assert!(done.last_failure.unwrap().starts_with("b: "));
 }

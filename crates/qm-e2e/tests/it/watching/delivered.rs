@@ -1,0 +1,75 @@
+//! What others put into a watched bucket goes the way of every arrival: by its pattern, once, whole.
+
+use anyhow::ensure;
+use qm_e2e::{World, wait};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{Outcome, assert_content, tree, wait_until_delivered};
+
+/// What the writer pauses between two pieces; the watch waits longer before it believes the end.
+const PAUSE: Duration = Duration::from_millis(300);
+
+#[test]
+fn what_others_put_into_a_watched_bucket_is_delivered_once() -> Outcome {
+    let mut world = World::new()?;
+    world.deliver_everything();
+    world
+        .configuration
+        .set("bucket.landing.watch", r#"every = "1s""#)
+        .set("bucket.landing.watch", r#"settle = "2s""#)
+        .set(
+            "route.to-share",
+            r#"when = { arrives = "landing/raw-data/**/*.csv" }"#,
+        );
+    world.start()?;
+    // A folder alone is nothing that arrives; the others are in the wrong place or of another kind.
+    fs::create_dir_all(world.bucket("raw-data/marker"))?;
+    put(&world, "data/x.csv", b"elsewhere")?;
+    put(&world, "raw-data/x.txt", b"another kind")?;
+    put(&world, "raw-data/k/my file+1.csv", b"id\n1\n")?;
+    put(&world, "raw-data/k/\u{e4}\u{f6}%20.csv", b"id\n2\n")?;
+    put(&world, "raw-data/empty.csv", b"")?;
+    let mut slow = File::create(world.bucket("raw-data/slow.csv"))?;
+    for _ in 0..12 {
+        // Its own pace, not a wait for anything of ours.
+        thread::sleep(PAUSE);
+        slow.write_all(b"row\n")?;
+        ensure!(
+            !world.share("raw-data/slow.csv").exists(),
+            "delivered before its writer was done"
+        );
+    }
+    drop(slow);
+    wait::until_true("all that should have arrived has", || {
+        let found = tree(&world.share(""))?;
+        Ok(found.iter().filter(|name| !name.ends_with('/')).count() == 4)
+    })?;
+    wait_until_delivered(&world)?;
+    assert_content(&world.share("raw-data/k/my file+1.csv"), b"id\n1\n");
+    assert_content(&world.share("raw-data/k/\u{e4}\u{f6}%20.csv"), b"id\n2\n");
+    assert_content(&world.share("raw-data/empty.csv"), b"");
+    assert_content(&world.share("raw-data/slow.csv"), &b"row\n".repeat(12));
+    // Seen again by every listing, and after a restart: no second arrival of anything.
+    world.stop()?;
+    world.start()?;
+    put(&world, "raw-data/last.csv", b"last")?;
+    wait::until_true("the last one is delivered", || {
+        Ok(world.share("raw-data/last.csv").exists())
+    })?;
+    wait_until_delivered(&world)?;
+    let arrivals = world.arrivals()?.0;
+    ensure!(arrivals.len() == 7, "{} arrivals", arrivals.len());
+    ensure!(world.deliveries()?.0.len() == 5);
+    Ok(())
+}
+
+/// Behind the node's back.
+fn put(world: &World, name: &str, content: &[u8]) -> Outcome {
+    let file = world.bucket(name);
+    fs::create_dir_all(file.with_file_name(""))?;
+    fs::write(file, content)?;
+    Ok(())
+}
