@@ -125,10 +125,11 @@ fn complete(connection: &Connection, operation: &Operation) -> Sql<()> {
     match &operation.change {
         Change::Rename { .. } if lands_on != *path => {
             current_names::clear(connection, path)?;
+            name_attributes::forget(connection, &lands_on)?;
             name_attributes::follow(connection, path, &lands_on)?;
         }
-        Change::Remove => name_attributes::forget(connection, path)?,
-        Change::Publish | Change::Rename { .. } | Change::Restore => {}
+        Change::Remove | Change::Restore => name_attributes::forget(connection, path)?,
+        Change::Publish | Change::Rename { .. } => {}
     }
     match (&operation.change, &operation.version) {
         (Change::Remove, _) | (_, None) => current_names::clear(connection, &lands_on)?,
@@ -183,6 +184,7 @@ fn found(
         return Ok(None);
     }
     current_names::set(connection, path, version.id, false)?;
+    name_attributes::forget(connection, path)?;
     let seq = arrivals::add(
         connection,
         &Arrival {

@@ -26,9 +26,13 @@ impl State {
 
     /// The file has another name now.
     pub(super) fn follow(&mut self, from: &ObjectPath, to: &ObjectPath) {
-        if let Some(found) = self.0.remove(from) {
-            self.0.insert(to.clone(), found);
+        if from == to {
+            return;
         }
+        match self.0.remove(from) {
+            Some(found) => self.0.insert(to.clone(), found),
+            None => self.0.remove(to),
+        };
     }
 
     /// The file is gone.

@@ -195,8 +195,8 @@ fn complete(state: &mut LedgerState, operation: &Operation) -> Result<()> {
             let attributes = &mut state.name_attributes;
             attributes.follow(&operation.path, &lands_on);
         }
-        Change::Remove => state.name_attributes.forget(&lands_on),
-        Change::Publish | Change::Restore => {}
+        Change::Remove | Change::Restore => state.name_attributes.forget(&lands_on),
+        Change::Publish => {}
     }
     match (&operation.change, &operation.version) {
         (Change::Remove, _) | (_, None) => {
@@ -262,6 +262,7 @@ fn found(
         is_hidden: false,
     };
     names.current.insert(path.clone(), current);
+    state.name_attributes.forget(path);
     let seq = state.arrivals.add(Arrival {
         seq: ArrivalSeq(0),
         path: path.clone(),

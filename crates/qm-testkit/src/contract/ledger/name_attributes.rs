@@ -7,7 +7,7 @@ use qm_core::operation::{Change, NameChange};
 use qm_core::ports::bucket::Attributes;
 use qm_core::ports::ledger::Ledger;
 
-use crate::ledger::sample::{alert, bucket, minute, path, publish, rename, run};
+use crate::ledger::sample::{alert, bucket, minute, path, publish, rename, run, version};
 
 fn attributes(modified: Option<i64>, mode: Option<u32>) -> Attributes {
     Attributes {
@@ -117,8 +117,11 @@ pub async fn attributes_follow_a_rename_and_end_with_a_removal(ledger: &dyn Ledg
     assert_eq!(get(ledger, "a").await, None);
     assert_eq!(get(ledger, "in/b").await, Some(("one".to_owned(), one)));
     run(ledger, rename("in/b", "in/b", 1)).await;
-    run(ledger, rename("x", "in/b", 2)).await;
     assert_eq!(get(ledger, "in/b").await, Some(("one".to_owned(), one)));
+    // A file without any takes the name: it does not inherit them.
+    run(ledger, rename("x", "in/b", 2)).await;
+    assert_eq!(get(ledger, "in/b").await, None);
+    set(ledger, "in/b", "two", two).await;
     let remove = NameChange {
         change: Change::Remove,
         arrival: None,
@@ -129,4 +132,25 @@ pub async fn attributes_follow_a_rename_and_end_with_a_removal(ledger: &dyn Ledg
     assert!(get(ledger, "in/b").await.is_some());
     run(ledger, remove).await;
     assert_eq!(get(ledger, "in/b").await, None);
+
+    set(ledger, "c", "one", one).await;
+    let restore = NameChange {
+        change: Change::Restore,
+        ..publish("c", 3)
+    };
+    run(ledger, restore).await;
+    assert_eq!(
+        get(ledger, "c").await,
+        None,
+        "of the version that was there"
+    );
+    set(ledger, "d", "one", one).await;
+    let audit = publish("d", 4).audit;
+    let found = ledger.found(&path("d"), version(4), audit).await.unwrap();
+    assert!(found.is_some());
+    assert_eq!(
+        get(ledger, "d").await,
+        None,
+        "somebody put another file there"
+    );
 }
