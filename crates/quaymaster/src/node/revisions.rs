@@ -7,9 +7,11 @@ use tokio::sync::watch;
 use super::{Access, Running, until_stopped};
 use crate::cli::configuration;
 use crate::system::SystemClock;
-use qm_core::id::RevisionNumber;
+use qm_core::id::{BucketName, RevisionNumber};
+use qm_core::ports::bucket::Buckets as _;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{NodeReport, Nodes as _, Revisions as _};
+use qm_core::ports::ledger::{Names as _, NodeReport, Nodes as _, Revisions as _};
+use qm_intake::Rules as _;
 use qm_ledger::SqliteLedger;
 
 /// Most commits are uploads, not revisions or keys: under load they are looked at together.
@@ -42,6 +44,27 @@ pub(super) async fn follow(
     }
 }
 
+/// Tells buckets that were opened now of uploads under temp names, as recovery does at a start.
+async fn remember(
+    ledger: &SqliteLedger,
+    running: &Running,
+    known: &[BucketName],
+) -> anyhow::Result<()> {
+    let opened = running.buckets();
+    let new: Vec<_> = opened.iter().filter(|name| !known.contains(name)).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    for (path, version) in ledger.hidden().await? {
+        if new.contains(&&path.bucket)
+            && let Some(bucket) = running.get(&path.bucket)
+        {
+            bucket.remember(&path, &version).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn look(
     ledger: &SqliteLedger,
     running: &Running,
@@ -55,10 +78,12 @@ async fn look(
         revision.filter(|newest| newest.number > in_force && *rejected != Some(newest.number))
     {
         let config = configuration::read(&revision);
+        let known = running.buckets();
         let taken_up = match config {
             Ok(config) => running.take_up(revision.number, config).await,
             Err(error) => Err(error),
         };
+        remember(ledger, running, &known).await?;
         // Accounts before the answer: whoever reads it may log in.
         access.update(ledger, &running.config()).await?;
         let refusal = taken_up.err().map(|error| format!("{error:#}"));
