@@ -44,7 +44,7 @@ const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
 /// Every commit wakes the reconcilers, but under load not each one: a scan costs as much CPU as
 /// recording a file, and nobody notices a delivery that begins so much later.
-const WAKE_EVERY: Duration = Duration::from_millis(20);
+const WAKE_EVERY: Duration = Duration::from_millis(50);
 
 /// A running node.
 pub(crate) struct Node {
