@@ -83,7 +83,7 @@ bucket_url() {
 # Starts an S3 server with a versioned bucket.
 serve_s3() {
     export AWS_ACCESS_KEY_ID=check AWS_SECRET_ACCESS_KEY=check AWS_EC2_METADATA_DISABLED=true
-    "$QM_TEST_PYTHON" "$here/s3_server.py" "$folder/s3.url" >"$folder/s3.log" 2>&1 &
+    "$QM_TEST_PYTHON" -B "$here/s3_server.py" "$folder/s3.url" >"$folder/s3.log" 2>&1 &
     running[$!]=s3
     within 30 test -s "$folder/s3.url"
 }

@@ -7,42 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use super::world::somebody_else;
 
-/// moto 5.2 names the elements around some answers after the operation, which S3 does not, and
-/// shows folders of which only delete markers are left.
-const CORRECTED: &str = r#"
-import sys
-from moto.s3.models import FakeDeleteMarker, S3Backend
-from moto.s3.responses import S3Response
-from moto.server import main
-
-NAMES = {
-    "GetBucketVersioningResponse": "VersioningConfiguration",
-    "ListMultipartUploadsResponse": "ListMultipartUploadsResult",
-    "ListObjectVersionsResponse": "ListVersionsResult",
-    "ListPartsResponse": "ListPartsResult",
-}
-serialized = S3Response.serialized
-list_objects = S3Backend.list_objects
-
-def corrected(self, result):
-    status, headers, body = serialized(self, result)
-    if isinstance(body, str):
-        for theirs, right in NAMES.items():
-            body = body.replace("<" + theirs, "<" + right).replace("</" + theirs, "</" + right)
-    return status, headers, body
-
-def list_live(self, bucket, prefix, delimiter, marker, max_keys):
-    keys, folders, is_truncated, following = list_objects(
-        self, bucket, prefix, delimiter, marker, max_keys
-    )
-    live = [name for name, key in bucket.keys.items() if not isinstance(key, FakeDeleteMarker)]
-    folders = [folder for folder in folders if any(name.startswith(folder) for name in live)]
-    return keys, folders, is_truncated, following
-
-S3Response.serialized = corrected
-S3Backend.list_objects = list_live
-main(sys.argv[1:])
-"#;
+/// With what makes it answer as S3 does; the recipe's server reads the same.
+const CORRECTED: &str = concat!(
+    include_str!("../../../../../recipes/agency-uploads/s3_corrected.py"),
+    "\nimport sys\nfrom moto.server import main\n\nmain(sys.argv[1:])\n"
+);
 
 /// Ended when it is dropped.
 pub(super) struct Moto {
