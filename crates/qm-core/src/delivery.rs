@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::id::{ArrivalSeq, DeliveryId, DestinationName, RevisionNumber, RouteName};
+use crate::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
 use crate::name::ObjectPath;
 use crate::operation::Version;
 use crate::retry::{Next, RetryPolicy};
@@ -17,10 +17,10 @@ pub enum DeliveryState {
         /// Not before.
         ready_at: Timestamp,
     },
-    /// Claimed by a worker, until the lease ends.
+    /// Claimed by a node, whose own lease it shares.
     Running {
-        /// When another may claim it.
-        lease_until: Timestamp,
+        /// Which.
+        node: NodeName,
     },
     /// Done and verified.
     Delivered,
@@ -28,6 +28,8 @@ pub enum DeliveryState {
     Dead,
     /// A newer version of the same source went to the same target.
     Superseded,
+    /// An operator gave it up.
+    Cancelled,
 }
 
 impl DeliveryState {
@@ -39,6 +41,7 @@ impl DeliveryState {
             Self::Delivered => "delivered",
             Self::Dead => "dead",
             Self::Superseded => "superseded",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -64,12 +67,17 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Attempts begun since it was created or last redriven.
     pub attempts: u32,
+    /// True once an attempt ended in a way that nobody can know: the destination may have got it
+    /// twice.
+    pub possible_duplicate: bool,
     /// Goes up with every claim; a worker whose fence is old has lost the lease.
     pub fence: i64,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
     /// The revision under which it was created.
     pub revision: RevisionNumber,
+    /// When its file arrived.
+    pub arrived_at: Timestamp,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -85,8 +93,39 @@ pub struct NewDelivery {
     pub route: RouteName,
     /// Where to.
     pub destination: DestinationName,
-    /// The name at the destination, relative to it.
+    /// The name at the destination, relative to it; part of the ordering key.
     pub target: String,
+    /// True if the route does something to the object when it is delivered.
+    pub has_after: bool,
+    /// True if it waits for older ones of its ordering key only while they run.
+    pub is_independent: bool,
+}
+
+/// Something to be done to an object now that its deliveries have ended, see
+/// [`crate::config::AfterDelivery`] and [`crate::screen::Screen::quarantine`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finished {
+    /// The delivery that asks for it.
+    pub delivery: DeliveryId,
+    /// Its route.
+    pub route: RouteName,
+    /// Where the object was.
+    pub source: ObjectPath,
+    /// The version it is about; no other is touched.
+    pub version: Version,
+    /// When it arrived.
+    pub arrived_at: Timestamp,
+    /// Why.
+    pub why: FinishedWhy,
+}
+
+/// Why something is done to an object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FinishedWhy {
+    /// Every delivery of its version has ended well.
+    Delivered,
+    /// The step `screen` rejected it.
+    Rejected,
 }
 
 /// How an attempt ended, as the connector says.
@@ -96,6 +135,10 @@ pub enum Outcome {
     Delivered(String),
     /// Not done; the error's verdict says whether to try again.
     Failed(Error),
+    /// Perhaps done: the line was lost between the last step and its answer.
+    Unclear(Error),
+    /// The step `screen` says that it must not be sent.
+    Rejected(Error),
 }
 
 /// What an attempt's outcome makes of a delivery.
@@ -107,6 +150,10 @@ pub struct Transition {
     pub note: String,
     /// True if somebody must be told: it became a dead letter.
     pub is_dead_letter: bool,
+    /// True if the destination may have got it.
+    pub possible_duplicate: bool,
+    /// True if the object goes to quarantine.
+    pub is_rejected: bool,
 }
 
 /// The transition after attempt number `attempt` (from 1).
@@ -116,28 +163,38 @@ pub fn after_attempt(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Transition {
-    match outcome {
-        Outcome::Delivered(note) => Transition {
-            state: DeliveryState::Delivered,
-            note: note.clone(),
-            is_dead_letter: false,
-        },
-        Outcome::Failed(error) => match policy.after_failure(attempt, verdict(error)) {
-            Next::After(pause) => Transition {
-                state: DeliveryState::Waiting {
-                    ready_at: now
-                        + jiff::SignedDuration::try_from(pause)
-                            .unwrap_or(jiff::SignedDuration::MAX),
-                },
-                note: error.chain(),
+    let (error, possible_duplicate, is_rejected) = match outcome {
+        Outcome::Delivered(note) => {
+            return Transition {
+                state: DeliveryState::Delivered,
+                note: note.clone(),
                 is_dead_letter: false,
-            },
-            Next::GiveUp => Transition {
-                state: DeliveryState::Dead,
-                note: error.chain(),
-                is_dead_letter: true,
-            },
+                possible_duplicate: false,
+                is_rejected: false,
+            };
+        }
+        Outcome::Failed(error) => (error, false, false),
+        Outcome::Unclear(error) => (error, true, false),
+        Outcome::Rejected(error) => (error, false, true),
+    };
+    let next = if is_rejected {
+        Next::GiveUp
+    } else {
+        policy.after_failure(attempt, verdict(error))
+    };
+    let pause = |pause| jiff::SignedDuration::try_from(pause).unwrap_or(jiff::SignedDuration::MAX);
+    let state = match next {
+        Next::After(after) => DeliveryState::Waiting {
+            ready_at: now + pause(after),
         },
+        Next::GiveUp => DeliveryState::Dead,
+    };
+    Transition {
+        is_dead_letter: state == DeliveryState::Dead,
+        state,
+        note: error.chain(),
+        possible_duplicate,
+        is_rejected,
     }
 }
 

@@ -57,6 +57,10 @@ name_type!(
     ExpectationName
 );
 name_type!(
+    /// A node: one run of the program with a data folder of its own.
+    NodeName
+);
+name_type!(
     /// A notifier of the configuration.
     NotifierName
 );
@@ -68,6 +72,28 @@ name_type!(
     /// A route of the configuration.
     RouteName
 );
+
+impl DestinationName {
+    /// The destination that a route looked up by `key`. The configuration cannot have one of that
+    /// name: `/` is in none of them.
+    pub fn looked_up(route: &RouteName, key: &str) -> Self {
+        Self(format!("{route}/{key}"))
+    }
+
+    /// The route and the key that [`DestinationName::looked_up`] made the name of.
+    pub fn as_looked_up(&self) -> Option<(RouteName, &str)> {
+        let (route, key) = self.0.split_once('/')?;
+        Some((RouteName::parse(route).ok()?, key))
+    }
+
+    /// From a row of the ledger, where names of both kinds are.
+    pub fn recorded(text: &str) -> Result<Self, Error> {
+        match text.split_once('/') {
+            None => Self::parse(text),
+            Some((route, key)) => RouteName::parse(route).map(|route| Self::looked_up(&route, key)),
+        }
+    }
+}
 
 fn parse_label(text: &str) -> Result<(), Error> {
     let well_formed = (1..=64).contains(&text.len())

@@ -1,11 +1,17 @@
 //! What the engine stands on.
 
+use async_trait::async_trait;
+use qm_core::Result;
 use qm_core::config::Config;
-use qm_core::id::{DestinationName, NotifierName, RevisionNumber};
+use qm_core::delivery::Delivery;
+use qm_core::id::{NotifierName, RevisionNumber};
 use qm_core::ports::bucket::Buckets;
 use qm_core::ports::clock::Clock;
 use qm_core::ports::connector::{Connector, NotifierPort};
 use qm_core::ports::ledger::Ledger;
+use qm_core::ports::source::Sources;
+use qm_core::screen::NamePattern;
+use qm_core::template::Template;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -14,13 +20,26 @@ use crate::Wake;
 /// The revision of the configuration that runs now.
 pub type Running = (RevisionNumber, Arc<Config>);
 
-/// Connectors and notifiers of the running revision, by name.
+/// Connectors and notifiers of the running revision.
+#[async_trait]
 pub trait Outside: Send + Sync {
-    /// The code for a destination; `None` if the running revision does not have it.
-    fn connector(&self, destination: &DestinationName) -> Option<Arc<dyn Connector>>;
+    /// The way of a delivery, found at the moment of use: what was replaced in a secret store counts
+    /// from the next attempt on. `NotFound` and `Refused` for a destination that is not there, or
+    /// that a lookup does not find.
+    async fn way(&self, delivery: &Delivery) -> Result<Way>;
 
     /// The code for a notifier; `None` if the running revision does not have it.
     fn notifier(&self, notifier: &NotifierName) -> Option<Arc<dyn NotifierPort>>;
+}
+
+/// How a delivery gets where it goes.
+pub struct Way {
+    /// The code for the destination.
+    pub connector: Arc<dyn Connector>,
+    /// Which file names it takes, said by whoever was looked up; `None` for any.
+    pub pattern: Option<NamePattern>,
+    /// The name there, said by whoever was looked up; `None` for the delivery's target.
+    pub name: Option<Template>,
 }
 
 /// What every reconciler is given.
@@ -32,6 +51,8 @@ pub struct Ports {
     pub buckets: Arc<dyn Buckets>,
     /// Destinations and notifiers.
     pub outside: Arc<dyn Outside>,
+    /// What is done to objects when their deliveries have ended.
+    pub sources: Arc<dyn Sources>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The running revision; a new one is taken up by the next pass.

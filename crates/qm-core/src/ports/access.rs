@@ -1,12 +1,13 @@
 //! Who is asking: authentication, admission of connections, secrets.
 
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::Result;
 use crate::account::SshPublicKey;
-use crate::config::SecretName;
+use crate::config::{SecretName, SecretStore};
 use crate::id::AccountName;
 
 /// Authenticates logins.
@@ -71,14 +72,25 @@ pub enum Offence {
     Panic,
 }
 
-/// Resolves secrets at use.
+/// Resolves secrets at use: what was replaced in the store counts from the next use on.
+#[async_trait]
 pub trait Secrets: Send + Sync {
     /// The secret of that name; never logged.
-    fn get(&self, name: &SecretName) -> Result<Secret>;
+    async fn get(&self, name: &SecretName) -> Result<Secret>;
+
+    /// The secret of that name in the store of a lookup, if it carries these tags. `name` was made
+    /// of a partner's file name: it must not lead anywhere else. `NotFound` if there is none,
+    /// `Refused` if it lacks a tag; which of both is told to operators only.
+    async fn look_up(
+        &self,
+        store: &SecretStore,
+        name: &str,
+        require_tags: &BTreeMap<String, String>,
+    ) -> Result<Secret>;
 }
 
 /// A secret; prints as `***`.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Secret(String);
 
 impl Secret {

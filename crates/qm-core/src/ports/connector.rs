@@ -6,22 +6,61 @@ use super::bucket::Content;
 use crate::Result;
 use crate::alert::Notification;
 use crate::delivery::{Delivery, Outcome};
+use crate::template::Facts;
 
 /// The code for one kind of destination, set up for one destination.
 #[async_trait]
 pub trait Connector: Send + Sync {
     /// Performs and verifies the delivery. Nothing of it may show at the destination under its
     /// final name before it is whole. `fence` is asked right before the effect becomes
-    /// visible: an error means that a newer version got there first or the lease is lost.
+    /// visible: an error means that a newer version got there first or the lease is lost. What an
+    /// earlier attempt left behind is continued or removed.
     async fn deliver(
         &self,
-        delivery: &Delivery,
+        shipment: &Shipment<'_>,
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Outcome;
 
-    /// After a crash: whether the destination holds this delivery's effect already.
-    async fn is_delivered(&self, delivery: &Delivery) -> Result<bool>;
+    /// Whether the destination holds this delivery's effect already; asked before it is sent again
+    /// when nobody knows how an attempt ended.
+    async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool>;
+
+    /// True if `is_delivered` = false proves that it was not delivered; false where whoever owns the
+    /// destination may have taken the file away: sending it again may be a duplicate.
+    fn proves_absence(&self) -> bool;
+
+    /// Tries all that a delivery needs and leaves nothing behind; for `destination test`.
+    async fn test(&self) -> Vec<Finding>;
+}
+
+/// What a connector is given to deliver.
+#[derive(Clone, Copy, Debug)]
+pub struct Shipment<'a> {
+    /// The delivery; its id goes along wherever it can be carried.
+    pub delivery: &'a Delivery,
+    /// The name at the destination, relative to it.
+    pub target: &'a str,
+    /// What placeholders in the destination's settings stand for.
+    pub facts: Facts<'a>,
+    /// How much may be sent in a second, by this attempt; `None` for as much as there is.
+    pub pace: Option<&'a dyn Pace>,
+}
+
+/// Slows down what is sent.
+#[async_trait]
+pub trait Pace: Send + Sync + std::fmt::Debug {
+    /// Returns when so many bytes may be sent.
+    async fn take(&self, bytes: u64);
+}
+
+/// One thing that a test of a destination found.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What was tried, in a few words.
+    pub what: String,
+    /// A sentence, or why it failed; later findings are missing then.
+    pub result: std::result::Result<String, String>,
 }
 
 /// The last check before an effect.

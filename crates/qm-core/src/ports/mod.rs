@@ -7,6 +7,7 @@ pub mod connector;
 pub mod encryption;
 pub mod ledger;
 pub mod mailbox;
+pub mod source;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::Result;
 use crate::alert::NewAlert;
 use crate::audit::AuditRecord;
-use crate::delivery::{Delivery, DeliveryState, Transition};
+use crate::delivery::{Delivery, DeliveryState, Finished, Transition};
 use crate::id::{DeliveryId, DestinationName, RouteName};
 
 /// What to claim.
@@ -18,8 +18,6 @@ pub struct Claim {
     pub limit: u32,
     /// Now.
     pub now: Timestamp,
-    /// Until when they are the claimer's.
-    pub lease_until: Timestamp,
 }
 
 /// Which deliveries.
@@ -33,6 +31,10 @@ pub struct DeliveryFilter {
     pub route: Option<RouteName>,
     /// Only to this destination.
     pub destination: Option<DestinationName>,
+    /// Only created at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only created before this time.
+    pub until: Option<Timestamp>,
     /// At most so many, newest first; 0 for all.
     pub limit: u32,
 }
@@ -53,17 +55,23 @@ pub struct Attempt {
 /// Deliveries and their attempts.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Claims waiting deliveries whose time has come, in order of arrival: state, fence, attempt
-    /// count and an attempt row (the intent) in one transaction. At most one delivery of an
-    /// ordering key (destination and target) runs at a time, and the older goes first.
+    /// Destinations that waiting deliveries whose time has come go to, whether the running
+    /// revision has them or not. Costs no more with many deliveries than with few.
+    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>>;
+
+    /// Claims waiting deliveries whose time has come for this node, in order of arrival: state,
+    /// fence, attempt count and an attempt row (the intent) in one transaction. At most one
+    /// delivery of an ordering key (destination and target) runs at a time, on any node, and the
+    /// older goes first; one that is independent waits for an older one only while that runs.
     async fn claim(&self, claim: Claim) -> Result<Vec<Delivery>>;
 
-    /// Deliveries still `running` though this node, the only one, does not run them: interrupted
-    /// by a crash. Asked once at start, before the first claim.
-    async fn interrupted(&self) -> Result<Vec<Delivery>>;
+    /// Running deliveries that nobody runs: those of nodes whose lease is over, of this node's
+    /// earlier runs, and of this run that are not in `held`. They are this run's now, under a new
+    /// fence: whoever comes back late is fenced off.
+    async fn interrupted(&self, held: &[DeliveryId], now: Timestamp) -> Result<Vec<Delivery>>;
 
-    /// Ends the attempt: new state, note, alert if any, in one transaction. `Conflict` if the
-    /// fence is old.
+    /// Ends the attempt: new state, note, alert if any, what is to be done to the object, in one
+    /// transaction. `Conflict` if the fence is old or this node's lease was over in between.
     async fn finish(
         &self,
         delivery: &Delivery,
@@ -72,8 +80,8 @@ pub trait Deliveries: Send + Sync {
         at: Timestamp,
     ) -> Result<()>;
 
-    /// True if the delivery still has its fence and no newer arrival of the same source has been
-    /// delivered to the same target.
+    /// True if the delivery still has its fence, this node its lease, and no newer arrival of the
+    /// same source has been delivered to the same target.
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool>;
 
     /// Marks waiting and dead deliveries as superseded for which a newer arrival of the same
@@ -82,6 +90,26 @@ pub trait Deliveries: Send + Sync {
 
     /// When the next waiting delivery is ready, if any.
     async fn next_ready(&self) -> Result<Option<Timestamp>>;
+
+    /// Objects that something is to be done to: of deliveries with
+    /// [`crate::delivery::NewDelivery::has_after`] that were delivered, once every delivery of their version has been
+    /// delivered, superseded or cancelled; and of rejected ones.
+    async fn finished(&self, limit: u32) -> Result<Vec<Finished>>;
+
+    /// It was done, or will not be; `note` becomes the last line of the delivery's attempts.
+    async fn tidied(&self, delivery: DeliveryId, note: &str, at: Timestamp) -> Result<()>;
+
+    /// The delivery that has been waiting or running for longest, if any.
+    async fn oldest_open(&self) -> Result<Option<Delivery>>;
+
+    /// Gives up waiting and dead ones, resolves their alerts without a message. Returns those that
+    /// were given up.
+    async fn cancel(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>>;
 
     /// Deliveries by filter.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>>;

@@ -8,6 +8,7 @@ mod names;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::BoxFuture;
 use crate::Result;
@@ -17,7 +18,9 @@ use crate::arrival::{Arrival, Partial};
 use crate::audit::AuditRecord;
 use crate::delivery::NewDelivery;
 use crate::expectation::{Slot, SlotState};
-use crate::id::{AccountName, ArrivalSeq, BucketName, ExpectationName, RevisionNumber, VersionId};
+use crate::id::{
+    AccountName, ArrivalSeq, BucketName, ExpectationName, NodeName, RevisionNumber, VersionId,
+};
 use crate::name::{ObjectPath, Prefix};
 
 pub use deliveries::{Attempt, Claim, Deliveries, DeliveryFilter};
@@ -170,8 +173,14 @@ pub trait Alerts: Send + Sync {
     /// none with this key is firing.
     async fn resolve(&self, key: &str, text: Option<Text>, at: Timestamp) -> Result<bool>;
 
-    /// Messages whose time has come, oldest first.
-    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>>;
+    /// Messages whose time has come, oldest first. They are this node's for `hold`: nobody else is
+    /// given them, and they come up again if nothing is heard of them.
+    async fn due_notifications(
+        &self,
+        now: Timestamp,
+        hold: Duration,
+        limit: u32,
+    ) -> Result<Vec<Notification>>;
 
     /// When the next message is ready, if any.
     async fn next_notification(&self) -> Result<Option<Timestamp>>;
@@ -215,9 +224,18 @@ pub struct Revision {
     pub config: String,
     /// When it was recorded.
     pub at: Timestamp,
-    /// When the node took it up.
-    pub taken_up_at: Option<Timestamp>,
-    /// Why the node did not.
+    /// What nodes made of it.
+    pub taken_up: Vec<TakenUp>,
+}
+
+/// What a node made of a revision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TakenUp {
+    /// Which.
+    pub node: NodeName,
+    /// When.
+    pub at: Timestamp,
+    /// Why it did not take it up.
     pub rejected: Option<String>,
 }
 
@@ -230,7 +248,7 @@ pub trait Revisions: Send + Sync {
     /// Records a new one, unless the newest is the same text: then that one.
     async fn apply(&self, config: String, audit: AuditRecord, at: Timestamp) -> Result<Revision>;
 
-    /// The node has taken it up, or says why not.
+    /// This node has taken it up, or says why not.
     async fn taken_up(
         &self,
         number: RevisionNumber,
@@ -271,6 +289,8 @@ pub trait AccountKeys: Send + Sync {
 /// What a running node tells about itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NodeReport {
+    /// Which.
+    pub node: NodeName,
     /// Where the SFTP front listens.
     pub sftp_address: SocketAddr,
     /// Fingerprints of its host keys.
@@ -285,12 +305,14 @@ pub struct NodeReport {
     pub alive_at: Option<Timestamp>,
 }
 
-/// What nodes tell about themselves.
+/// What nodes tell about themselves, and the lease that each lives by.
 #[async_trait]
 pub trait Nodes: Send + Sync {
-    /// Replaces this node's report.
+    /// Replaces this node's report and renews its lease, by the ledger's clock. `Conflict` if the
+    /// lease was over: others may have taken over what this run had begun; the lease is a new one
+    /// from now on and everything from before is fenced off.
     async fn report(&self, report: NodeReport) -> Result<()>;
 
-    /// The last report.
-    async fn node(&self) -> Result<Option<NodeReport>>;
+    /// The last reports, by name.
+    async fn nodes(&self) -> Result<Vec<NodeReport>>;
 }

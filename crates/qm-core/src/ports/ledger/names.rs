@@ -20,7 +20,8 @@ pub trait Names: Send + Sync {
     /// Records a change before it is made: version (if new), operation, arrival (if any; its
     /// state is `appearing`) and audit record, in one transaction. `Arrival::duplicate_of` is
     /// decided here: same account, path and digest within 24 h. A partial with the change's
-    /// version is forgotten in the same transaction.
+    /// version is forgotten in the same transaction. `Conflict` if an operation on one of the names
+    /// is pending, which only another node's can be: try again when it has ended.
     async fn record(&self, change: NameChange) -> Result<Operation>;
 
     /// The operation was run: its arrival has `arrived` and can be routed, the names are moved,
@@ -35,7 +36,9 @@ pub trait Names: Send + Sync {
     /// nothing.
     async fn fail(&self, operation: &Operation, reason: &str, alert: NewAlert) -> Result<()>;
 
-    /// Operations recorded and neither completed nor failed, in seq order. At most one a key.
+    /// Operations recorded and neither completed nor failed, in seq order, at most one a key: those
+    /// of nodes whose lease is over, of this node's earlier runs, and of this run. They are this
+    /// run's now; another's `complete` or `fail` changes nothing any more.
     async fn pending(&self) -> Result<Vec<Operation>>;
 
     /// The version that the last completed operation left under the name.

@@ -1,6 +1,9 @@
 //! The configuration as types. Text becomes this once, in the binary; a revision in the ledger is
 //! this, serialised.
 
+mod destination;
+mod route;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +17,13 @@ use crate::id::{
     AccountName, BucketName, DestinationName, EncryptionKeyName, ExpectationName, NotifierName,
     RouteName,
 };
-use crate::name::ObjectPath;
-use crate::pattern::Pattern;
 use crate::retry::RetryPolicy;
+
+pub use destination::{
+    BreakerPolicy, BucketDestination, Destination, DestinationLimits, DestinationPlace, Directory,
+    Proxy, ProxyKind, SecretStore, Sftp,
+};
+pub use route::{AfterDelivery, Deliver, Lookup, OnFailure, Route};
 
 /// One revision of the configuration.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -57,6 +64,22 @@ pub struct Node {
     pub partial_kept: Duration,
     /// How long a broken-off upload may rest before somebody is told.
     pub partial_alert_after: Duration,
+    /// From so many dead letters on somebody is told of their number; `None` for never.
+    pub dead_letters_alert: Option<u32>,
+    /// A delivery that has been open for so long is told of; `None` for never.
+    pub undelivered_alert_after: Option<Duration>,
+    /// Where the ledger is.
+    pub ledger: LedgerPlace,
+}
+
+/// Where the ledger is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub enum LedgerPlace {
+    /// SQLite in the data folder: this node is the only one.
+    #[default]
+    Sqlite,
+    /// PostgreSQL, shared by any number of nodes: the secret with the connection string.
+    Postgres(SecretName),
 }
 
 /// The SFTP front.
@@ -70,6 +93,9 @@ pub struct SftpListen {
     pub connections_per_account_max: u32,
     /// A session without traffic ends after this time.
     pub idle: Duration,
+    /// The secret with the server's private key in OpenSSH form; `None` for one that the node makes
+    /// in its data folder. Nodes that share a ledger must show the same.
+    pub host_key: Option<SecretName>,
 }
 
 /// A place for objects.
@@ -267,67 +293,6 @@ pub struct SmtpLogin {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct SecretName(pub String);
-
-/// What happens to arrivals.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Route {
-    /// Its name.
-    pub name: RouteName,
-    /// Which arrivals start it.
-    pub arrives: Pattern,
-    /// Where they go.
-    pub deliver: Vec<DestinationName>,
-    /// When a failed attempt is tried again.
-    pub retry: RetryPolicy,
-    /// What a newer version does to older deliveries that are still open.
-    pub on_failure: OnFailure,
-    /// Smaller files are not delivered.
-    pub min_size_bytes: u64,
-    /// Who is told of dead letters.
-    pub alert: Vec<NotifierName>,
-}
-
-/// What a newer version of the same source does to an older open delivery to the same target.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum OnFailure {
-    /// Waits for it.
-    Block,
-    /// Supersedes it.
-    SkipSuperseded,
-}
-
-/// Where deliveries go.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub enum Destination {
-    /// A folder of this machine, such as a mounted share.
-    Directory(Directory),
-}
-
-/// A folder of this machine.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Directory {
-    /// The folder; it must exist.
-    pub folder: PathBuf,
-    /// What is cut off the front of the key before it becomes the path: a leading folder.
-    pub strip: crate::name::Prefix,
-    /// Owner of files and folders made.
-    pub uid: Option<u32>,
-    /// Group of files and folders made.
-    pub gid: Option<u32>,
-    /// Permissions of files.
-    pub mode: u32,
-    /// Permissions of folders made.
-    pub folder_mode: u32,
-    /// Most deliveries at a time.
-    pub concurrency: u32,
-}
-
-impl Route {
-    /// True if the arrival starts the route.
-    pub fn is_started_by(&self, path: &ObjectPath, size_bytes: u64) -> bool {
-        size_bytes >= self.min_size_bytes && self.arrives.matches(path)
-    }
-}
 
 impl Config {
     /// The account whose mailbox a folder of a bucket belongs to: the one with the deepest root.
