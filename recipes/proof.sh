@@ -45,6 +45,7 @@ expect() {
 }
 
 not() { ! "$@"; }
+is_equal() { [[ $1 == "$2" ]] || { printf 'found    %s\nexpected %s\n' "$1" "$2"; return 1; }; }
 
 # Waits for a command to succeed, for at most so many seconds; prints what it said last.
 within() {
@@ -78,22 +79,23 @@ finish() {
 # A command of ours on the check's node.
 qm() { "$QUAYMASTER" "$@" --config "$config"; }
 
-# Starts the node and waits until it listens; `port` is where.
+# Starts the node and waits until it listens; `port` is where. Of several each has a name.
 serve() {
-    : >"$folder/node.out"
-    "$QUAYMASTER" serve --config "$config" >"$folder/node.out" 2>>"$folder/node.log" &
+    local name=${1:-node}
+    : >"$folder/$name.out"
+    "$QUAYMASTER" serve --config "$config" >"$folder/$name.out" 2>>"$folder/$name.log" &
     node=$!
-    running[$node]=node
-    if ! within 30 node_listens_or_ended || ! node_listens; then
-        echo "the node did not start:" >&2
-        tail -n 20 "$folder/node.log" >&2
+    running[$node]=$name
+    if ! within 30 node_listens_or_ended "$name" || ! node_listens "$name"; then
+        echo "$name did not start:" >&2
+        tail -n 20 "$folder/$name.log" >&2
         exit 1
     fi
-    port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$folder/node.out")
+    port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$folder/$name.out")
 }
 
-node_listens() { grep -q '^listening on ' "$folder/node.out"; }
-node_listens_or_ended() { node_listens || gone "$node"; }
+node_listens() { grep -q '^listening on ' "$folder/$1.out"; }
+node_listens_or_ended() { node_listens "$1" || gone "$node"; }
 
 # Ends a process of ours with the signal and waits until it is gone.
 end_process() {
@@ -164,15 +166,18 @@ client=(
 # --- the end ------------------------------------------------------------------------------------
 
 leave() {
-    local status=$1 process
+    local status=$1 process log
     trap - ERR EXIT
     set +e
     if [[ $status != 0 && -n $broke_off ]]; then
         echo "the check itself broke off at $broke_off"
     fi
-    if [[ $status != 0 && -s $folder/node.log ]]; then
-        echo "the last lines of the node's log:"
-        tail -n 20 "$folder/node.log" | sed 's/^/    | /'
+    if [[ $status != 0 ]]; then
+        for log in "$folder"/node*.log; do
+            [[ -s $log ]] || continue
+            echo "the last lines of ${log##*/}:"
+            tail -n 20 "$log" | sed 's/^/    | /'
+        done
     fi
     for process in "${!running[@]}"; do
         kill "$process" 2>/dev/null

@@ -45,7 +45,7 @@ whole_config() {
     case $store in
     directory) echo "$here/quaymaster.toml" ;;
     s3)
-        sed -i "s|^region = .*|endpoint = \"$(<"$folder/s3.url")\"|" "$(whole_s3_config)"
+        sed -i "s|^region = .*|endpoint = \"$(<"$folder/example-landing.url")\"|" "$(whole_s3_config)"
         echo "$folder/s3/quaymaster.toml"
         ;;
     esac
@@ -80,21 +80,11 @@ bucket_url() {
     esac
 }
 
-# Starts an S3 server with a versioned bucket.
-serve_s3() {
-    export AWS_ACCESS_KEY_ID=check AWS_SECRET_ACCESS_KEY=check AWS_EC2_METADATA_DISABLED=true
-    "$QM_TEST_PYTHON" -B "$here/s3_server.py" "$folder/s3.url" >"$folder/s3.log" 2>&1 &
-    running[$!]=s3
-    within 30 test -s "$folder/s3.url"
-}
-
-s3() { "$QM_TEST_PYTHON" "$here/s3_client.py" "$(<"$folder/s3.url")" "$@"; }
-
 # Puts a file into the bucket behind our back.
 leave_behind() {
     case $store in
     directory) install -D -m 640 "$1" "$place/landing/$2" ;;
-    s3) s3 put "$1" "agencies/${place##*/}/$2" ;;
+    s3) in_s3 example-landing put "$1" "agencies/${place##*/}/$2" ;;
     esac
 }
 
@@ -102,7 +92,7 @@ leave_behind() {
 raw() {
     case $store in
     directory) find "$place/landing" -type f -exec cat {} + ;;
-    s3) s3 dump "agencies/${place##*/}/" ;;
+    s3) in_s3 example-landing dump "agencies/${place##*/}/" ;;
     esac
 }
 # Read to the end: a reader that leaves early would end `raw`.
@@ -123,44 +113,6 @@ not_found() {
 }
 
 # --- mails ---------------------------------------------------------------------------------------
-
-# True if exactly so many messages have this subject.
-mails() {
-    local found
-    found=$(cat "$folder"/mails/*.mail 2>/dev/null | grep -cFx -- "Subject: $2" || true)
-    [[ $found == "$1" ]] || { echo "$found mails, not $1: $2"; return 1; }
-}
-
-# True if exactly one message to the recipient has this subject and body, byte for byte.
-mailed() {
-    local mail found=0
-    for mail in "$folder"/mails/*.mail; do
-        if printf 'To: %s\nSubject: %s\n\n%s\n' "$1" "$2" "$3" | cmp -s - "$mail"; then
-            found=$((found + 1))
-        fi
-    done
-    [[ $found == 1 ]] || { echo "$found such mails to $1 among:"; head -n 20 "$folder"/mails/*.mail; return 1; }
-}
-
-# True if nobody of that address got a message with that subject.
-no_mail_to() {
-    local mail
-    for mail in "$folder"/mails/*.mail; do
-        if [[ $(head -n 2 "$mail") == "To: $1"$'\n'"Subject: $2" ]]; then
-            cat "$mail"
-            return 1
-        fi
-    done
-}
-
-# Starts the mail server.
-catch_mail() {
-    : "${QM_TEST_PYTHON:?set it to a Python that has aiosmtpd}"
-    mkdir -p "$folder/mails"
-    "$QM_TEST_PYTHON" "$here/mail_catcher.py" "$folder/mails" &
-    running[$!]=mails
-    within 30 test -s "$folder/mails/port"
-}
 
 never='Not uploaded any files'
 none_new='No new files uploaded today'
@@ -219,7 +171,6 @@ next_five_o_clock() {
     done
 }
 
-is_equal() { [[ $1 == "$2" ]] || { printf 'found    %s\nexpected %s\n' "$1" "$2"; return 1; }; }
 is_after() { (($(date +%s) > $1)); }
 
 count_alerts() { qm alert list | sed '/^messages:/,$d' | grep -cF -- " $1" || true; }

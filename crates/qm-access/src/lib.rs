@@ -6,11 +6,11 @@
 //!   and records every answer: no login without its audit record (INV-9).
 //! - [`Throttle`] decides which connections are worth accepting: limits, early random drop,
 //!   penalties by source.
-//! - [`SecretStores`] resolves `secret:NAME` at the moment of use.
+//! - [`SecretStores`] resolves `secret:NAME`, and what a lookup names, at the moment of use.
 //! - [`EncryptionKeyStore`] holds what wraps the keys of sealed bytes.
 //!
-//! Time is a parameter everywhere; nothing here waits, spawns or opens a socket, but for keys that
-//! a cloud holds.
+//! Time is a parameter everywhere; nothing here waits, spawns or opens a socket, but for keys and
+//! secrets that a cloud holds and for reading files.
 
 mod denials;
 mod directory;
@@ -26,5 +26,7 @@ pub use encryption::{
     WrappingAlgorithm,
 };
 pub use keys::KeyAuthenticator;
-pub use secrets::{EnvironmentSecrets, FolderSecrets, SECRET_VARIABLE_PREFIX, SecretStores};
+pub use secrets::{
+    AwsSecrets, EnvironmentSecrets, FolderSecrets, SECRET_VARIABLE_PREFIX, SecretStores,
+};
 pub use throttle::{Limits, Throttle};

@@ -9,8 +9,14 @@
 //! [`Connector::is_delivered`]: qm_core::ports::connector::Connector::is_delivered
 
 mod blocking;
+mod bucket;
 mod directory;
 mod email;
+mod findings;
+mod names;
+mod sftp;
 
+pub use bucket::BucketConnector;
 pub use directory::DirectoryConnector;
 pub use email::EmailNotifier;
+pub use sftp::{Patience, SftpConnector};

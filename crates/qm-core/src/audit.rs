@@ -10,6 +10,8 @@ pub enum Activity {
     Apply,
     /// A login was refused.
     AuthFailure,
+    /// A delivery was given up.
+    Cancel,
     /// A login succeeded.
     Connected,
     /// A file was removed.
@@ -44,6 +46,7 @@ impl Activity {
         match self {
             Self::Apply => "apply",
             Self::AuthFailure => "auth-failure",
+            Self::Cancel => "cancel",
             Self::Connected => "connected",
             Self::Delete => "delete",
             Self::Disconnected => "disconnected",

@@ -215,30 +215,74 @@ mod tests {
         Outcome::Failed(Error::new(kind, "no"))
     }
 
+    fn refused() -> Error {
+        Error::new(Kind::Refused, "no")
+    }
+
     #[test]
     fn an_attempt_ends_in_exactly_one_state() {
         let now = Timestamp::UNIX_EPOCH;
         let policy = RetryPolicy::lambda();
-        let state =
-            |attempt, outcome: &Outcome| after_attempt(&policy, attempt, outcome, now).state;
+        let state = |attempt, outcome: &Outcome| {
+            let transition = after_attempt(&policy, attempt, outcome, now);
+            assert_eq!(
+                transition.is_dead_letter,
+                transition.state == DeliveryState::Dead
+            );
+            transition.state
+        };
+        let in_a_minute = DeliveryState::Waiting {
+            ready_at: now + jiff::SignedDuration::from_mins(1),
+        };
+        let unclear = |kind| Outcome::Unclear(Error::new(kind, "no"));
+        for (attempt, outcome, expect) in [
+            (
+                1,
+                Outcome::Delivered(String::new()),
+                DeliveryState::Delivered,
+            ),
+            (1, failed(Kind::Unavailable), in_a_minute.clone()),
+            (3, failed(Kind::Unavailable), DeliveryState::Dead),
+            (1, failed(Kind::Refused), DeliveryState::Dead),
+            (1, failed(Kind::Bug), in_a_minute.clone()),
+            (1, unclear(Kind::Timeout), in_a_minute),
+            (3, unclear(Kind::Timeout), DeliveryState::Dead),
+            (1, Outcome::Rejected(refused()), DeliveryState::Dead),
+            // What screening says is final, whatever verdict its error carries.
+            (
+                1,
+                Outcome::Rejected(refused().retry(Retry::Later)),
+                DeliveryState::Dead,
+            ),
+        ] {
+            assert_eq!(state(attempt, &outcome), expect, "{attempt} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_unclear_is_flagged_and_what_is_rejected_goes_to_quarantine() {
+        let flags = |outcome| {
+            let transition =
+                after_attempt(&RetryPolicy::lambda(), 1, &outcome, Timestamp::UNIX_EPOCH);
+            (
+                transition.possible_duplicate,
+                transition.is_rejected,
+                transition.note,
+            )
+        };
+        let said = |text: &str| text.to_owned();
         assert_eq!(
-            state(1, &Outcome::Delivered(String::new())),
-            DeliveryState::Delivered
+            flags(Outcome::Delivered(said("done"))),
+            (false, false, said("done"))
         );
-        let in_a_minute = now + jiff::SignedDuration::from_mins(1);
+        assert_eq!(flags(failed(Kind::Refused)), (false, false, said("no")));
         assert_eq!(
-            state(1, &failed(Kind::Unavailable)),
-            DeliveryState::Waiting {
-                ready_at: in_a_minute
-            }
+            flags(Outcome::Unclear(refused())),
+            (true, false, said("no"))
         );
-        assert_eq!(state(3, &failed(Kind::Unavailable)), DeliveryState::Dead);
-        assert_eq!(state(1, &failed(Kind::Refused)), DeliveryState::Dead);
         assert_eq!(
-            state(1, &failed(Kind::Bug)),
-            DeliveryState::Waiting {
-                ready_at: in_a_minute
-            }
+            flags(Outcome::Rejected(refused())),
+            (false, true, said("no"))
         );
     }
 }

@@ -2,7 +2,7 @@
 //! functions of the calendar, the zone and the arrivals' times.
 
 use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::arrival::{Arrival, Cause};
 use crate::file_type::FileType;
 use crate::id::{ExpectationName, NotifierName, PartnerName};
+use crate::local_time::first_instant;
 use crate::pattern::Pattern;
 
 /// Something must arrive by a due time on certain days.
@@ -177,12 +178,12 @@ impl Expectation {
     }
 
     fn slot(&self, zone: &TimeZone, date: Date) -> Slot {
-        let due = local_instant(zone, date, self.due);
+        let due = first_instant(zone, date, self.due);
         let mut previous = date.yesterday().unwrap_or(date);
         while !self.on.contains(previous.weekday()) {
             previous = previous.yesterday().unwrap_or(date);
         }
-        let opens = local_instant(zone, previous.tomorrow().unwrap_or(date), Time::midnight());
+        let opens = first_instant(zone, previous.tomorrow().unwrap_or(date), Time::midnight());
         let cutoff = due
             .saturating_add(self.grace_signed())
             .unwrap_or(Timestamp::MAX);
@@ -197,20 +198,6 @@ impl Expectation {
     fn grace_signed(&self) -> SignedDuration {
         SignedDuration::try_from(self.grace).unwrap_or(SignedDuration::MAX)
     }
-}
-
-/// A local time as an instant: one that a change to summer time skips is the moment of the
-/// change, one that happens twice is its first.
-fn local_instant(zone: &TimeZone, date: Date, time: Time) -> Timestamp {
-    let ambiguous = zone.to_ambiguous_timestamp(date.to_datetime(time));
-    let is_skipped = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });
-    let instant = ambiguous.compatible().unwrap_or(Timestamp::MAX);
-    if !is_skipped {
-        return instant;
-    }
-    zone.preceding(instant)
-        .next()
-        .map_or(instant, |change| change.timestamp())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! File types an account may upload: by extension, in any case. What the bytes must look like is
-//! decided by intake, which has them.
+//! decided by `qm-content`, for whoever has them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::{Error, Kind, Result};
 #[serde(transparent)]
 pub struct FileType(String);
 
-/// What intake knows how to recognise by content.
+/// What can be recognised by content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Content {
     /// Text in any of the usual encodings.

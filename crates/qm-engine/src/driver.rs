@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::health::Health;
 use crate::{
     AlertReconciler, DeliverReconciler, ExpectReconciler, Pass, Ports, Reconciler,
-    RetainReconciler, RouteReconciler,
+    RetainReconciler, RouteReconciler, TidyReconciler,
 };
 
 /// Rows written by another process (a redrive on the command line) come without a signal, and
@@ -24,9 +24,10 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 /// Runs all reconcilers until `shutdown` is true (or its sender gone) and what they have begun
 /// has ended.
 pub async fn run(ports: Ports, shutdown: watch::Receiver<bool>) {
-    let reconcilers: [Arc<dyn Reconciler>; 5] = [
+    let reconcilers: [Arc<dyn Reconciler>; 6] = [
         Arc::new(RouteReconciler::new(ports.clone())),
         Arc::new(DeliverReconciler::new(ports.clone())),
+        Arc::new(TidyReconciler::new(ports.clone())),
         Arc::new(ExpectReconciler::new(ports.clone())),
         Arc::new(AlertReconciler::new(ports.clone())),
         Arc::new(RetainReconciler::new(ports.clone())),

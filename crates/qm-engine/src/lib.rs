@@ -6,6 +6,7 @@
 //! | [`DeliverReconciler`] | deliveries whose time has come | attempts them, records the outcome |
 //! | [`ExpectReconciler`] | slots past their cutoff | met, or missed with an alert; late files |
 //! | [`AlertReconciler`] | messages to send, uploads that broke off | tells people |
+//! | [`TidyReconciler`] | objects whose deliveries have ended | removes, archives or quarantines them |
 //! | [`RetainReconciler`] | bytes and events that nothing needs any more | removes them |
 //! | [`NoticeReconciler`] | raw events from outside | lets what others put into a bucket arrive |
 //!
@@ -18,6 +19,7 @@ mod alert;
 mod deliver;
 mod driver;
 mod expect;
+mod facts;
 mod health;
 mod notice;
 mod pace;
@@ -25,6 +27,7 @@ mod pass;
 mod ports;
 mod retain;
 mod route;
+mod tidy;
 mod wake;
 
 pub use alert::AlertReconciler;
@@ -33,7 +36,8 @@ pub use driver::{run, run_one};
 pub use expect::ExpectReconciler;
 pub use notice::NoticeReconciler;
 pub use pass::{Pass, Reconciler};
-pub use ports::{Outside, Ports, Running};
+pub use ports::{Outside, Ports, Running, Way};
 pub use retain::RetainReconciler;
 pub use route::RouteReconciler;
+pub use tidy::TidyReconciler;
 pub use wake::Wake;

@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use qm_core::Result;
 use qm_core::arrival::Arrival;
-use qm_core::config::{Config, Destination, Route};
+use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, OnFailure, Route};
 use qm_core::delivery::NewDelivery;
 use qm_core::id::{DeliveryId, DestinationName};
-use qm_core::name::ObjectKey;
+use qm_core::template::Facts;
 
+use crate::facts::facts;
 use crate::pass::Faults;
 use crate::{Pass, Ports, Reconciler, Running};
 
@@ -71,30 +72,48 @@ impl Reconciler for RouteReconciler {
 
 fn deliveries(arrival: &Arrival, config: &Config) -> Vec<NewDelivery> {
     let started = |route: &&Route| route.is_started_by(&arrival.path, arrival.version.size_bytes);
+    let facts = facts(config, &arrival.path, arrival.at);
     config
         .routes
         .values()
         .filter(started)
-        .flat_map(|route| {
-            route.deliver.iter().map(|destination| NewDelivery {
-                id: DeliveryId::derive(arrival.version.id, &route.name, destination),
-                route: route.name.clone(),
-                destination: destination.clone(),
-                target: target(config, destination, &arrival.path.key),
-            })
-        })
+        .flat_map(|route| of_route(arrival, config, route, &facts))
         .collect()
 }
 
-/// The name at the destination. A destination that the revision lacks gets a delivery all the
-/// same: it becomes a dead letter that says so.
-fn target(config: &Config, destination: &DestinationName, key: &ObjectKey) -> String {
-    let strip = config
-        .destinations
-        .get(destination)
-        .map(|Destination::Directory(directory)| &directory.strip);
-    strip
-        .and_then(|strip| key.relative_to(strip))
-        .unwrap_or(key.as_str())
-        .to_owned()
+fn of_route(
+    arrival: &Arrival,
+    config: &Config,
+    route: &Route,
+    facts: &Facts<'_>,
+) -> Vec<NewDelivery> {
+    let new = |destination: DestinationName, target: String| NewDelivery {
+        id: DeliveryId::derive(arrival.version.id, &route.name, &destination),
+        route: route.name.clone(),
+        destination,
+        target,
+        has_after: route.after != AfterDelivery::Keep,
+        is_independent: route.on_failure == OnFailure::Independent,
+    };
+    match &route.deliver {
+        Deliver::To(names) => names
+            .iter()
+            .map(|name| new(name.clone(), target(config, name, facts)))
+            .collect(),
+        // A key that cannot be made is the empty one, see `deliver::plan`.
+        Deliver::LookUp(lookup) => {
+            let key = lookup.key(facts).unwrap_or_default();
+            let target = Lookup::target(&arrival.path.key).to_owned();
+            vec![new(DestinationName::looked_up(&route.name, &key), target)]
+        }
+    }
+}
+
+/// The name at the destination. A destination that the revision lacks and a name that cannot be
+/// made get a delivery all the same: it becomes a dead letter that says so.
+fn target(config: &Config, destination: &DestinationName, facts: &Facts<'_>) -> String {
+    let found = config.destinations.get(destination);
+    found
+        .and_then(|destination| destination.target(facts).ok())
+        .unwrap_or_else(|| facts.path.key.as_str().to_owned())
 }

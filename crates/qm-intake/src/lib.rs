@@ -3,7 +3,7 @@
 //! then one ledger transaction, the change on disk, and only then the answer. It knows no
 //! protocol and no destination.
 
-mod content;
+mod decide;
 mod files;
 mod folders;
 mod holder;
@@ -16,6 +16,7 @@ mod operator;
 mod parking;
 mod recover;
 mod refusal;
+mod sources;
 mod through;
 mod upload;
 mod versions;
@@ -36,19 +37,14 @@ use qm_core::id::{AccountName, BucketName, NotifierName};
 use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::Buckets;
 use qm_core::ports::clock::{Clock, Identifiers};
-use qm_core::ports::ledger::{Alerts, Audit, NameAttributes, Names, Partials};
+use qm_core::ports::ledger::Ledger;
 use qm_core::ports::mailbox::{Mailbox, Mailboxes};
 use qm_core::{Error, Kind, Result};
 use refusal::Refusals;
 
 use through::Threads;
 
-pub use recover::Recovered;
-
-/// What intake needs of the ledger.
-pub trait IntakeLedger: Alerts + Audit + NameAttributes + Names + Partials {}
-
-impl<T: Alerts + Audit + NameAttributes + Names + Partials> IntakeLedger for T {}
+pub use recover::{Recovered, TakenOver};
 
 /// The rules in force, as they are at the moment of the call.
 pub trait Rules: Send + Sync {
@@ -71,7 +67,7 @@ pub trait Rules: Send + Sync {
 /// The parts intake works with.
 pub struct Parts {
     /// Where things are recorded.
-    pub ledger: Arc<dyn IntakeLedger>,
+    pub ledger: Arc<dyn Ledger>,
     /// Where bytes go.
     pub buckets: Arc<dyn Buckets>,
     /// The rules in force.

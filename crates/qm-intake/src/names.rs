@@ -5,16 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Shared;
-use crate::content;
 use crate::locks::NamesHeld;
 use crate::refusal::Act;
 use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
-use qm_core::audit::Decision;
 use qm_core::blocking;
 use qm_core::id::{AccountName, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
-use qm_core::operation::{Change, NameChange, Operation, Version};
+use qm_core::operation::{Change, Operation, Version};
 use qm_core::ports::bucket::{Bucket, EntryKind};
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
@@ -22,6 +20,9 @@ use qm_core::{Error, Kind, Result};
 
 /// A name is locked for milliseconds; for so long only when the ledger does not work.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// Until another node's change of the same name is looked for again; then twice as long.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+const BUSY_PAUSE_MAX: Duration = Duration::from_millis(500);
 /// Between tries to record how an operation ended.
 const CONCLUDE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -56,28 +57,34 @@ impl Wanted {
 impl Shared {
     /// Carries the change out; `Ok` means that it is recorded, done and durable.
     pub(crate) async fn change_name(self: &Arc<Self>, wanted: Wanted) -> Result<()> {
+        self.change_name_of(wanted, None).await.map(|_| ())
+    }
+
+    /// The same, but only if the name shows that version; false if it shows another, or none.
+    pub(crate) async fn change_name_of(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        only: Option<VersionId>,
+    ) -> Result<bool> {
+        let run = Arc::clone(self).run(wanted, only);
         if blocking::may_block() {
-            return Arc::clone(self).run(wanted).await;
+            return run.await;
         }
-        let run = Arc::clone(self).run(wanted);
         self.through("change a name", run).await
     }
 
-    async fn run(self: Arc<Self>, wanted: Wanted) -> Result<()> {
+    async fn run(self: Arc<Self>, wanted: Wanted, only: Option<VersionId>) -> Result<bool> {
         let bucket = self.bucket(&wanted.path.bucket)?;
         let lands_on = wanted.lands_on();
         let mut names = vec![wanted.path.clone(), lands_on.clone()];
-        names.extend(self.detour(&*bucket, &wanted));
+        names.extend(self.detour(&*bucket, &wanted.path, wanted.account.as_ref()));
         let names = self.locks.names(names);
-        let held = tokio::time::timeout(LOCK_WAIT, names).await.map_err(|_| {
-            Error::new(
-                Kind::Unavailable,
-                "this file is busy; please try again later",
-            )
-            .during("wait for a name")
-        })?;
-        let change = self.decide(&*bucket, wanted, &lands_on).await?;
-        let operation = self.parts.ledger.record(change).await?;
+        let held = tokio::time::timeout(LOCK_WAIT, names).await;
+        let held = held.map_err(|_| busy())?;
+        let recorded = self.record(&*bucket, &wanted, &lands_on, only).await?;
+        let Some(operation) = recorded else {
+            return Ok(false);
+        };
         let done = bucket.run(&operation).await;
         let failure = done.as_ref().err().map(Error::chain);
         let ended = self.settle(operation, failure, held);
@@ -86,118 +93,55 @@ impl Shared {
         if done.is_err() {
             let _ = tokio::time::timeout(LOCK_WAIT, ended).await;
         }
-        done
+        done.map(|()| true)
+    }
+
+    /// Records what is wanted, given what is there now. Another node's change of the name may be
+    /// under way: it ends, or is taken over when that node's lease is over.
+    async fn record(
+        &self,
+        bucket: &dyn Bucket,
+        wanted: &Wanted,
+        lands_on: &ObjectPath,
+        only: Option<VersionId>,
+    ) -> Result<Option<Operation>> {
+        let (mut pause, mut waited) = (BUSY_PAUSE, Duration::ZERO);
+        loop {
+            let decided = self.decide(bucket, wanted, lands_on, only).await?;
+            let Some(change) = decided else {
+                return Ok(None);
+            };
+            match self.parts.ledger.record(change).await {
+                Err(error) if error.kind() == Kind::Conflict => {
+                    if waited >= LOCK_WAIT {
+                        return Err(busy().source(error));
+                    }
+                }
+                recorded => return recorded.map(Some),
+            }
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = (pause * 2).min(BUSY_PAUSE_MAX);
+        }
     }
 
     /// The name under which an object store makes an upload an object before it is renamed elsewhere.
-    fn detour(&self, bucket: &dyn Bucket, wanted: &Wanted) -> Option<ObjectPath> {
-        if !bucket.needs_token() {
-            return None;
-        }
-        let account = wanted.account.as_ref();
-        let account = account.and_then(|name| self.parts.rules.account(name));
-        let suffixes = account.map(|account| account.temp_suffixes.clone());
-        let key = &wanted.path.key;
-        let name = temp_name::final_name(key.file_name(), &suffixes.unwrap_or_default())?;
-        Some(ObjectPath {
-            bucket: wanted.path.bucket.clone(),
-            key: key.with_file_name(name).ok()?,
-        })
-    }
-
-    /// What is recorded, given what is there now.
-    async fn decide(
-        &self,
-        bucket: &dyn Bucket,
-        wanted: Wanted,
-        lands_on: &ObjectPath,
-    ) -> Result<NameChange> {
-        let moves = match &wanted.change {
-            Change::Publish | Change::Restore => wanted.version.clone(),
-            Change::Rename { .. } | Change::Remove => {
-                file_at(bucket, &wanted.path.key).await?.ok_or_else(gone)?;
-                self.current(bucket, &wanted.path).await?
-            }
-        };
-        let replaces = if wanted.change == Change::Remove {
-            moves.as_ref().map(|version| version.id)
-        } else {
-            check_folder(bucket, &lands_on.key).await?;
-            self.replaced(bucket, lands_on, wanted.existing).await?
-        };
-        if let Some(name) = &wanted.content_of {
-            content::check_file(bucket, &wanted.path.key, name).await?;
-        }
-        let keep_aside = match replaces {
-            Some(_) if self.is_versioned(lands_on) => true,
-            _ => self.is_needed(replaces).await?,
-        };
-        let is_rename = matches!(wanted.change, Change::Rename { .. });
-        let keep_moved = is_rename
-            && self
-                .is_needed(moves.as_ref().map(|version| version.id))
-                .await?;
-        let at = self.now();
-        Ok(NameChange {
-            // A file that did not come through us has no version to arrive.
-            arrival: wanted.arrival.filter(|_| moves.is_some()),
-            path: wanted.path,
-            change: wanted.change,
-            version: moves,
-            replaces,
-            keep_aside,
-            keep_moved,
-            account: wanted.account,
-            at,
-            audit: wanted.act.record(at, Decision::Allowed),
-        })
-    }
-
-    /// The version that the landing replaces, if the file there is one of ours.
-    async fn replaced(
-        &self,
-        bucket: &dyn Bucket,
-        lands_on: &ObjectPath,
-        existing: Existing,
-    ) -> Result<Option<VersionId>> {
-        if file_at(bucket, &lands_on.key).await?.is_none() {
-            return Ok(None);
-        }
-        if existing == Existing::Refuse {
-            return Err(Error::new(
-                Kind::AlreadyExists,
-                "a file with that name is already there",
-            ));
-        }
-        Ok(self
-            .current(bucket, lands_on)
-            .await?
-            .map(|version| version.id))
-    }
-
-    /// The version under the name, unless somebody put another file there behind our back.
-    pub(crate) async fn current(
+    pub(crate) fn detour(
         &self,
         bucket: &dyn Bucket,
         path: &ObjectPath,
-    ) -> Result<Option<Version>> {
-        let identity = bucket.identity(&path.key).await?;
-        let current = self.parts.ledger.current(path).await?;
-        Ok(current.filter(|version| identity.as_ref() == Some(&version.identity)))
-    }
-
-    /// Whether what is superseded or removed under the name stays among the versions; what has a
-    /// temp name was never a version of anything.
-    fn is_versioned(&self, path: &ObjectPath) -> bool {
-        self.parts.rules.keeps_versions(&path.bucket)
-            && !temp_name::is_temp(path.key.file_name(), &[])
-    }
-
-    async fn is_needed(&self, version: Option<VersionId>) -> Result<bool> {
-        match version {
-            Some(version) => self.parts.ledger.is_needed(version).await,
-            None => Ok(false),
+        account: Option<&AccountName>,
+    ) -> Option<ObjectPath> {
+        if !bucket.needs_token() {
+            return None;
         }
+        let account = account.and_then(|name| self.parts.rules.account(name));
+        let suffixes = account.map(|account| account.temp_suffixes.clone());
+        let name = temp_name::final_name(path.key.file_name(), &suffixes.unwrap_or_default())?;
+        Some(ObjectPath {
+            bucket: path.bucket.clone(),
+            key: path.key.with_file_name(name).ok()?,
+        })
     }
 
     /// Records how the operation ended. The names stay locked until that is durable, so that
@@ -212,6 +156,13 @@ impl Shared {
         tokio::spawn(async move {
             let mut is_told = false;
             while let Err(error) = shared.conclude(&operation, failure.as_deref()).await {
+                if error.kind() == Kind::Conflict {
+                    tracing::error!(
+                        object.key = %operation.path.key, operation = operation.seq.0, error = error.chain(),
+                        "Another node took a change of a name over and ended it otherwise"
+                    );
+                    break;
+                }
                 if !is_told {
                     tracing::error!(
                         object.key = %operation.path.key, operation = operation.seq.0, error = error.chain(),
@@ -279,6 +230,14 @@ pub(crate) async fn check_folder(bucket: &dyn Bucket, key: &ObjectKey) -> Result
             "the folder for this file does not exist",
         )),
     }
+}
+
+fn busy() -> Error {
+    Error::new(
+        Kind::Unavailable,
+        "this file is busy; please try again later",
+    )
+    .during("wait for a name")
 }
 
 pub(crate) fn gone() -> Error {

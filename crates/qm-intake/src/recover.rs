@@ -1,11 +1,12 @@
-//! What a new start finds: changes of names that were recorded and not finished, and bytes that
-//! nothing refers to any more.
+//! What a new start finds, and what nodes leave behind that are no more: changes of names that
+//! were recorded and not finished, and bytes that nothing refers to any more.
 
 use std::collections::HashSet;
 
 use crate::Intake;
 use qm_core::id::BucketName;
-use qm_core::operation::StagedToken;
+use qm_core::name::ObjectPath;
+use qm_core::operation::{Operation, StagedToken};
 use qm_core::{Error, Kind, Result};
 
 /// What recovery did.
@@ -19,10 +20,80 @@ pub struct Recovered {
     pub discarded: u32,
 }
 
+/// What [`Intake::take_over`] did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TakenOver {
+    /// Name operations that were completed.
+    pub completed: u32,
+    /// Name operations that could not be completed and are recorded as failed.
+    pub failed: u32,
+    /// Name operations that cannot be completed now: to be asked for again.
+    pub postponed: u32,
+}
+
 impl Intake {
+    /// Completes the changes of names that nodes had begun whose lease is over; while fronts are
+    /// open. What they had staged is left to their own next start.
+    pub async fn take_over(&self) -> Result<TakenOver> {
+        let mut taken = TakenOver::default();
+        for operation in self.shared.parts.ledger.pending().await? {
+            match self.finish(&operation).await {
+                Ok(None) => {}
+                Ok(Some(Ended::Completed)) => taken.completed += 1,
+                Ok(Some(Ended::Failed)) => taken.failed += 1,
+                Err(error) => {
+                    tracing::warn!(
+                        object.key = %operation.path.key, operation = operation.seq.0, error = error.chain(),
+                        "A change of a name that another node began cannot be completed now"
+                    );
+                    taken.postponed += 1;
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// `None` if it is one of our own, which has ended meanwhile.
+    async fn finish(&self, operation: &Operation) -> Result<Option<Ended>> {
+        let shared = &self.shared;
+        let bucket = shared.bucket(&operation.path.bucket)?;
+        let lands_on = ObjectPath {
+            bucket: operation.path.bucket.clone(),
+            key: operation.lands_on().clone(),
+        };
+        let mut names = vec![operation.path.clone(), lands_on];
+        names.extend(shared.detour(&*bucket, &operation.path, None));
+        let _held = shared.locks.names(names).await;
+        // Our own are pending only while their names are locked.
+        let pending = shared.parts.ledger.pending().await?;
+        if !pending.iter().any(|still| still.seq == operation.seq) {
+            return Ok(None);
+        }
+        let failure = bucket.run(operation).await.err();
+        let failure = match failure {
+            Some(error) if is_of_the_moment(error.kind()) => return Err(error),
+            failure => failure.as_ref().map(Error::chain),
+        };
+        shared.conclude(operation, failure.as_deref()).await?;
+        Ok(Some(match failure {
+            None => Ended::Completed,
+            Some(_) => Ended::Failed,
+        }))
+    }
+
     /// Completes what a crash left half done in these buckets. Before the first front opens:
     /// nothing else may touch them meanwhile.
     pub async fn recover(&self, buckets: &[BucketName]) -> Result<Recovered> {
+        let recovered = self.recover_beside_others().await?;
+        Ok(Recovered {
+            discarded: self.discard_leftovers(buckets).await?,
+            ..recovered
+        })
+    }
+
+    /// The same where other nodes share the buckets: staged bytes that no row speaks of may be what
+    /// one of them is receiving, so they stay.
+    pub async fn recover_beside_others(&self) -> Result<Recovered> {
         let mut recovered = Recovered::default();
         let shared = &self.shared;
         let hidden = shared.parts.ledger.hidden().await?;
@@ -73,6 +144,12 @@ impl Intake {
         for partial in &partials {
             shared.open.broke_off(&partial.account, &partial.path);
         }
+        Ok(recovered)
+    }
+
+    async fn discard_leftovers(&self, buckets: &[BucketName]) -> Result<u32> {
+        let shared = &self.shared;
+        let mut discarded = 0;
         let referred = self.referred().await?;
         for name in buckets {
             let bucket = shared.bucket(name)?;
@@ -83,11 +160,11 @@ impl Intake {
             for token in bucket.leftovers().await? {
                 if !referred.contains(&token) {
                     bucket.discard(&token).await?;
-                    recovered.discarded += 1;
+                    discarded += 1;
                 }
             }
         }
-        Ok(recovered)
+        Ok(discarded)
     }
 
     /// Staged bytes that a row in the ledger speaks of.
@@ -100,6 +177,12 @@ impl Intake {
             .chain(hidden.into_iter().filter_map(|(_, version)| version.staged))
             .collect())
     }
+}
+
+/// How a name operation ended.
+enum Ended {
+    Completed,
+    Failed,
 }
 
 /// Whether the same may work at the next start.

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 use crate::Shared;
-use crate::content;
 use crate::holder::Holder;
 use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
@@ -162,7 +161,7 @@ impl AccountUpload {
         };
         let staged = tokio::sync::Mutex::new(&mut self.staged);
         let staged = &staged;
-        content::check(name, size_bytes, |offset, length| async move {
+        qm_content::check(name, size_bytes, |offset, length| async move {
             staged.lock().await.read(offset, length).await
         })
         .await

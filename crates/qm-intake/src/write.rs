@@ -144,6 +144,7 @@ impl AccountMailbox {
             size_hint: options.size_hint,
             envelope: None,
             digest: DigestBy::Bucket,
+            deposit: None,
         };
         if let Some(partial) = self.partial(object).await? {
             if options.truncate || existing.is_some() {

@@ -5,9 +5,16 @@
 //! the whole group durable with one COMMIT before anybody is answered. Reads run beside it on
 //! connections that cannot write. The command line opens the same file at the same time.
 //!
-//! Files are named by noun, a second engine will mirror them. Nothing here knows a bucket's
-//! bytes, a protocol or a clock: time comes in with the calls.
+//! [`PostgresLedger`] is the one that nodes share, in a database. What a node begins carries its
+//! lease, which is measured by the database's clock and is over when the node has been silent for
+//! too long; then others take over.
+//!
+//! Files are named by noun, the same in both. Nothing here knows a bucket's bytes, a protocol or a
+//! clock: time comes in with the calls.
 
+mod postgres;
 mod sqlite;
+mod words;
 
+pub use postgres::{PostgresLedger, PostgresOptions};
 pub use sqlite::{CommitStep, SqliteCommit, SqliteLedger, SqliteOptions};

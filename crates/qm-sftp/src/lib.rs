@@ -3,7 +3,8 @@
 //! SSH itself (key exchange, ciphers, packets) is russh's; the accept loop, the SFTP layer and
 //! every limit are ours. A connection passes `server` (accepting, admission), `transport` (one
 //! connection: login, deadlines, channels), `session` (one channel: queue, batches, replies) and
-//! `ops` (one file an operation); `wire` is the codec and knows nothing but bytes. What a client
+//! `ops` (one file an operation); `wire` is the codec (what both ends share of it is in `qm-sftp-wire`)
+//! and knows nothing but bytes. What a client
 //! asks is done by a [`Mailbox`](qm_core::ports::mailbox::Mailbox): this crate decides nothing
 //! about names, rights or files.
 //!
@@ -19,8 +20,6 @@ mod ops;
 mod server;
 mod session;
 mod shares;
-mod status;
-mod stream;
 mod transport;
 mod wire;
 mod workers;

@@ -1,5 +1,6 @@
 //! Every bound on what a peer can make us spend, with its reason (INV-10).
 
+pub(crate) use qm_sftp_wire::limits::{DATA_BYTES_MAX, PACKET_BYTES_MAX, SMALL_BYTES};
 use std::time::Duration;
 
 /// From accept to login. russh's own timeout starts again with every packet, this one does not.
@@ -40,11 +41,6 @@ pub(crate) const CHANNEL_QUEUE_PACKETS: usize = 32;
 /// Packets that wait to be encrypted and sent, over all channels of a connection: 1 MiB.
 pub(crate) const SEND_QUEUE_PACKETS: usize = 32;
 
-/// Data in one READ or WRITE, as `limits@openssh.com` tells it; `OpenSSH`'s figure.
-pub(crate) const DATA_BYTES_MAX: u32 = 261_120;
-/// The length field of an SFTP packet: 256 KiB of data, which clients that do not ask for limits
-/// may send, and its header.
-pub(crate) const PACKET_BYTES_MAX: usize = 256 * 1024 + 1024;
 /// Open handles of a connection, over all its channels.
 pub(crate) const HANDLES_MAX: usize = 64;
 /// Requests decoded ahead of the executor; the others wait as bytes.
@@ -66,17 +62,10 @@ pub(crate) const REPLIES_BYTES: usize = 32 * 1024;
 pub(crate) const NAMES_MAX: usize = 100;
 /// Bytes in one reply to READDIR: the draft lets a client refuse packets over 34,000.
 pub(crate) const NAMES_BYTES: usize = 32_000;
-/// The most that is read off a stream at once: a packet of the largest kind.
-pub(crate) const STREAM_READ_BYTES: usize = 256 * 1024;
-/// Smaller pieces of received or sent data are copied together rather than kept apart.
-pub(crate) const SMALL_BYTES: usize = 4096;
 
 /// How long a channel with a failed upload stays open for the client to read why: a round trip
 /// and a client's buffer. Clients that never read wait no longer than this.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Requests of our own client that wait for replies. The server takes more without being read, so
-/// that the client may send all of them before it reads one.
-pub(crate) const CLIENT_REQUESTS: usize = 16;
 /// Versions in one reply to `versions@quaymaster`: well below what a packet may hold.
 pub(crate) const VERSIONS_MAX: usize = 1000;

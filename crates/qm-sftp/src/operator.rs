@@ -8,7 +8,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::life::Life;
 use crate::session::{self, Input, Outlet, Session, Who};
-use crate::stream;
 use crate::workers::Workers;
 
 /// One session of an operator whose identity was proven by whoever makes this.
@@ -39,7 +38,7 @@ impl OperatorSession {
             uploads.worker(),
             self.clock,
         );
-        let (reader, writer) = stream::split(stream);
+        let (reader, writer) = qm_sftp_wire::split(stream);
         let serving = session::serve(
             session,
             Input::Stream(reader),

@@ -198,6 +198,14 @@ impl Disk for ConfinedDisk {
         set_attributes(fd.as_fd(), modified, mode)
     }
 
+    fn lock(&self, path: &str) -> io::Result<Box<dyn Send>> {
+        let (folder, name) = self.parent(path)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::openat(folder, name, flags, FILE_MODE)?;
+        fs::flock(&file, fs::FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(file))
+    }
+
     fn space(&self) -> io::Result<Space> {
         let StatVfs {
             f_frsize,

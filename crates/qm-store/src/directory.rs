@@ -20,6 +20,7 @@ use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
     Attributes, Bucket, Content, Entry, FolderChange, Listing, Parked, Space, Staged, Staging,
 };
+use qm_core::ports::deposit::Put;
 use qm_core::ports::encryption::Envelope;
 use qm_core::{Error, Kind, Result};
 
@@ -138,10 +139,7 @@ impl Bucket for DirectoryBucket {
     async fn stage(&self, staging: Staging) -> Result<Box<dyn Staged>> {
         self.blocking(move |tree| {
             let page = tree.form.page(staging.envelope.as_ref())?;
-            let file = tree
-                .disk
-                .create(&Tree::staging(staging.version))
-                .map_err(io_error("begin an upload"))?;
+            let file = tree.create_staged(&staging)?;
             file.write_at(&page, 0)
                 .map_err(io_error("begin an upload"))?;
             let begin = page.len() as u64;
@@ -188,6 +186,13 @@ impl Bucket for DirectoryBucket {
     async fn run(&self, operation: &Operation) -> Result<()> {
         let operation = operation.clone();
         self.blocking(move |tree| tree.run(&operation)).await
+    }
+
+    async fn put(&self, put: Put<'_>) -> Result<()> {
+        let (key, version) = (put.key.clone(), put.version.clone());
+        let replaces = put.replaces.map(str::to_owned);
+        self.blocking(move |tree| tree.put(&key, &version, replaces.as_deref()))
+            .await
     }
 
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
@@ -384,7 +389,7 @@ impl Tree {
         )
     }
 
-    fn unlink(&self, path: &str) -> Result<()> {
+    pub(crate) fn unlink(&self, path: &str) -> Result<()> {
         if_there(self.disk.unlink(path))
             .map(|_| ())
             .map_err(io_error("remove a version's bytes"))

@@ -50,6 +50,13 @@ pub trait Disk: Send + Sync + 'static {
         mode: Option<u32>,
     ) -> io::Result<()>;
 
+    /// Keeps others who ask the same away until what is returned is dropped, however this process
+    /// ends. `WouldBlock` if somebody else has it. A disk of one process needs nothing.
+    fn lock(&self, path: &str) -> io::Result<Box<dyn Send>> {
+        let _ = path;
+        Ok(Box::new(()))
+    }
+
     /// Size of the file system.
     fn space(&self) -> io::Result<Space>;
 }

@@ -7,6 +7,7 @@
 mod cloud;
 mod confined;
 mod coverage;
+mod deposits;
 mod directory;
 mod disk;
 mod envelope_page;

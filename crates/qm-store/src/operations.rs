@@ -153,11 +153,11 @@ impl Tree {
         }
     }
 
-    fn stat(&self, path: &str) -> Result<Option<DiskStat>> {
+    pub(crate) fn stat(&self, path: &str) -> Result<Option<DiskStat>> {
         if_there(self.disk().stat(path)).map_err(io_error("look at a name"))
     }
 
-    fn sync_folder_of(&self, key: &ObjectKey) -> Result<()> {
+    pub(crate) fn sync_folder_of(&self, key: &ObjectKey) -> Result<()> {
         match self.sync_folder(key.folder().as_str()) {
             // The folder itself is gone, and with it the name.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -166,7 +166,7 @@ impl Tree {
     }
 }
 
-fn is(there: Option<&DiskStat>, version: &Version) -> bool {
+pub(crate) fn is(there: Option<&DiskStat>, version: &Version) -> bool {
     there.is_some_and(|there| there.identity == version.identity)
 }
 
@@ -178,7 +178,7 @@ fn needed(operation: &Operation) -> Result<&Version> {
     })
 }
 
-fn no_folder(error: io::Error, operation: &'static str) -> Error {
+pub(crate) fn no_folder(error: io::Error, operation: &'static str) -> Error {
     if error.kind() == io::ErrorKind::NotFound {
         return Error::new(
             Kind::NotFound,

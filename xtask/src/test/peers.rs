@@ -40,6 +40,10 @@ const CLIENTS: &[Peer] = &[
         programs: &["openssl"],
     },
     Peer {
+        package: "postgresql",
+        programs: &["initdb", "pg_ctl", "postgres"],
+    },
+    Peer {
         package: "putty-tools",
         programs: &["psftp", "puttygen"],
     },
@@ -112,6 +116,18 @@ fn folders() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(FURTHER_FOLDERS.iter().map(PathBuf::from))
+        .chain(folders_of_versions(Path::new("/usr/lib/postgresql")))
+        .collect()
+}
+
+/// Debian keeps the versions of PostgreSQL side by side, none on the path.
+fn folders_of_versions(parent: &Path) -> Vec<PathBuf> {
+    let Ok(versions) = parent.read_dir() else {
+        return Vec::new();
+    };
+    versions
+        .flatten()
+        .map(|version| version.path().join("bin"))
         .collect()
 }
 

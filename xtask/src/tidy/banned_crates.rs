@@ -36,7 +36,8 @@ pub(crate) fn shipped_tree(workspace: &Workspace) -> Result<Vec<String>> {
 
 /// Everything layer 1 is built from.
 pub(crate) fn layer_one_tree(workspace: &Workspace) -> Result<Vec<String>> {
-    tree(workspace, &["--package", "qm-core", "--edges", "normal"])
+    let packages = ["--package", "qm-core", "--package", "qm-content"];
+    tree(workspace, &[&packages[..], &["--edges", "normal"]].concat())
 }
 
 pub(crate) fn check(crates: &[String]) -> Vec<Complaint> {

@@ -33,6 +33,8 @@ pub(crate) enum Kind {
 enum Layer {
     /// Words and ports.
     One,
+    /// Layer 1 as well: rules that several rooms need and that bring parsers; named after them.
+    Rules,
     /// One way to reach something outside that several rooms need; named after it.
     Reach,
     /// Rooms, none of which knows another.
@@ -121,7 +123,7 @@ pub(crate) fn check_layer_one_tree(crates: &[String]) -> Vec<Complaint> {
         .filter(|name| LAYER_ONE_NEVER.contains(&name.as_str()))
         .map(|name| {
             Complaint::new(
-                format!("qm-core -> {name}"),
+                format!("layer 1 -> {name}"),
                 "layer 1 has no runtime, no I/O, no clock and no randomness, not even through others",
             )
         })
@@ -131,7 +133,8 @@ pub(crate) fn check_layer_one_tree(crates: &[String]) -> Vec<Complaint> {
 fn layer(name: &str) -> Option<Layer> {
     match name {
         "qm-core" => Some(Layer::One),
-        "qm-aws" => Some(Layer::Reach),
+        "qm-content" => Some(Layer::Rules),
+        "qm-aws" | "qm-sftp-wire" => Some(Layer::Reach),
         "qm-access" | "qm-connect" | "qm-engine" | "qm-http" | "qm-intake" | "qm-ledger"
         | "qm-sftp" | "qm-steps" | "qm-store" => Some(Layer::Two),
         "quaymaster" => Some(Layer::Three),
@@ -144,13 +147,13 @@ fn layer(name: &str) -> Option<Layer> {
 fn may_depend(from: Layer, to: Layer, kind: Kind) -> bool {
     match (from, to) {
         (_, Layer::One)
-        | (Layer::Two | Layer::Three, Layer::Reach)
+        | (Layer::Two | Layer::Three, Layer::Rules | Layer::Reach)
         | (Layer::Three, Layer::Two)
         | (Layer::Tool, _) => true,
         (Layer::Two | Layer::Three, Layer::TestKit) => kind == Kind::Dev,
         (
-            Layer::One | Layer::Reach | Layer::TestKit,
-            Layer::Reach | Layer::Two | Layer::Three | Layer::TestKit | Layer::Tool,
+            Layer::One | Layer::Rules | Layer::Reach | Layer::TestKit,
+            Layer::Rules | Layer::Reach | Layer::Two | Layer::Three | Layer::TestKit | Layer::Tool,
         )
         | (Layer::Two, Layer::Two | Layer::Three | Layer::Tool)
         | (Layer::Three, Layer::Three | Layer::Tool) => false,
@@ -166,7 +169,7 @@ fn forbidden(from: Layer, to: Layer) -> String {
             "crates for development are never part of the product; the test kit is a \
              dev-dependency at most"
         }
-        (_, Layer::One | Layer::Reach | Layer::Two | Layer::Three) => {
+        (_, Layer::One | Layer::Rules | Layer::Reach | Layer::Two | Layer::Three) => {
             "dependencies point down the layers only"
         }
     }
@@ -258,7 +261,16 @@ mod tests {
         check_one("qm-core: serde | proptest", &[]);
         check_one("qm-core: qm-ledger", &["qm-core -> qm-ledger (normal)"]);
         check_one("qm-core: | qm-testkit", &["qm-core -> qm-testkit (dev)"]);
-        check_one("qm-sftp: qm-core russh tokio | qm-testkit", &[]);
+        check_one("qm-content: qm-core rawzip | tokio", &[]);
+        check_one("qm-core: qm-content", &["qm-core -> qm-content (normal)"]);
+        check_one("qm-content: qm-store", &["qm-content -> qm-store (normal)"]);
+        check_one("qm-intake: qm-content qm-core", &[]);
+        check_one("qm-sftp: qm-core qm-sftp-wire russh tokio | qm-testkit", &[]);
+        check_one(
+            "qm-sftp-wire: qm-sftp",
+            &["qm-sftp-wire -> qm-sftp (normal)"],
+        );
+        check_one("qm-sftp-wire: russh", &["qm-sftp-wire -> russh (normal)"]);
         check_one("qm-sftp: qm-testkit", &["qm-sftp -> qm-testkit (normal)"]);
         check_one("qm-sftp: qm-intake", &["qm-sftp -> qm-intake (normal)"]);
         check_one("qm-sftp: | qm-store", &["qm-sftp -> qm-store (dev)"]);
@@ -295,7 +307,7 @@ mod tests {
     #[test]
     fn layer_one_stays_pure() {
         let crates = ["serde", "tokio", "jiff"].map(str::to_owned);
-        assert_eq!(places(&check_layer_one_tree(&crates)), ["qm-core -> tokio"]);
+        assert_eq!(places(&check_layer_one_tree(&crates)), ["layer 1 -> tokio"]);
     }
 
     #[test]

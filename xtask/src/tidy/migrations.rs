@@ -2,25 +2,44 @@
 //! listed beside them, so that a change of an old one is a change of two files.
 
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 
 use super::Complaint;
 use super::tree::TextFile;
 
-const FOLDER: &str = "crates/qm-ledger/migrations/";
-const LIST: &str = "crates/qm-ledger/migrations/checksums.txt";
+/// Below it, a folder an engine.
+const ROOT: &str = "crates/qm-ledger/migrations/";
+const LIST: &str = "checksums.txt";
 
 pub(crate) fn check(tree: &[TextFile]) -> Vec<Complaint> {
+    let folders: BTreeSet<&str> = tree
+        .iter()
+        .filter(|file| file.has_extension("sql") || file.file_name() == LIST)
+        .filter_map(|file| file.path.rsplit_once('/'))
+        .map(|(folder, _)| folder)
+        .filter(|folder| folder.starts_with(ROOT))
+        .collect();
+    folders
+        .into_iter()
+        .flat_map(|folder| check_folder(tree, folder))
+        .collect()
+}
+
+fn check_folder(tree: &[TextFile], folder: &str) -> Vec<Complaint> {
+    let is_here = |file: &&TextFile| {
+        file.path
+            .rsplit_once('/')
+            .is_some_and(|(of, _)| of == folder)
+    };
     let migrations: Vec<&TextFile> = tree
         .iter()
-        .filter(|file| file.path.starts_with(FOLDER) && file.has_extension("sql"))
+        .filter(|file| file.has_extension("sql"))
+        .filter(is_here)
         .collect();
-    let list = tree.iter().find(|file| file.path == LIST);
-    if migrations.is_empty() && list.is_none() {
-        return Vec::new();
-    }
-    let Some(list) = list else {
+    let list_path = format!("{folder}/{LIST}");
+    let Some(list) = tree.iter().find(|file| file.path == list_path) else {
         return vec![Complaint::new(
-            LIST,
+            list_path,
             "is missing; it has one line `SHA-256  FILE` a migration",
         )];
     };
@@ -31,7 +50,7 @@ pub(crate) fn check(tree: &[TextFile]) -> Vec<Complaint> {
             Some((digest, name)) if is_digest(digest) && !name.is_empty() => {
                 listed.push((digest, name));
             }
-            _ => complaints.push(Complaint::at_line(LIST, number, "is not `SHA-256  FILE`")),
+            _ => complaints.push(Complaint::at_line(&list_path, number, "is not `SHA-256  FILE`")),
         }
     }
     complaints.extend(check_numbers(&migrations));
@@ -53,7 +72,7 @@ pub(crate) fn check(tree: &[TextFile]) -> Vec<Complaint> {
     for (_, name) in &listed {
         if !migrations.iter().any(|m| m.file_name() == *name) {
             complaints.push(Complaint::new(
-                format!("{FOLDER}{name}"),
+                format!("{folder}/{name}"),
                 "is listed but gone; ledgers in the field have run it, put it back",
             ));
         }
@@ -84,8 +103,10 @@ mod tests {
     use super::super::tests::{file, places};
     use super::*;
 
-    const FIRST: &str = "crates/qm-ledger/migrations/0001_first.sql";
-    const SECOND: &str = "crates/qm-ledger/migrations/0002_second.sql";
+    const LIST: &str = "crates/qm-ledger/migrations/sqlite/checksums.txt";
+    const FIRST: &str = "crates/qm-ledger/migrations/sqlite/0001_first.sql";
+    const SECOND: &str = "crates/qm-ledger/migrations/sqlite/0002_second.sql";
+    const OTHER: &str = "crates/qm-ledger/migrations/postgres/0001_first.sql";
 
     fn line(name: &str, text: &str) -> String {
         format!("{}  {name}\n", hex::encode(Sha256::digest(text)))
@@ -119,7 +140,13 @@ mod tests {
         expect(
             &[(FIRST, "one")],
             Some(&broken),
-            &["crates/qm-ledger/migrations/checksums.txt:2"],
+            &["crates/qm-ledger/migrations/sqlite/checksums.txt:2"],
+        );
+        // An engine's numbers and list are its own.
+        expect(
+            &[(FIRST, "one"), (OTHER, "one")],
+            Some(&first),
+            &["crates/qm-ledger/migrations/postgres/checksums.txt"],
         );
     }
 }

@@ -7,6 +7,9 @@
 
 mod fakes;
 mod keys;
+mod lookups;
+mod moto;
 mod recording;
 mod secrets;
+mod secrets_manager;
 mod throttle;

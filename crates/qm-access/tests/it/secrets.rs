@@ -32,11 +32,12 @@ fn stores(folder: &TempDir, variables: &[(&str, &str)]) -> SecretStores {
     SecretStores {
         folder: Some(FolderSecrets::new(folder.path().to_owned())),
         environment: environment(variables),
+        ..SecretStores::default()
     }
 }
 
-#[test]
-fn the_folder_goes_before_the_environment() {
+#[tokio::test]
+async fn the_folder_goes_before_the_environment() {
     let folder = TempDir::new().unwrap();
     write(&folder, "both", b"from the folder\n", 0o600);
     let stores = stores(
@@ -54,7 +55,7 @@ fn the_folder_goes_before_the_environment() {
         ("SMTP_PASSWORD", Ok("relay")),
         ("other", Err(Kind::NotFound)),
     ] {
-        let found = stores.get(&name(asked));
+        let found = stores.get(&name(asked)).await;
         assert_eq!(
             found
                 .as_ref()
@@ -66,8 +67,8 @@ fn the_folder_goes_before_the_environment() {
     }
 }
 
-#[test]
-fn what_a_file_must_be() {
+#[tokio::test]
+async fn what_a_file_must_be() {
     let long = vec![b'x'; 64 * 1024 + 1];
     for (bytes, mode, expect) in [
         (&b"hunter2"[..], 0o600, Ok("hunter2")),
@@ -91,7 +92,9 @@ fn what_a_file_must_be() {
     ] {
         let folder = TempDir::new().unwrap();
         write(&folder, "it", bytes, mode);
-        let found = stores(&folder, &[("QUAYMASTER_SECRET_IT", "never used")]).get(&name("it"));
+        let found = stores(&folder, &[("QUAYMASTER_SECRET_IT", "never used")])
+            .get(&name("it"))
+            .await;
         match (found, expect) {
             (Ok(secret), Ok(expect)) => assert_eq!(secret.reveal(), expect),
             (Err(error), Err(expect)) => {
@@ -106,28 +109,31 @@ fn what_a_file_must_be() {
     }
 }
 
-#[test]
-fn an_open_file_comes_with_its_remedy() {
+#[tokio::test]
+async fn an_open_file_comes_with_its_remedy() {
     let folder = TempDir::new().unwrap();
     write(&folder, "it", b"hunter2", 0o644);
-    let error = stores(&folder, &[]).get(&name("it")).unwrap_err();
+    let error = stores(&folder, &[]).get(&name("it")).await.unwrap_err();
     assert_eq!(
         error.remedy(),
         Some(format!("chmod 600 {}", folder.path().join("it").display()).as_str())
     );
 }
 
-#[test]
-fn a_missing_secret_comes_with_the_places_to_put_it() {
+#[tokio::test]
+async fn a_missing_secret_comes_with_the_places_to_put_it() {
     let folder = TempDir::new().unwrap();
-    let error = stores(&folder, &[]).get(&name("smtp")).unwrap_err();
+    let error = stores(&folder, &[]).get(&name("smtp")).await.unwrap_err();
     assert_eq!(error.public_message(), "there is no secret `smtp`");
     let help = error.remedy().unwrap();
     assert!(
         help.contains("/smtp (mode 600)") && help.contains("QUAYMASTER_SECRET_SMTP"),
         "{help}"
     );
-    let error = SecretStores::default().get(&name("smtp")).unwrap_err();
+    let error = SecretStores::default()
+        .get(&name("smtp"))
+        .await
+        .unwrap_err();
     let help = error.remedy().unwrap();
     assert!(
         help.contains("QUAYMASTER_SECRET_SMTP") && help.contains("[node]"),
@@ -135,14 +141,14 @@ fn a_missing_secret_comes_with_the_places_to_put_it() {
     );
 }
 
-#[test]
-fn a_name_never_leads_out_of_the_folder() {
+#[tokio::test]
+async fn a_name_never_leads_out_of_the_folder() {
     let outside = TempDir::new().unwrap();
     write(&outside, "secret", b"hunter2", 0o600);
     std::fs::create_dir(outside.path().join("inside")).unwrap();
     let stores = SecretStores {
         folder: Some(FolderSecrets::new(outside.path().join("inside"))),
-        environment: EnvironmentSecrets::default(),
+        ..SecretStores::default()
     };
     let absolute = outside.path().join("secret").display().to_string();
     for text in [
@@ -155,16 +161,16 @@ fn a_name_never_leads_out_of_the_folder() {
         &absolute,
         &"x".repeat(65),
     ] {
-        let error = stores.get(&name(text)).unwrap_err();
+        let error = stores.get(&name(text)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid, "{text:?}");
     }
 }
 
-#[test]
-fn a_folder_under_the_name_is_no_secret() {
+#[tokio::test]
+async fn a_folder_under_the_name_is_no_secret() {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("it")).unwrap();
-    let error = stores(&folder, &[]).get(&name("it")).unwrap_err();
+    let error = stores(&folder, &[]).get(&name("it")).await.unwrap_err();
     assert!(
         error.public_message().ends_with("is not a file"),
         "{error:?}"

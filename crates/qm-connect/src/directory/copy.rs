@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use qm_core::operation::Version;
 use qm_core::ports::bucket::Content;
+use qm_core::ports::connector::Pace;
 use qm_core::{Error, Kind, Result};
 use rustix::io::Errno;
 use std::fs::File;
@@ -23,6 +24,7 @@ pub(super) async fn copy(
     file: OwnedFd,
     content: &dyn Content,
     version: &Version,
+    pace: Option<&dyn Pace>,
 ) -> Result<OwnedFd> {
     let mut file = File::from(file);
     let mut digest = Context::new(&SHA256);
@@ -32,6 +34,9 @@ pub(super) async fn copy(
         let bytes = content.read(size_bytes, READ_BYTES).await?;
         if bytes.is_empty() {
             break;
+        }
+        if let Some(pace) = pace {
+            pace.take(bytes.len() as u64).await;
         }
         size_bytes += bytes.len() as u64;
         let place = Arc::clone(place);

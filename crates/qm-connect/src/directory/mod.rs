@@ -7,18 +7,23 @@
 mod copy;
 mod faults;
 mod place;
+mod test;
+mod turn;
 
 use async_trait::async_trait;
 use qm_core::config::Directory;
 use qm_core::delivery::{Delivery, Outcome};
 use qm_core::name::ObjectKey;
 use qm_core::ports::bucket::Content;
-use qm_core::ports::connector::{Connector, Fence};
+use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::sync::Arc;
 
 use crate::blocking;
+use crate::findings::Findings;
+use crate::names::not_a_name;
 use place::{Missing, Place, Site};
+use turn::Turn;
 
 /// Delivers into a folder of this machine.
 pub struct DirectoryConnector {
@@ -36,22 +41,22 @@ impl DirectoryConnector {
 
     async fn attempt(
         &self,
-        delivery: &Delivery,
+        shipment: &Shipment<'_>,
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Result<()> {
-        let target = parse_target(delivery)?;
-        let (site, id) = (Arc::clone(&self.site), delivery.id);
+        let target = parse_target(shipment.target)?;
+        let (site, mark) = (Arc::clone(&self.site), mark(shipment.delivery));
         let (place, file) = blocking::run(move || {
             let place = site
-                .place(&target, id, Missing::Make)?
+                .place(&target, &mark, Missing::Make)?
                 .ok_or_else(|| Error::new(Kind::Bug, "a folder was made and is not there"))?;
             place.check_target()?;
             let file = place.create_temp()?;
             Ok((Arc::new(place), file))
         })
         .await?;
-        let done = self.fill(&place, file, delivery, content, fence).await;
+        let done = self.fill(&place, file, shipment, content, fence).await;
         if done.is_err() {
             // The delivery's own error counts; a temp file that stays is replaced next time.
             let place = Arc::clone(&place);
@@ -64,11 +69,12 @@ impl DirectoryConnector {
         &self,
         place: &Arc<Place>,
         file: std::os::fd::OwnedFd,
-        delivery: &Delivery,
+        shipment: &Shipment<'_>,
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Result<()> {
-        let written = copy::copy(place, file, content, &delivery.version).await?;
+        let version = &shipment.delivery.version;
+        let written = copy::copy(place, file, content, version, shipment.pace).await?;
         let (site, dressed) = (Arc::clone(&self.site), Arc::clone(place));
         blocking::run(move || {
             site.dress_file(&written, dressed.target())?;
@@ -76,9 +82,16 @@ impl DirectoryConnector {
                 .map_err(|errno| dressed.fault("syncing the temporary file", errno))
         })
         .await?;
+        let turn = Turn::take(place).await?;
         fence.check().await?;
         let place = Arc::clone(place);
-        blocking::run(move || place.publish()).await
+        blocking::run(move || {
+            let published = place.publish();
+            drop(turn);
+            published?;
+            place.sync()
+        })
+        .await
     }
 }
 
@@ -86,26 +99,27 @@ impl DirectoryConnector {
 impl Connector for DirectoryConnector {
     async fn deliver(
         &self,
-        delivery: &Delivery,
+        shipment: &Shipment<'_>,
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Outcome {
-        match self.attempt(delivery, content, fence).await {
+        let version = &shipment.delivery.version;
+        match self.attempt(shipment, content, fence).await {
             Ok(()) => Outcome::Delivered(format!(
                 "{} bytes with SHA-256 {}",
-                delivery.version.size_bytes, delivery.version.sha256
+                version.size_bytes, version.sha256
             )),
             Err(error) => Outcome::Failed(error),
         }
     }
 
     /// Also removes what the crash left of the delivery: nobody works on it while this is asked.
-    async fn is_delivered(&self, delivery: &Delivery) -> Result<bool> {
-        let target = parse_target(delivery)?;
-        let (site, id) = (Arc::clone(&self.site), delivery.id);
-        let version = delivery.version.clone();
+    async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool> {
+        let target = parse_target(shipment.target)?;
+        let (site, mark) = (Arc::clone(&self.site), mark(shipment.delivery));
+        let version = shipment.delivery.version.clone();
         blocking::run(move || {
-            let Some(place) = site.place(&target, id, Missing::Leave)? else {
+            let Some(place) = site.place(&target, &mark, Missing::Leave)? else {
                 return Ok(false);
             };
             place.remove_temp()?;
@@ -116,15 +130,22 @@ impl Connector for DirectoryConnector {
         })
         .await
     }
+
+    fn proves_absence(&self) -> bool {
+        true
+    }
+
+    async fn test(&self) -> Vec<Finding> {
+        let site = Arc::clone(&self.site);
+        let tested = blocking::run(move || Ok(test::test(&site))).await;
+        tested.unwrap_or_else(|error| Findings::default().ended(Err(error)))
+    }
 }
 
-fn parse_target(delivery: &Delivery) -> Result<ObjectKey> {
-    ObjectKey::parse(&delivery.target).map_err(|cause| {
-        Error::new(
-            Kind::Refused,
-            "the name is not one the destination can have",
-        )
-        .with("target", delivery.target.escape_debug())
-        .source(cause)
-    })
+fn mark(delivery: &Delivery) -> String {
+    delivery.id.to_string()
+}
+
+fn parse_target(target: &str) -> Result<ObjectKey> {
+    ObjectKey::parse(target).map_err(|cause| not_a_name(target, cause))
 }

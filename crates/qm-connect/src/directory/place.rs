@@ -4,7 +4,6 @@
 use parking_lot::Mutex;
 use qm_core::Result;
 use qm_core::config::Directory;
-use qm_core::id::DeliveryId;
 use qm_core::name::ObjectKey;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod, fchown, fsync,
@@ -12,19 +11,19 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::faults::{attribute_fault, fault};
 
 /// INV-3: a name never leaves the folder it is looked up in, whatever lies there.
-const CONFINED: ResolveFlags = ResolveFlags::BENEATH
+pub(super) const CONFINED: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
     .union(ResolveFlags::NO_MAGICLINKS);
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 /// Nobody else reads a file or folder that is not finished; the configured permissions follow.
-const UNFINISHED_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
+pub(super) const UNFINISHED_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const UNFINISHED_FOLDER: Mode = Mode::RWXU;
 
 /// The configured folder and how files and folders in it are made.
@@ -61,11 +60,12 @@ impl Site {
         }
     }
 
-    /// The place of `target`; `None` only with [`Missing::Leave`].
+    /// The place of `target`; `None` only with [`Missing::Leave`]. `mark` tells what is unfinished of
+    /// one delivery from that of all others.
     pub(super) fn place(
         &self,
         target: &ObjectKey,
-        delivery: DeliveryId,
+        mark: &str,
         missing: Missing,
     ) -> Result<Option<Place>> {
         let root = &self.config.folder;
@@ -79,7 +79,7 @@ impl Site {
                 (Ok(next), _) => next,
                 (Err(Errno::NOENT), Missing::Leave) => return Ok(None),
                 (Err(Errno::NOENT), Missing::Make) => {
-                    self.make_folder(&at, component, delivery)?;
+                    self.make_folder(&at, component, mark)?;
                     open_folder(&at, component).map_err(fail)?
                 }
                 (Err(errno), _) => return Err(fail(errno)),
@@ -90,8 +90,18 @@ impl Site {
             root: root.clone(),
             target: target.as_str().to_owned(),
             name: target.file_name().to_owned(),
-            temp: format!(".qm-{delivery}.tmp"),
+            temp: format!(".qm-{mark}.tmp"),
         }))
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.config.folder
+    }
+
+    /// The permissions of files.
+    pub(super) fn mode(&self) -> u32 {
+        self.config.mode
     }
 
     /// Gives a file its configured owner and permissions.
@@ -109,9 +119,9 @@ impl Site {
     }
 
     /// A folder shows under its name only with its owner and permissions, also after a crash.
-    fn make_folder(&self, parent: &OwnedFd, name: &str, delivery: DeliveryId) -> Result<()> {
+    fn make_folder(&self, parent: &OwnedFd, name: &str, mark: &str) -> Result<()> {
         let _one_at_a_time = self.making.lock();
-        let temp = format!(".qm-{delivery}.folder");
+        let temp = format!(".qm-{mark}.folder");
         let fail = |errno| fault("making a folder", &self.config.folder, name, errno);
         remove_folder(parent, &temp).map_err(fail)?;
         mkdirat(parent, &temp, UNFINISHED_FOLDER).map_err(fail)?;
@@ -142,10 +152,8 @@ impl Place {
 
     /// `Ok` if there is none.
     pub(super) fn remove_temp(&self) -> Result<()> {
-        match unlinkat(&self.folder, &self.temp, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(self.fault("removing the temporary file", errno)),
-        }
+        remove_file(&self.folder, &self.temp)
+            .map_err(|errno| self.fault("removing the temporary file", errno))
     }
 
     /// Refuses a target under whose name a folder, link or device lies.
@@ -167,12 +175,17 @@ impl Place {
         }
     }
 
-    /// The temp file becomes the target; durable when it returns.
+    /// The temp file becomes the target; durable after [`Place::sync`].
     pub(super) fn publish(&self) -> Result<()> {
         self.check_target()?;
         renameat(&self.folder, &self.temp, &self.folder, &self.name)
-            .map_err(|errno| self.fault("renaming to the target", errno))?;
-        self.sync()
+            .map_err(|errno| self.fault("renaming to the target", errno))
+    }
+
+    /// `Ok` if there is none.
+    pub(super) fn remove_target(&self) -> Result<()> {
+        remove_file(&self.folder, &self.name)
+            .map_err(|errno| self.fault("removing the file", errno))
     }
 
     /// The target's file, if there is a regular one.
@@ -189,6 +202,11 @@ impl Place {
     /// Makes the names in the folder durable.
     pub(super) fn sync(&self) -> Result<()> {
         sync_folder(&self.folder).map_err(|errno| self.fault("syncing the folder", errno))
+    }
+
+    /// The folder of the target, and the target's name in it.
+    pub(super) fn name(&self) -> (&OwnedFd, &str) {
+        (&self.folder, &self.name)
     }
 
     /// The target, for attributes and messages.
@@ -216,6 +234,13 @@ fn rename_new_folder(parent: &OwnedFd, temp: &str, name: &str) -> Result<(), Err
     match renamed {
         Err(Errno::EXIST | Errno::NOTEMPTY) => remove_folder(parent, temp),
         other => other,
+    }
+}
+
+fn remove_file(folder: &OwnedFd, name: &str) -> Result<(), Errno> {
+    match unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -72,14 +72,17 @@ impl EmailNotifier {
 
     /// Secrets and certificates are read at use: both may change while the node runs.
     async fn transport(&self) -> Result<Transport> {
-        let (config, secrets) = (self.config.clone(), Arc::clone(&self.secrets));
+        let password = match &self.config.login {
+            Some(login) => Some(self.secrets.get(&login.password).await?),
+            None => None,
+        };
+        let config = self.config.clone();
         blocking::run(move || {
             let mut builder = Transport::builder_dangerous(config.host.as_str())
                 .port(config.port)
                 .timeout(Some(CONVERSATION_LIMIT))
                 .tls(tls(&config)?);
-            if let Some(login) = &config.login {
-                let password = secrets.get(&login.password)?;
+            if let (Some(login), Some(password)) = (&config.login, password) {
                 builder = builder.credentials(Credentials::new(
                     login.user.clone(),
                     password.reveal().to_owned(),

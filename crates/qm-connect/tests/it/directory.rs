@@ -4,7 +4,7 @@ use qm_testkit::outside::{MemoryContent, OpenFence};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use crate::share::{Share, WatchedContent, delivery, ended};
+use crate::share::{Share, WatchedContent, delivery, ended, shipment};
 
 const README: &[u8] = b"this is a test file\n";
 
@@ -121,7 +121,11 @@ async fn many_deliveries_into_one_new_folder() {
             let bytes = vec![number; 10];
             let delivery = delivery(&format!("a/b/{number}.csv"), &bytes);
             let content = MemoryContent::new(bytes);
-            ended(connector.deliver(&delivery, &content, &OpenFence).await)
+            ended(
+                connector
+                    .deliver(&shipment(&delivery), &content, &OpenFence)
+                    .await,
+            )
         });
     }
     while let Some(result) = attempts.join_next().await {
@@ -135,7 +139,7 @@ async fn after_a_crash_the_destination_is_asked() {
     let share = Share::new();
     let connector = share.connector();
     let delivery = delivery("in/a.csv", README);
-    assert!(!connector.is_delivered(&delivery).await.unwrap());
+    assert!(!connector.is_delivered(&shipment(&delivery)).await.unwrap());
     assert_eq!(share.names(), Vec::<String>::new());
 
     fs::create_dir(share.path("in")).unwrap();
@@ -148,15 +152,15 @@ async fn after_a_crash_the_destination_is_asked() {
         fs::write(share.path("in/a.csv"), other).unwrap();
         fs::write(&temp, b"this is").unwrap();
         assert!(
-            !connector.is_delivered(&delivery).await.unwrap(),
+            !connector.is_delivered(&shipment(&delivery)).await.unwrap(),
             "{other:?}"
         );
         assert!(!temp.exists());
     }
 
     fs::write(share.path("in/a.csv"), README).unwrap();
-    assert!(connector.is_delivered(&delivery).await.unwrap());
+    assert!(connector.is_delivered(&shipment(&delivery)).await.unwrap());
     share.deliver("in/b.csv", README).await.unwrap();
     let same = crate::share::delivery("in/b.csv", README);
-    assert!(connector.is_delivered(&same).await.unwrap());
+    assert!(connector.is_delivered(&shipment(&same)).await.unwrap());
 }

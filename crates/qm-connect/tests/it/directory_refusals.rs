@@ -4,7 +4,7 @@ use qm_testkit::outside::{ClosedFence, MemoryContent};
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::share::{Share, WatchedContent, delivery, ended};
+use crate::share::{Share, WatchedContent, delivery, ended, shipment};
 
 const BYTES: &[u8] = b"ID,name\n1,tea\n";
 
@@ -33,7 +33,7 @@ async fn a_missing_folder_is_tried_again_and_the_log_says_where() {
     assert!(error.chain().contains("mount the share"));
     let asked = share
         .connector()
-        .is_delivered(&delivery("a.csv", BYTES))
+        .is_delivered(&shipment(&delivery("a.csv", BYTES)))
         .await;
     assert_eq!(asked.unwrap_err().kind(), Kind::Unavailable);
 
@@ -91,9 +91,10 @@ async fn a_newer_version_that_was_first_stays() {
     let share = Share::new();
     share.deliver("a.csv", b"newer").await.unwrap();
     let content = MemoryContent::new(BYTES);
+    let late = delivery("a.csv", BYTES);
     let outcome = share
         .connector()
-        .deliver(&delivery("a.csv", BYTES), &content, &ClosedFence)
+        .deliver(&shipment(&late), &content, &ClosedFence)
         .await;
     check(
         &ended(outcome).unwrap_err(),
@@ -130,7 +131,7 @@ async fn no_link_is_followed() {
         );
         let asked = share
             .connector()
-            .is_delivered(&delivery(target, BYTES))
+            .is_delivered(&shipment(&delivery(target, BYTES)))
             .await;
         assert_eq!(asked.unwrap_err().kind(), Kind::Refused, "{target}");
     }

@@ -1,13 +1,15 @@
+use async_trait::async_trait;
 use jiff::Timestamp;
 use qm_connect::EmailNotifier;
 use qm_core::alert::{Notification, NotificationState, Text};
-use qm_core::config::{Email, SecretName, SmtpLogin, SmtpSecurity};
+use qm_core::config::{Email, SecretName, SecretStore, SmtpLogin, SmtpSecurity};
 use qm_core::id::NotifierName;
 use qm_core::ports::access::{Secret, Secrets};
 use qm_core::ports::clock::Clock;
 use qm_core::ports::connector::NotifierPort as _;
 use qm_core::retry::RetryPolicy;
 use qm_core::{Error, Kind, Result, Retry};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::smtp_peer::{Manners, SmtpPeer};
@@ -22,12 +24,22 @@ impl Clock for StoppedClock {
 
 struct OneSecret;
 
+#[async_trait]
 impl Secrets for OneSecret {
-    fn get(&self, name: &SecretName) -> Result<Secret> {
+    async fn get(&self, name: &SecretName) -> Result<Secret> {
         if name.0 == "smtp" {
             return Ok(Secret::new("pass word".to_owned()));
         }
         Err(Error::new(Kind::NotFound, "no such secret").retry(Retry::Later))
+    }
+
+    async fn look_up(
+        &self,
+        _: &SecretStore,
+        _: &str,
+        _: &BTreeMap<String, String>,
+    ) -> Result<Secret> {
+        Err(Error::new(Kind::NotFound, "no such secret"))
     }
 }
 

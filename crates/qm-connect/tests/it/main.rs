@@ -1,4 +1,4 @@
-//! The connectors against a real file system, the mail notifier against a real conversation.
+//! The connectors against a real file system and a real SFTP server, the mail notifier against a real conversation.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,8 +6,10 @@
 )]
 
 mod directory;
+mod directory_nodes;
 mod directory_refusals;
 mod email;
 mod email_tls;
+mod sftp;
 mod share;
 mod smtp_peer;

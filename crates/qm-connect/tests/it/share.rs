@@ -7,14 +7,15 @@ use qm_connect::DirectoryConnector;
 use qm_core::config::Directory;
 use qm_core::delivery::{Delivery, DeliveryState, Outcome};
 use qm_core::id::{
-    ArrivalSeq, BucketName, DeliveryId, DestinationName, RevisionNumber, RouteName, Sha256Digest,
-    VersionId,
+    ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName,
+    Sha256Digest, VersionId,
 };
-use qm_core::name::{ObjectKey, ObjectPath, Prefix};
+use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::Version;
 use qm_core::ports::bucket::Content;
-use qm_core::ports::connector::Connector as _;
+use qm_core::ports::connector::{Connector as _, Shipment};
 use qm_core::ports::encryption::Envelope;
+use qm_core::template::Facts;
 use qm_core::{Error, Kind, Result};
 use qm_testkit::outside::{MemoryContent, OpenFence};
 use std::fs;
@@ -33,12 +34,10 @@ impl Share {
         fs::create_dir(&root).unwrap();
         let config = Directory {
             folder: root.clone(),
-            strip: Prefix::default(),
             uid: None,
             gid: None,
             mode: 0o664,
             folder_mode: 0o770,
-            concurrency: 4,
         };
         Self {
             _folder: folder,
@@ -73,9 +72,10 @@ impl Share {
         delivery: &Delivery,
         content: &dyn Content,
     ) -> Result<String> {
+        let shipment = shipment(delivery);
         ended(
             self.connector()
-                .deliver(delivery, content, &OpenFence)
+                .deliver(&shipment, content, &OpenFence)
                 .await,
         )
     }
@@ -93,6 +93,9 @@ pub(crate) fn ended(outcome: Outcome) -> Result<String> {
     match outcome {
         Outcome::Delivered(note) => Ok(note),
         Outcome::Failed(error) => Err(error),
+        Outcome::Unclear(error) | Outcome::Rejected(error) => {
+            panic!("no outcome of these connectors: {}", error.chain())
+        }
     }
 }
 
@@ -138,14 +141,30 @@ pub(crate) fn delivery(target: &str, bytes: &[u8]) -> Delivery {
         destination,
         target: target.to_owned(),
         state: DeliveryState::Running {
-            lease_until: Timestamp::MAX,
+            node: NodeName::parse("here").unwrap(),
         },
         attempts: 1,
+        possible_duplicate: false,
         fence: 1,
         last_error: None,
         revision: RevisionNumber(1),
+        arrived_at: Timestamp::UNIX_EPOCH,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// What a connector is given of it.
+pub(crate) fn shipment(delivery: &Delivery) -> Shipment<'_> {
+    Shipment {
+        delivery,
+        target: &delivery.target,
+        facts: Facts {
+            path: &delivery.source,
+            partner: None,
+            arrived_at: delivery.arrived_at,
+        },
+        pace: None,
     }
 }
 

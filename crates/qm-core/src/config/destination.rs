@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{AwsAccess, SecretName};
+use crate::Result;
 use crate::id::BucketName;
-use crate::name::Prefix;
-use crate::template::Template;
+use crate::name::{ObjectKey, Prefix};
+use crate::template::{Facts, Template};
 use crate::window::Windows;
 
 /// Where deliveries go.
@@ -25,8 +26,32 @@ pub struct Destination {
     pub limits: DestinationLimits,
 }
 
+impl Destination {
+    /// The name of a new delivery at the place: relative to it, never one that climbs. A key that
+    /// is not below [`Destination::strip`] is kept whole.
+    pub fn target(&self, facts: &Facts<'_>) -> Result<String> {
+        let key = &facts.path.key;
+        match &self.name {
+            None => Ok(key
+                .relative_to(&self.strip)
+                .unwrap_or_else(|| key.as_str())
+                .to_owned()),
+            Some(name) => {
+                let rendered = name.render(facts)?;
+                ObjectKey::parse(&rendered)
+                    .map_err(|error| error.during("naming the file at the destination"))?;
+                Ok(rendered)
+            }
+        }
+    }
+}
+
 /// The place of a destination.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are as many as a configuration has destinations"
+)]
 pub enum DestinationPlace {
     /// A folder of this machine, such as a mounted share.
     Directory(Directory),
@@ -145,4 +170,57 @@ pub enum SecretStore {
     Node,
     /// AWS Secrets Manager.
     Aws(AwsAccess),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::ObjectPath;
+    use crate::{Error, Kind};
+
+    #[track_caller]
+    fn check(name: Option<&str>, strip: &str, key: &str, expect: Result<&str, Kind>) {
+        let destination = Destination {
+            place: DestinationPlace::Bucket(BucketDestination {
+                bucket: BucketName::parse("out").unwrap(),
+                prefix: Prefix::default(),
+                owner_full_control: false,
+            }),
+            name: name.map(|name| Template::parse(name).unwrap()),
+            strip: Prefix::parse(strip).unwrap(),
+            limits: DestinationLimits {
+                concurrency: 1,
+                bytes_per_second: None,
+                closed: None,
+                breaker: BreakerPolicy {
+                    failures: 1,
+                    pause: Duration::from_secs(1),
+                },
+            },
+        };
+        let path = ObjectPath {
+            bucket: BucketName::parse("landing").unwrap(),
+            key: ObjectKey::parse(key).unwrap(),
+        };
+        let target = destination.target(&Facts {
+            path: &path,
+            partner: None,
+            arrived_at: jiff::Timestamp::UNIX_EPOCH,
+        });
+        assert_eq!(target.as_deref().map_err(Error::kind), expect);
+    }
+
+    #[test]
+    fn targets() {
+        let key = "north/in/a.csv";
+        check(None, "", key, Ok(key));
+        check(None, "north", key, Ok("in/a.csv"));
+        check(None, "nor", key, Ok(key));
+        let dated = Some("{arrived:%Y}/{name}");
+        check(dated, "north", key, Ok("1970/a.csv"));
+        check(Some("{partner}/x"), "", key, Err(Kind::Refused));
+        check(Some("x/{stem}"), "", "north/...csv", Err(Kind::Invalid));
+        check(Some("/etc/{name}"), "", key, Err(Kind::Invalid));
+        check(Some("../{name}"), "", key, Err(Kind::Invalid));
+    }
 }

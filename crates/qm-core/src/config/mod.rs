@@ -1,12 +1,12 @@
 //! The configuration as types. Text becomes this once, in the binary; a revision in the ledger is
 //! this, serialised.
 
+mod bucket;
 mod destination;
 mod route;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::id::{
 };
 use crate::retry::RetryPolicy;
 
+pub use bucket::{AwsAccess, Bucket, BucketPlace, CloudPlace, S3Encryption, S3Place, Watch};
 pub use destination::{
     BreakerPolicy, BucketDestination, Destination, DestinationLimits, DestinationPlace, Directory,
     Proxy, ProxyKind, SecretStore, Sftp,
@@ -98,131 +99,6 @@ pub struct SftpListen {
     pub host_key: Option<SecretName>,
 }
 
-/// A place for objects.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Bucket {
-    /// Where it is.
-    pub place: BucketPlace,
-    /// The encryption key that seals what is stored; `None` for bytes in clear.
-    pub encryption_key: Option<EncryptionKeyName>,
-    /// So many superseded or removed versions of a name are kept.
-    pub keep_versions: u32,
-    /// So long at most; `None` for ever.
-    pub keep_for: Option<Duration>,
-    /// How files that others put there are noticed.
-    pub watch: Option<Watch>,
-}
-
-/// Where a bucket is.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub enum BucketPlace {
-    /// `file:///folder`.
-    Directory(PathBuf),
-    /// `s3://name/prefix`: Amazon S3 or compatible.
-    S3(S3Place),
-    /// `gs://name/prefix`: Google Cloud Storage.
-    Gcs(CloudPlace),
-    /// `az://container/prefix`: Azure Blob Storage.
-    Azure(CloudPlace),
-}
-
-/// The URL, as the configuration has it.
-impl fmt::Display for BucketPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, bucket, prefix) = match self {
-            Self::Directory(folder) => return write!(f, "file://{}", folder.display()),
-            Self::S3(place) => ("s3", &place.bucket, &place.prefix),
-            Self::Gcs(place) => ("gs", &place.bucket, &place.prefix),
-            Self::Azure(place) => ("az", &place.bucket, &place.prefix),
-        };
-        if prefix.is_root() {
-            write!(f, "{scheme}://{bucket}")
-        } else {
-            write!(f, "{scheme}://{bucket}/{prefix}")
-        }
-    }
-}
-
-/// A bucket of Amazon S3 or compatible.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct S3Place {
-    /// Its name there.
-    pub bucket: String,
-    /// Where in it our keys begin.
-    pub prefix: crate::name::Prefix,
-    /// How to reach and enter it.
-    pub access: AwsAccess,
-    /// The bucket's name in the path instead of the host name.
-    pub path_style: bool,
-    /// Encryption by the store, beside or instead of ours.
-    pub encryption: S3Encryption,
-    /// Checksums with every request, also where the store might not know them.
-    pub checksums: bool,
-}
-
-/// How to reach an AWS service, and as whom. Credentials come from the environment, the profile,
-/// the web identity or the instance.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-pub struct AwsAccess {
-    /// Another endpoint than that of AWS, as a URL.
-    pub endpoint: Option<String>,
-    /// The region; `None` for that of the environment.
-    pub region: Option<String>,
-    /// The profile in the shared configuration files.
-    pub profile: Option<String>,
-    /// A role to assume.
-    pub role: Option<String>,
-    /// The external id that the role asks for.
-    pub external_id: Option<String>,
-}
-
-/// Encryption by the store.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub enum S3Encryption {
-    /// What the bucket there says.
-    #[default]
-    BucketDefault,
-    /// With keys of the store (SSE-S3).
-    S3,
-    /// With a key of its KMS (SSE-KMS); `None` for its default key.
-    Kms(Option<String>),
-}
-
-/// A bucket of Google or Azure.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct CloudPlace {
-    /// Bucket or container.
-    pub bucket: String,
-    /// Where in it our keys begin.
-    pub prefix: crate::name::Prefix,
-    /// Another endpoint than the public one, as a URL.
-    pub endpoint: Option<String>,
-    /// Azure: the storage account.
-    pub account: Option<String>,
-    /// The credential (Google: JSON, Azure: account key), by name; `None` for that of the
-    /// environment.
-    pub credential: Option<SecretName>,
-}
-
-/// How files that others put into a bucket are noticed.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub enum Watch {
-    /// The bucket is listed again and again; a directory bucket on Linux is listened to as well.
-    Listing {
-        /// How often.
-        every: Duration,
-        /// A file must be unchanged for so long.
-        settle: Duration,
-    },
-    /// S3 notifications in an SQS queue.
-    Sqs {
-        /// The queue's URL.
-        queue: String,
-        /// How to reach it.
-        access: AwsAccess,
-    },
-}
-
 /// What wraps the data keys of sealed buckets.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub enum EncryptionKey {
@@ -295,6 +171,31 @@ pub struct SmtpLogin {
 pub struct SecretName(pub String);
 
 impl Config {
+    /// The same for another node of those that share the ledger: what belongs to one node alone
+    /// is as in `own`.
+    #[must_use]
+    pub fn at_node(self, own: &Self) -> Self {
+        let Node {
+            data,
+            secrets,
+            encryption_keys,
+            ..
+        } = own.node.clone();
+        Self {
+            node: Node {
+                data,
+                secrets,
+                encryption_keys,
+                ..self.node
+            },
+            sftp: SftpListen {
+                address: own.sftp.address,
+                ..self.sftp
+            },
+            ..self
+        }
+    }
+
     /// The account whose mailbox a folder of a bucket belongs to: the one with the deepest root.
     pub fn account_of(
         &self,
@@ -306,4 +207,19 @@ impl Config {
             .filter(|a| a.mailbox.bucket == *bucket && prefix.is_within(&a.mailbox.prefix))
             .max_by_key(|a| a.mailbox.prefix.as_str().len())
     }
+
+    /// How much a destination is given at a time: one of the configuration, or one that a route of
+    /// the configuration looks up.
+    pub fn destination_limits(&self, name: &DestinationName) -> Option<&DestinationLimits> {
+        let Some((route, _)) = name.as_looked_up() else {
+            return self.destinations.get(name).map(|found| &found.limits);
+        };
+        match &self.routes.get(&route)?.deliver {
+            Deliver::To(_) => None,
+            Deliver::LookUp(lookup) => Some(&lookup.limits),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

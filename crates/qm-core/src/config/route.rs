@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::{DestinationLimits, SecretStore};
 use crate::id::{DestinationName, NotifierName, RouteName};
-use crate::name::ObjectPath;
+use crate::name::{ObjectKey, ObjectPath};
 use crate::pattern::Pattern;
 use crate::retry::RetryPolicy;
 use crate::screen::Screen;
-use crate::template::Template;
+use crate::template::{Facts, Template};
+use crate::{Error, Kind, Result};
 
 /// What happens to arrivals.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -39,6 +40,10 @@ pub struct Route {
 
 /// Where a route's deliveries go.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are as many as a configuration has routes"
+)]
 pub enum Deliver {
     /// To these destinations.
     To(Vec<DestinationName>),
@@ -57,6 +62,31 @@ pub struct Lookup {
     pub require_tags: BTreeMap<String, String>,
     /// How much each destination is given at a time.
     pub limits: DestinationLimits,
+}
+
+impl Lookup {
+    /// The name of the secret that knows where the file goes. It is made of what a partner named:
+    /// relative, and without components that lead elsewhere.
+    pub fn key(&self, facts: &Facts<'_>) -> Result<String> {
+        let rendered = self.name.render(facts)?;
+        match ObjectKey::parse(&rendered) {
+            Ok(_) => Ok(rendered),
+            Err(error) => Err(Error::new(
+                Kind::Refused,
+                "the name of this file does not say where it goes",
+            )
+            .during("naming the secret of the destination")
+            .source(error)),
+        }
+    }
+
+    /// The name of a new delivery at the place: the key without its first component, which says
+    /// whose it is, if it has another.
+    pub fn target(key: &ObjectKey) -> &str {
+        key.as_str()
+            .split_once('/')
+            .map_or(key.as_str(), |(_, rest)| rest)
+    }
 }
 
 /// What a newer version of the same source does to an older open delivery to the same target.
@@ -93,6 +123,71 @@ impl Route {
         match &self.deliver {
             Deliver::To(names) => names,
             Deliver::LookUp(_) => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::BreakerPolicy;
+    use crate::id::BucketName;
+    use jiff::Timestamp;
+
+    fn lookup(name: &str) -> Lookup {
+        Lookup {
+            name: Template::parse(name).unwrap(),
+            store: SecretStore::Node,
+            require_tags: BTreeMap::new(),
+            limits: DestinationLimits {
+                concurrency: 1,
+                bytes_per_second: None,
+                closed: None,
+                breaker: BreakerPolicy {
+                    failures: 1,
+                    pause: Duration::from_secs(1),
+                },
+            },
+        }
+    }
+
+    #[track_caller]
+    fn check(name: &str, key: &str, expect: Result<&str, Kind>) {
+        let path = ObjectPath {
+            bucket: BucketName::parse("staging").unwrap(),
+            key: ObjectKey::parse(key).unwrap(),
+        };
+        let facts = Facts {
+            path: &path,
+            partner: None,
+            arrived_at: Timestamp::UNIX_EPOCH,
+        };
+        let found = lookup(name).key(&facts);
+        assert_eq!(
+            found.as_deref().map_err(Error::kind),
+            expect,
+            "{name} {key}"
+        );
+    }
+
+    #[test]
+    fn a_looked_up_name_leads_nowhere_else() {
+        check("sftp/{path.0}", "acme/in/a.csv", Ok("sftp/acme"));
+        check("sftp/{path.1}", "acme", Err(Kind::Refused));
+        check("sftp/{partner}", "acme/a.csv", Err(Kind::Refused));
+        check("sftp/{stem}", "in/...csv", Err(Kind::Refused));
+        check("sftp/{stem}/x", "in/..csv", Err(Kind::Refused));
+        check("/{path.0}", "acme/a.csv", Err(Kind::Refused));
+    }
+
+    #[test]
+    fn the_target_is_without_whose_it_is() {
+        for (key, expect) in [
+            ("acme/in/file.csv", "in/file.csv"),
+            ("acme/file.csv", "file.csv"),
+            ("file.csv", "file.csv"),
+        ] {
+            assert_eq!(Lookup::target(&ObjectKey::parse(key).unwrap()), expect);
         }
     }
 }

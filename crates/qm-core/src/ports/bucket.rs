@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::deposit::{Deposit, Put, StoredObject};
 use super::encryption::Envelope;
 use super::ledger::KeptVersion;
-use crate::Result;
 use crate::id::{BucketName, Sha256Digest, VersionId};
 use crate::name::{ObjectKey, ObjectPath, Prefix};
 use crate::operation::{Operation, StagedToken, Version};
+use crate::{Error, Kind, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,6 +56,21 @@ pub trait Bucket: Send + Sync {
     /// after a crash at any instant, running it again completes it. The caller holds the locks of
     /// the keys.
     async fn run(&self, operation: &Operation) -> Result<()>;
+
+    /// Makes staged bytes ([`Staging::deposit`]) the object under a key: at once, whole, folders
+    /// made, durable when it returns. It is a file as others put them there: nobody recorded the
+    /// change, and nothing of ours is kept aside for it. `Conflict` if the name shows something else
+    /// than [`Put::replaces`]. Idempotent.
+    async fn put(&self, put: Put<'_>) -> Result<()> {
+        Err(no_deposits().with("key", put.key))
+    }
+
+    /// [`Bucket::put`] without staged bytes: the store copies by itself. `Ok(false)` if it cannot;
+    /// then nothing has changed.
+    async fn put_copy(&self, source: &StoredObject, put: Put<'_>) -> Result<bool> {
+        let _ = (source, put);
+        Ok(false)
+    }
 
     /// What is under a name: a file, a folder, or nothing.
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>>;
@@ -152,6 +168,9 @@ pub struct Staging {
     pub envelope: Option<Envelope>,
     /// Who digests the bytes.
     pub digest: DigestBy,
+    /// For bytes that a delivery puts there. What an earlier attempt staged as the same version is
+    /// replaced.
+    pub deposit: Option<Deposit>,
 }
 
 /// Who digests the bytes of a version.
@@ -257,6 +276,12 @@ pub trait Content: Send + Sync {
     /// How the bytes are sealed, if they are.
     fn envelope(&self) -> Option<&Envelope>;
 
+    /// Where the store has exactly these bytes, in clear, if it can copy them by itself. Content
+    /// around another's passes it on.
+    fn stored(&self) -> Option<StoredObject> {
+        None
+    }
+
     /// Up to `length` bytes at `offset`; empty at the end.
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes>;
 }
@@ -333,4 +358,11 @@ pub struct Space {
     pub total_files: u64,
     /// Free inodes.
     pub free_files: u64,
+}
+
+fn no_deposits() -> Error {
+    Error::new(
+        Kind::Unsupported,
+        "nothing can be delivered into this bucket",
+    )
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod bucket;
 pub mod clock;
 pub mod connector;
+pub mod deposit;
 pub mod encryption;
 pub mod ledger;
 pub mod mailbox;

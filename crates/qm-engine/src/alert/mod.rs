@@ -1,12 +1,14 @@
 //! Reconciler `alert`: hands messages to notifiers until they take them, and tells of uploads
-//! that broke off and were not resumed.
+//! that broke off and were not resumed, of many dead letters, and of deliveries that take too long.
 
+mod dead_letters;
 mod notify;
 mod partials;
 
 use async_trait::async_trait;
 use qm_core::Result;
 
+use crate::pace::Pace;
 use crate::pass::Faults;
 use crate::{Pass, Ports, Reconciler};
 use partials::Told;
@@ -15,6 +17,7 @@ use partials::Told;
 pub struct AlertReconciler {
     ports: Ports,
     told: Told,
+    dead_letters: Pace,
 }
 
 impl AlertReconciler {
@@ -23,6 +26,7 @@ impl AlertReconciler {
         Self {
             ports,
             told: Told::default(),
+            dead_letters: Pace::default(),
         }
     }
 }
@@ -39,13 +43,15 @@ impl Reconciler for AlertReconciler {
         // First, so that what they raise is sent in the same pass.
         let partials = partials::look(&self.ports, &config, &self.told).await;
         let partials = faults.keep(partials).unwrap_or_default();
+        let letters =
+            dead_letters::look(&self.ports, &config, &self.dead_letters, &mut faults).await;
         let sent = notify::send_due(&self.ports, &config, &mut faults).await;
         let now = self.ports.clock.now();
         let next = faults.keep(self.ports.ledger.next_notification().await);
         let pass = Pass {
-            has_progressed: partials.has_progressed || sent,
+            has_progressed: partials.has_progressed || letters.has_progressed || sent,
             next: next.flatten().filter(|at| *at > now),
         };
-        faults.or(pass.at(partials.next))
+        faults.or(pass.at(partials.next).at(letters.next))
     }
 }

@@ -13,22 +13,30 @@ use qm_core::{Error, Kind, Result};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::Ports;
 use crate::driver::panicked;
 use crate::pass::Faults;
 use crate::retain::later;
 
-/// Enough that the backlog of a notifier that is down does not hide the messages of another, few
-/// enough to hold in memory.
-const BATCH: u32 = 1_000;
+/// As many as a slow notifier takes while they are held.
+const BATCH: u32 = 100;
 /// Above the notifier's own limits: only one that breaks its promise meets it.
 const SEND_LIMIT: Duration = Duration::from_mins(2);
+/// Messages that were taken out and not sent come up again after this time.
+const HOLD: Duration = Duration::from_mins(10);
+/// Nothing is begun later than this: what is not ours any more may be another node's.
+const SEND_FOR: Duration = HOLD.saturating_sub(SEND_LIMIT.saturating_mul(2));
+/// One message may have a fault of its own; a notifier that fails two in a row is down.
+const FAILURES_IN_A_ROW: u32 = 2;
 
 /// True if any message was handed over or given up.
 pub(super) async fn send_due(ports: &Ports, config: &Config, faults: &mut Faults) -> bool {
     let now = ports.clock.now();
-    let due = faults.keep(ports.ledger.due_notifications(now, BATCH).await);
+    let until = Instant::now() + SEND_FOR;
+    let due = ports.ledger.due_notifications(now, HOLD, BATCH).await;
+    let due = faults.keep(due);
     let mut by_notifier: BTreeMap<NotifierName, Vec<Notification>> = BTreeMap::new();
     for notification in due.unwrap_or_default() {
         let queue = by_notifier.entry(notification.notifier.clone());
@@ -36,7 +44,7 @@ pub(super) async fn send_due(ports: &Ports, config: &Config, faults: &mut Faults
     }
     let queues = by_notifier
         .values()
-        .map(|queue| send_queue(ports, config, queue));
+        .map(|queue| send_queue(ports, config, queue, until));
     let mut any = false;
     for result in join_all(queues).await {
         any |= faults.keep(result) == Some(true);
@@ -44,15 +52,22 @@ pub(super) async fn send_due(ports: &Ports, config: &Config, faults: &mut Faults
     any
 }
 
-/// Ends at the first message that may be tried again: what the notifier cannot take now it
-/// cannot take a moment later either, and the others' turn comes in the next passes.
-async fn send_queue(ports: &Ports, config: &Config, queue: &[Notification]) -> Result<bool> {
+/// Ends when the notifier does not take messages now: the rest has its turn when the hold is over.
+async fn send_queue(
+    ports: &Ports,
+    config: &Config,
+    queue: &[Notification],
+    until: Instant,
+) -> Result<bool> {
+    let mut failures = 0;
     let mut any = false;
     for notification in queue {
-        any = true;
-        if !send(ports, config, notification).await? {
+        if failures == FAILURES_IN_A_ROW || Instant::now() > until {
             break;
         }
+        any = true;
+        let is_over = send(ports, config, notification).await?;
+        failures = if is_over { 0 } else { failures + 1 };
     }
     Ok(any)
 }

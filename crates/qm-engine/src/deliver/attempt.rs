@@ -1,175 +1,154 @@
-//! One attempt: open the version's bytes, let the connector deliver them, record what came of it.
+//! One attempt: find the way, see that the file may be sent, open the version's bytes, let the
+//! connector deliver them, record what came of it.
 
 use futures_util::FutureExt as _;
-use qm_core::alert::dead_letter;
-use qm_core::config::{Config, Route};
+use jiff::Timestamp;
 use qm_core::delivery::{Delivery, DeliveryState, Outcome, Transition, after_attempt};
-use qm_core::ports::connector::Connector;
-use qm_core::retry::RetryPolicy;
+use qm_core::ports::bucket::Content;
+use qm_core::ports::connector::{Connector, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::fence::LedgerFence;
-use super::notifiers;
-use super::stall::{Progress, WatchedContent};
-use crate::Ports;
+use super::job::Job;
+use super::record::{Said, record};
+use super::stall::WatchedContent;
+use super::{screen, way};
 use crate::driver::panicked;
-
-/// Between attempts to record an outcome; doubles up to the longer one. The row stays `running`
-/// until it is recorded, so giving up is no choice.
-const RECORD_PAUSE_FIRST: Duration = Duration::from_secs(1);
-const RECORD_PAUSE_MAX: Duration = Duration::from_secs(30);
+use crate::retain::later;
 
 /// Attempts the delivery and records the outcome.
-pub(super) async fn attempt(ports: Ports, delivery: Delivery, progress: Arc<Progress>) {
-    let (_, config) = ports.running();
+pub(super) async fn attempt(job: Job) {
+    let expires_at = expires_at(&job);
+    if let Some(expired) = expired(&job, expires_at) {
+        let transition = transition(&job, &Outcome::Failed(expired), expires_at);
+        return record(&job, transition, Said::Expired).await;
+    }
     let fence = LedgerFence::new(
-        Arc::clone(&ports.ledger),
-        delivery.clone(),
-        progress.clone(),
+        Arc::clone(&job.ports.ledger),
+        job.delivery.clone(),
+        Arc::clone(&job.progress),
     );
-    let outcome = perform(&ports, &config, &delivery, &fence, progress)
-        .await
-        .unwrap_or_else(Outcome::Failed);
-    let now = ports.clock.now();
+    let outcome = perform(&job, &fence).await.unwrap_or_else(Outcome::Failed);
     let transition = match &outcome {
-        Outcome::Failed(error) if fence.was_closed() => Transition {
+        // Recorded only while the delivery is ours, so it is not another node that has it.
+        Outcome::Failed(_) if fence.was_closed() => Transition {
             state: DeliveryState::Superseded,
-            note: error.public_message().to_owned(),
+            note: "a newer version of the file was delivered first".to_owned(),
             is_dead_letter: false,
+            possible_duplicate: false,
+            is_rejected: false,
         },
-        Outcome::Failed(_) | Outcome::Delivered(_) => {
-            after_attempt(policy(&config, &delivery), delivery.attempts, &outcome, now)
+        Outcome::Delivered(_) | Outcome::Failed(_) | Outcome::Unclear(_) | Outcome::Rejected(_) => {
+            transition(&job, &outcome, expires_at)
         }
     };
-    record(&ports, &config, &delivery, transition).await;
+    record(&job, transition, Said::Failed).await;
+}
+
+/// Asks the destination whether it has the delivery, and says in the job's report how it fares.
+pub(super) async fn ask(
+    job: &Job,
+    connector: &dyn Connector,
+    shipment: &Shipment<'_>,
+) -> Result<bool> {
+    let answer = AssertUnwindSafe(connector.is_delivered(shipment))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(panicked(panic.as_ref()).during("asking the destination")));
+    job.report.answered(&answer);
+    answer
+}
+
+/// What the outcome makes of the delivery. One whose next attempt would come too late is told of
+/// as soon as it is too old, not later.
+pub(super) fn transition(
+    job: &Job,
+    outcome: &Outcome,
+    expires_at: Option<Timestamp>,
+) -> Transition {
+    let now = job.ports.clock.now();
+    let mut transition = after_attempt(job.policy(), job.delivery.attempts, outcome, now);
+    if let DeliveryState::Waiting { ready_at } = &mut transition.state
+        && let Some(expires_at) = expires_at
+    {
+        *ready_at = expires_at.clamp(now, (*ready_at).max(now));
+    }
+    // One without quarantine stays where it is, so there is nothing to do.
+    let has_quarantine = job
+        .route()
+        .is_some_and(|route| route.screen.quarantine.is_some());
+    transition.is_rejected &= has_quarantine;
+    transition
+}
+
+/// When the file is too old to be delivered, if ever.
+pub(super) fn expires_at(job: &Job) -> Option<Timestamp> {
+    let max_age = job.route()?.max_age?;
+    Some(later(job.delivery.arrived_at, max_age))
+}
+
+fn expired(job: &Job, expires_at: Option<Timestamp>) -> Option<Error> {
+    expires_at.filter(|at| *at <= job.ports.clock.now())?;
+    let max_age = job.route()?.max_age?;
+    let message = format!(
+        "the file arrived at {} and is older than {} seconds, the maximum age of route `{}`",
+        job.delivery.arrived_at,
+        max_age.as_secs(),
+        job.delivery.route
+    );
+    Some(Error::new(Kind::Refused, message).with("rule", "max_age"))
 }
 
 /// `Err` is a failed attempt as well, one that did not get as far as the connector.
-async fn perform(
-    ports: &Ports,
-    config: &Config,
-    delivery: &Delivery,
-    fence: &LedgerFence,
-    progress: Arc<Progress>,
-) -> Result<Outcome> {
-    route(config, delivery)?;
-    let connector = connector(ports, config, delivery)?;
-    let bucket = ports.buckets.get(&delivery.source.bucket).ok_or_else(|| {
-        gone(format!(
-            "bucket `{}` is not in the configuration any more",
-            delivery.source.bucket
-        ))
-    })?;
-    let version = &delivery.version;
-    let opened = bucket.open_version(version.id, &delivery.source.key, &version.identity);
+async fn perform(job: &Job, fence: &LedgerFence) -> Result<Outcome> {
+    let delivery = &job.delivery;
+    let found = way::find(job).await?;
+    let shipment = found.shipment(job);
+    let connector = found.way.connector.as_ref();
+    // Before anything is sent again that may be there already.
+    if delivery.possible_duplicate && ask(job, connector, &shipment).await? {
+        return Ok(Outcome::Delivered(
+            "found at the destination before it was sent again".to_owned(),
+        ));
+    }
+    let pattern = found.way.pattern.as_ref();
+    if let Err(error) = screen::check_name(found.route, pattern, delivery) {
+        return Ok(Outcome::Rejected(error));
+    }
     let content = WatchedContent {
-        content: opened.await.map_err(|cause| unreadable(cause, delivery))?,
-        progress,
+        content: open(job).await?,
+        progress: Arc::clone(&job.progress),
     };
-    let delivered = connector.deliver(delivery, &content, fence);
+    if let Err(error) = screen::check_content(found.route, delivery, &content).await? {
+        return Ok(Outcome::Rejected(error));
+    }
+    let delivered = connector.deliver(&shipment, &content, fence);
     let outcome = AssertUnwindSafe(delivered).catch_unwind().await;
-    Ok(outcome
-        .unwrap_or_else(|panic| Outcome::Failed(panicked(panic.as_ref()).during("delivering"))))
+    // Nobody knows how far it had come.
+    let outcome = outcome
+        .unwrap_or_else(|panic| Outcome::Unclear(panicked(panic.as_ref()).during("delivering")));
+    job.report.heard(&outcome);
+    Ok(outcome)
 }
 
-/// The connector of the delivery's destination, if the running revision still has one.
-pub(super) fn connector(
-    ports: &Ports,
-    config: &Config,
-    delivery: &Delivery,
-) -> Result<Arc<dyn Connector>> {
-    let name = &delivery.destination;
-    if !config.destinations.contains_key(name) {
-        return Err(gone(format!(
-            "destination `{name}` is not in the configuration any more"
-        )));
-    }
-    ports.outside.connector(name).ok_or_else(|| {
-        Error::new(Kind::Unavailable, "the destination is not ready yet").with("destination", name)
-    })
-}
-
-/// The delivery's retry policy; none for a route that is gone.
-pub(super) fn policy<'a>(config: &'a Config, delivery: &Delivery) -> &'a RetryPolicy {
-    static NO_RETRY: std::sync::LazyLock<RetryPolicy> =
-        std::sync::LazyLock::new(|| RetryPolicy::pauses(Vec::new()));
-    config
-        .routes
-        .get(&delivery.route)
-        .map_or(&NO_RETRY, |route| &route.retry)
-}
-
-/// Records how the attempt ended, as often as it takes; then says so in the log.
-pub(super) async fn record(
-    ports: &Ports,
-    config: &Config,
-    delivery: &Delivery,
-    transition: Transition,
-) {
-    let now = ports.clock.now();
-    let alert = transition.is_dead_letter.then(|| {
-        let notifiers = notifiers(delivery, config);
-        dead_letter(delivery, &transition.note, notifiers, now)
-    });
-    let mut pause = RECORD_PAUSE_FIRST;
-    loop {
-        let finished = ports
-            .ledger
-            .finish(delivery, transition.clone(), alert.clone(), now);
-        match finished.await {
-            Ok(()) => break,
-            // Recorded by an earlier try whose answer was lost, or another worker's.
-            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => {
-                tracing::warn!(delivery = %delivery.id, error = error.chain(), "outcome not recorded");
-                return;
-            }
-            Err(error) => {
-                tracing::error!(
-                    delivery = %delivery.id,
-                    error = error.chain(),
-                    "outcome not recorded yet, trying again"
-                );
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(RECORD_PAUSE_MAX);
-    }
-    log(delivery, &transition);
-}
-
-fn log(delivery: &Delivery, transition: &Transition) {
-    let (id, attempt) = (delivery.id, delivery.attempts);
-    let (source, state) = (delivery.source.to_string(), transition.state.as_str());
-    let (destination, note) = (&delivery.destination, &transition.note);
-    match transition.state {
-        DeliveryState::Dead => {
-            tracing::error!(%id, ?source, %destination, attempt, state, note, "delivery failed");
-        }
-        DeliveryState::Waiting { .. } | DeliveryState::Running { .. } => {
-            tracing::warn!(%id, ?source, %destination, attempt, state, note, "attempt failed");
-        }
-        DeliveryState::Delivered | DeliveryState::Superseded => {
-            tracing::info!(%id, ?source, %destination, attempt, state, note, "delivery ended");
-        }
-    }
-}
-
-fn route<'a>(config: &'a Config, delivery: &Delivery) -> Result<&'a Route> {
-    config.routes.get(&delivery.route).ok_or_else(|| {
-        gone(format!(
-            "route `{}` is not in the configuration any more",
-            delivery.route
-        ))
-    })
-}
-
-fn gone(message: String) -> Error {
-    Error::new(Kind::Refused, message)
-        .during("looking up the way")
-        .help("put it back into the configuration and redrive the delivery")
+async fn open(job: &Job) -> Result<Box<dyn Content>> {
+    let (source, version) = (&job.delivery.source, &job.delivery.version);
+    let bucket = job.ports.buckets.get(&source.bucket).ok_or_else(|| {
+        Error::new(
+            Kind::Refused,
+            format!(
+                "bucket `{}` is not in the configuration any more",
+                source.bucket
+            ),
+        )
+        .during("opening the version")
+    })?;
+    let opened = bucket.open_version(version.id, &source.key, &version.identity);
+    opened
+        .await
+        .map_err(|cause| unreadable(cause, &job.delivery))
 }
 
 fn unreadable(cause: Error, delivery: &Delivery) -> Error {

@@ -48,7 +48,7 @@ impl Fence for LedgerFence {
         *self.was_closed.lock() = true;
         Err(Error::new(
             Kind::Conflict,
-            "a newer version of the file was delivered first",
+            "a newer version of the file was delivered first, or another node has taken over",
         ))
     }
 }

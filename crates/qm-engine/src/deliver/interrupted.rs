@@ -1,53 +1,64 @@
-//! Attempts that a crash interrupted: the destination is asked before anything is sent again.
+//! Attempts that were interrupted, by a crash of this node or by the end of another: the
+//! destination is asked before anything is sent again.
 
-use futures_util::FutureExt as _;
-use qm_core::delivery::{Delivery, DeliveryState, Outcome, after_attempt};
+use qm_core::delivery::{DeliveryState, Outcome};
 use qm_core::{Error, Kind, Result};
-use std::panic::AssertUnwindSafe;
 
-use super::attempt::{connector, policy, record};
-use super::stall;
-use crate::Ports;
-use crate::driver::panicked;
+use super::attempt::{ask, expires_at, transition};
+use super::job::Job;
+use super::record::{Said, record};
+use super::{stall, way};
 
 /// Finds out what became of the interrupted attempt and records it.
-pub(super) async fn reconcile(ports: Ports, delivery: Delivery) {
-    let (_, config) = ports.running();
-    let now = ports.clock.now();
+pub(super) async fn reconcile(job: Job) {
+    let now = job.ports.clock.now();
     // Raised by the process that was interrupted; the next attempt is another one.
-    if let Err(error) = ports
-        .ledger
-        .resolve(&stall::key(delivery.id), None, now)
-        .await
-    {
-        tracing::warn!(delivery = %delivery.id, error = error.chain(), "alert not resolved");
+    let key = stall::key(job.delivery.id);
+    if let Err(error) = job.ports.ledger.resolve(&key, None, now).await {
+        tracing::warn!(delivery = %job.delivery.id, error = error.chain(), "alert not resolved");
     }
-    let asked = match connector(&ports, &config, &delivery) {
-        Ok(connector) => AssertUnwindSafe(connector.is_delivered(&delivery))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
-        Err(error) => Err(error),
-    };
-    let outcome = outcome(asked);
-    let mut transition =
-        after_attempt(policy(&config, &delivery), delivery.attempts, &outcome, now);
+    let outcome = outcome(&job).await;
+    let mut transition = transition(&job, &outcome, expires_at(&job));
     // It was not the destination that failed, so there is nothing to wait for; the attempt
     // counts all the same: one that brings the node down must not be begun for ever.
     if let DeliveryState::Waiting { ready_at } = &mut transition.state {
         *ready_at = now;
     }
-    record(&ports, &config, &delivery, transition).await;
+    record(&job, transition, Said::Failed).await;
 }
 
-fn outcome(asked: Result<bool>) -> Outcome {
+async fn outcome(job: &Job) -> Outcome {
     let interrupted = Error::new(
         Kind::Unavailable,
-        "the attempt was interrupted by a stop of the node",
+        "the attempt was interrupted by a stop of its node",
     );
-    match asked {
-        Ok(true) => Outcome::Delivered("found at the destination after a restart".to_owned()),
-        Ok(false) => Outcome::Failed(interrupted),
-        Err(cause) => Outcome::Failed(interrupted.source(cause)),
+    match asked(job).await {
+        Ok(Answer::Delivered) => {
+            Outcome::Delivered("found at the destination after a restart".to_owned())
+        }
+        Ok(Answer::Absent) => Outcome::Failed(interrupted),
+        Ok(Answer::NotFound) => Outcome::Unclear(interrupted),
+        Err(cause) => Outcome::Unclear(interrupted.source(cause)),
     }
+}
+
+/// What the destination says of a delivery.
+enum Answer {
+    /// It has it.
+    Delivered,
+    /// It never had it.
+    Absent,
+    /// It does not have it; whoever owns the destination may have taken it away.
+    NotFound,
+}
+
+async fn asked(job: &Job) -> Result<Answer> {
+    let found = way::find(job).await?;
+    let connector = found.way.connector.as_ref();
+    let is_delivered = ask(job, connector, &found.shipment(job)).await?;
+    Ok(match (is_delivered, connector.proves_absence()) {
+        (true, _) => Answer::Delivered,
+        (false, true) => Answer::Absent,
+        (false, false) => Answer::NotFound,
+    })
 }

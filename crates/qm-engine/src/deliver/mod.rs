@@ -3,43 +3,63 @@
 //!
 //! An attempt has no time limit. A mount that hangs would hang the next attempt as well, and the
 //! one given up could still wake up and act beside it; so it keeps its place, is reported as
-//! stalled ([`stall`]), and ends when the mount does or the process does. That is also why the
-//! lease is long: with one node it only says that somebody is at work.
+//! stalled ([`stall`]), and ends when the mount does or the process does. It shares the lease of
+//! its node: what another node takes over meanwhile is fenced off here.
 
 mod attempt;
+mod breakers;
 mod fence;
 mod interrupted;
-mod orphans;
+mod job;
+mod record;
+mod room;
 mod running;
+mod screen;
 mod stall;
+mod throttle;
+mod way;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use qm_core::Result;
-use qm_core::config::{Config, Destination, OnFailure};
+use qm_core::config::{Config, OnFailure};
 use qm_core::delivery::Delivery;
-use qm_core::id::{DestinationName, NotifierName, RouteName};
+use qm_core::id::{DeliveryId, DestinationName, NotifierName, RouteName};
 use qm_core::ports::ledger::Claim;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::pace::Pace;
 use crate::pass::Faults;
 use crate::ports::told;
-use crate::retain::later;
 use crate::{Pass, Ports, Reconciler};
+use breakers::{Breakers, Report};
+use job::Job;
+use room::Room;
 use running::Running;
 use stall::Progress;
+use throttle::{Paced, Throttles};
 
-/// Longer than any attempt: a crash is found at the next start, not by the end of a lease.
-const LEASE: Duration = Duration::from_hours(7 * 24);
 /// How long running attempts may go on when the node stops; what is cut off is reconciled at the
 /// next start.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+/// What other nodes left running is looked for so often: about as long as a lease lasts.
+const TAKE_OVER_EVERY: Duration = Duration::from_secs(10);
+/// What is due and has no room hides when the next one elsewhere is due, so that is looked for.
+const CROWDED_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Attempts deliveries.
 pub struct DeliverReconciler {
     ports: Ports,
     running: Arc<Running>,
+    breakers: Arc<Breakers>,
+    throttles: Throttles,
+    /// Interrupted ones whose destination has had no room for the question yet.
+    unasked: Mutex<Vec<Delivery>>,
+    take_over: Pace,
     /// True while the ledger may hold running deliveries that no task of ours runs.
     is_unsure: Mutex<bool>,
 }
@@ -50,98 +70,141 @@ impl DeliverReconciler {
         Self {
             ports,
             running: Arc::default(),
+            breakers: Arc::default(),
+            throttles: Throttles::default(),
+            unasked: Mutex::default(),
+            take_over: Pace::default(),
             is_unsure: Mutex::new(true),
         }
     }
 
-    /// Deliveries that the ledger calls running and we do not run: interrupted by a crash, by an
-    /// ambiguous claim or by a fault of ours. Each is reconciled on a task: a destination that
-    /// hangs holds up no other here either.
-    async fn reconcile(&self) -> Result<bool> {
+    /// Deliveries that the ledger calls running and nobody runs: interrupted by a crash, by the end
+    /// of another node, by an ambiguous claim or by a fault of ours. Returns when to look again.
+    async fn find_interrupted(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         if self.running.reap() {
             *self.is_unsure.lock() = true;
         }
-        if !*self.is_unsure.lock() {
-            return Ok(false);
+        let rests_until = self.take_over.rests_until(now, TAKE_OVER_EVERY);
+        if rests_until.is_some() && !*self.is_unsure.lock() {
+            return Ok(rests_until);
         }
-        let interrupted = self.ports.ledger.interrupted().await?;
+        let held = self.held();
+        let interrupted = self.ports.ledger.interrupted(&held, now).await?;
         *self.is_unsure.lock() = false;
-        let mut any = false;
+        self.take_over.looked(now, None);
         for delivery in interrupted {
-            if !self.running.has(delivery.id) {
-                any = true;
-                let ports = self.ports.clone();
-                self.start(delivery, |delivery, _| {
-                    interrupted::reconcile(ports, delivery)
-                });
+            // Taken back from another node while our attempt from before still runs: that one is
+            // fenced off, and the delivery comes up again when it has ended.
+            if !held.contains(&delivery.id) {
+                tracing::info!(delivery = %delivery.id, destination = ?delivery.destination.as_str(), "interrupted attempt found");
+                self.unasked.lock().push(delivery);
             }
         }
-        Ok(any)
+        Ok(self.take_over.rests_until(now, TAKE_OVER_EVERY))
     }
 
-    fn attempt(&self, delivery: Delivery) {
-        let ports = self.ports.clone();
-        self.start(delivery, |delivery, progress| {
-            attempt::attempt(ports, delivery, progress)
+    fn held(&self) -> Vec<DeliveryId> {
+        let mut held = self.running.ids();
+        held.extend(self.unasked.lock().iter().map(|delivery| delivery.id));
+        held
+    }
+
+    /// Begins what there is room for: first the questions about interrupted attempts, then new
+    /// ones.
+    async fn begin(&self, config: &Arc<Config>, now: Timestamp, faults: &mut Faults) -> Pass {
+        let due = faults.keep(self.ports.ledger.waiting_at(now).await);
+        let due: BTreeSet<DestinationName> = due.into_iter().flatten().collect();
+        let mut destinations = due.clone();
+        let unasked = self.unasked.lock().clone();
+        destinations.extend(unasked.into_iter().map(|delivery| delivery.destination));
+        let (mut rooms, next) =
+            room::rooms(destinations, config, &self.running, &self.breakers, now);
+        let mut has_begun = false;
+        for room in &mut rooms {
+            has_begun |= self.ask_interrupted(room, config, now);
+        }
+        rooms.retain(|room| room.count > 0 && due.contains(&room.destination));
+        if !rooms.is_empty() {
+            faults.keep(self.supersede(config).await);
+        }
+        // At once: the ledger makes one commit of them.
+        let claims = rooms.iter().map(|room| self.claim(room, config, now));
+        for claimed in join_all(claims).await {
+            has_begun |= faults.keep(claimed).is_some_and(|count| count > 0);
+        }
+        Pass {
+            has_progressed: has_begun,
+            next,
+        }
+    }
+
+    /// Asks about as many as there is room for, which is then less.
+    fn ask_interrupted(&self, room: &mut Room, config: &Arc<Config>, now: Timestamp) -> bool {
+        let mut asked = Vec::new();
+        self.unasked.lock().retain(|delivery| {
+            let is_next = room.count > 0 && delivery.destination == room.destination;
+            if is_next {
+                room.count -= 1;
+                asked.push(delivery.clone());
+            }
+            !is_next
         });
+        if !asked.is_empty() {
+            self.breakers.begun(&room.destination, now);
+        }
+        let any = !asked.is_empty();
+        for delivery in asked {
+            self.start(delivery, config, interrupted::reconcile);
+        }
+        any
     }
 
-    fn start<F>(&self, delivery: Delivery, work: impl FnOnce(Delivery, Arc<Progress>) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let progress = Arc::new(Progress::new(Arc::clone(&self.ports.clock)));
-        let work = work(delivery.clone(), Arc::clone(&progress));
-        self.running
-            .start(delivery, progress, self.ports.wake.clone(), work);
-    }
-
-    async fn claim(&self, destination: &DestinationName, limit: u32) -> Result<u32> {
-        let now = self.ports.clock.now();
+    async fn claim(&self, room: &Room, config: &Arc<Config>, now: Timestamp) -> Result<usize> {
         let claim = Claim {
-            destination: destination.clone(),
-            limit,
+            destination: room.destination.clone(),
+            limit: room.count,
             now,
-            lease_until: later(now, LEASE),
         };
         let claimed = self.ports.ledger.claim(claim).await.inspect_err(|_| {
             // The commit may have happened all the same.
             *self.is_unsure.lock() = true;
         })?;
-        let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+        if !claimed.is_empty() {
+            self.breakers.begun(&room.destination, now);
+        }
+        let count = claimed.len();
         for delivery in claimed {
-            self.attempt(delivery);
+            self.start(delivery, config, attempt::attempt);
         }
         Ok(count)
     }
 
-    /// Claims for every destination what it has room for.
-    async fn claim_all(&self, config: &Config, faults: &mut Faults) -> bool {
-        let rooms: Vec<(&DestinationName, u32)> = config
-            .destinations
-            .iter()
-            .map(|(name, destination)| {
-                let room = concurrency(destination).saturating_sub(self.running.at(name));
-                (name, room)
-            })
-            .collect();
-        if rooms.iter().any(|(_, room)| *room > 0) {
-            faults.keep(self.supersede(config).await);
-        }
-        let (mut any, mut is_full) = (false, false);
-        for (name, room) in rooms {
-            let claimed = match room {
-                0 => 0,
-                _ => faults.keep(self.claim(name, room).await).unwrap_or(0),
-            };
-            any |= claimed > 0;
-            is_full |= claimed == room;
-        }
-        if !any && !is_full && !faults.any() {
-            // Something is ready, every destination has room, and none has anything ready.
-            any = faults.keep(self.claim_orphans(config).await) == Some(true);
-        }
-        any
+    fn start<F>(&self, delivery: Delivery, config: &Arc<Config>, work: impl FnOnce(Job) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let destination = &delivery.destination;
+        let progress = Arc::new(Progress::new(Arc::clone(&self.ports.clock)));
+        let limits = config.destination_limits(destination);
+        let rate = limits.and_then(|limits| limits.bytes_per_second);
+        let job = Job {
+            ports: self.ports.clone(),
+            config: Arc::clone(config),
+            progress: Arc::clone(&progress),
+            report: Report {
+                ports: self.ports.clone(),
+                breakers: Arc::clone(&self.breakers),
+                destination: destination.clone(),
+                worked: Mutex::default(),
+            },
+            pace: rate.map(|rate| Paced {
+                throttle: self.throttles.of(destination, rate),
+                progress: Arc::clone(&progress),
+            }),
+            delivery: delivery.clone(),
+        };
+        self.running
+            .start(delivery, progress, self.ports.wake.clone(), work(job));
     }
 
     /// Before claiming: an older version that a newer one replaces is not attempted any more.
@@ -168,18 +231,12 @@ impl Reconciler for DeliverReconciler {
     async fn pass(&self) -> Result<Pass> {
         let (_, config) = self.ports.running();
         let mut faults = Faults::default();
-        let reconciled = self.reconcile().await?;
         let now = self.ports.clock.now();
-        let ready = self.ports.ledger.next_ready().await?;
-        let mut pass = Pass {
-            has_progressed: reconciled,
-            next: ready.filter(|at| *at > now),
-        };
-        if ready.is_some_and(|at| at <= now) {
-            pass.has_progressed |= self.claim_all(&config, &mut faults).await;
-            let ready = faults.keep(self.ports.ledger.next_ready().await).flatten();
-            pass.next = ready.filter(|at| *at > now);
-        }
+        let take_over = self.find_interrupted(now).await?;
+        let mut pass = self.begin(&config, now, &mut faults).await.at(take_over);
+        let ready = faults.keep(self.ports.ledger.next_ready().await).flatten();
+        let crowded = now.saturating_add(CROWDED_EVERY).unwrap_or(Timestamp::MAX);
+        pass = pass.at(ready.map(|at| if at > now { at } else { crowded }));
         let stalled = stall::report(&self.ports, &config, &self.running).await;
         pass = pass.at(faults.keep(stalled).flatten());
         faults.or(pass)
@@ -206,11 +263,4 @@ fn skipping(config: &Config) -> Vec<RouteName> {
 fn notifiers(delivery: &Delivery, config: &Config) -> Vec<NotifierName> {
     let route = config.routes.get(&delivery.route);
     told(route.map_or(&[][..], |route| &route.alert), config)
-}
-
-fn concurrency(destination: &Destination) -> u32 {
-    match destination {
-        // Zero would be a destination that silently never gets anything.
-        Destination::Directory(directory) => directory.concurrency.max(1),
-    }
 }

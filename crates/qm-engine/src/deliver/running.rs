@@ -68,9 +68,14 @@ impl Running {
         has_panicked
     }
 
-    /// True if the delivery is one of them.
-    pub(super) fn has(&self, delivery: DeliveryId) -> bool {
-        self.table.lock().attempts.contains_key(&delivery)
+    /// All of them.
+    pub(super) fn ids(&self) -> Vec<DeliveryId> {
+        self.table.lock().attempts.keys().copied().collect()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.table.lock().attempts.len()).unwrap_or(u32::MAX)
     }
 
     /// How many go to the destination.

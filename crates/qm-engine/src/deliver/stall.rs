@@ -11,7 +11,9 @@ use qm_core::delivery::Delivery;
 use qm_core::id::DeliveryId;
 use qm_core::ports::bucket::Content;
 use qm_core::ports::clock::Clock;
+use qm_core::ports::deposit::StoredObject;
 use qm_core::ports::encryption::Envelope;
+use std::fmt;
 use std::sync::Arc;
 
 use super::notifiers;
@@ -26,6 +28,14 @@ const STALLED_AFTER: SignedDuration = SignedDuration::from_mins(15);
 pub(super) struct Progress {
     clock: Arc<dyn Clock>,
     moved_at: Mutex<Timestamp>,
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress")
+            .field("moved_at", &self.moved_at())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Progress {
@@ -58,6 +68,10 @@ impl Content for WatchedContent {
 
     fn envelope(&self) -> Option<&Envelope> {
         self.content.envelope()
+    }
+
+    fn stored(&self) -> Option<StoredObject> {
+        self.content.stored()
     }
 
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {

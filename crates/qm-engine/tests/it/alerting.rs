@@ -124,3 +124,18 @@ async fn more_messages_than_one_pass_takes() {
     world.settles().await;
     assert_eq!(world.mails("sre").len(), 1_200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_notifier_that_is_down_is_not_tried_with_every_message() {
+    let world = World::new(telling());
+    world.notifier("sre").set_down(Some(Kind::Timeout));
+    for number in 0..50 {
+        raise(&world, &number.to_string(), &["sre", "boss"]).await;
+    }
+    world.settles().await;
+    assert_eq!(world.notifier("sre").attempts(), 2);
+    assert_eq!(world.mails("boss").len(), 50);
+    world.notifier("sre").set_down(None);
+    world.after_minutes(10).await;
+    assert_eq!(world.mails("sre").len(), 50);
+}

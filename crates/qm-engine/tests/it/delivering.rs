@@ -4,7 +4,7 @@ use qm_core::delivery::DeliveryState;
 use qm_core::ports::ledger::Deliveries as _;
 use qm_testkit::outside::Act;
 
-use crate::settings::{add_route, config, directory};
+use crate::settings::{add_route, config, limits};
 use crate::world::World;
 
 fn copying() -> Config {
@@ -72,25 +72,9 @@ async fn the_next_pass_is_asked_for_when_the_next_attempt_is_due() {
         .acts([Act::Fail(Kind::Unavailable)]);
     world.arrives("landing/north/a.csv").await;
     world.settles().await;
+    world.clock.set("2026-11-20T12:00:55Z".parse().unwrap());
     let next = world.pass("deliver").await.unwrap().next;
     assert_eq!(next, Some("2026-11-20T12:01:00Z".parse().unwrap()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_was_lost_leads_to_the_same_effect_again() {
-    let world = World::new(copying());
-    let share = world.destination("share");
-    share.acts([Act::LoseAnswer]);
-    world.arrives("landing/north/a.csv").await;
-    world.settles().await;
-    world.after_minutes(1).await;
-    let landed = share.landed();
-    assert_eq!(landed.len(), 2);
-    assert_eq!(landed[0], landed[1]);
-    assert_eq!(
-        world.table().await,
-        ["landing/north/a.csv share delivered 2"]
-    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +95,7 @@ async fn one_destination_that_is_down_stops_no_other() {
 async fn one_destination_that_hangs_stops_no_other_and_gets_no_more_than_its_share() {
     let mut config = copying();
     add_route(&mut config, "keep", "landing/**", &["archive"]);
-    directory(&mut config, "share").concurrency = 2;
+    limits(&mut config, "share").concurrency = 2;
     let world = World::new(config);
     world.destination("share").hold();
     for number in 0..10 {

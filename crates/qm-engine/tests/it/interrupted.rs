@@ -2,7 +2,7 @@ use qm_core::config::Config;
 use qm_core::{Kind, ports::ledger::Deliveries as _};
 use qm_testkit::outside::Act;
 
-use crate::settings::{add_route, config};
+use crate::settings::{add_route, config, limits};
 use crate::world::World;
 
 fn copying() -> Config {
@@ -68,19 +68,75 @@ async fn what_is_not_there_is_sent_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_destination_that_cannot_be_asked_is_sent_to_again() {
+async fn a_destination_that_cannot_be_asked_is_asked_again_before_anything_is_sent() {
     let world = dies_in_attempt(true).await;
     let share = world.destination("share");
     share.set_down(Some(Kind::Unavailable));
     world.settles().await;
     assert_eq!(world.table().await, ["landing/north/a.csv share waiting 2"]);
+    assert!(world.deliveries().await[0].possible_duplicate);
     share.set_down(None);
     world.after_minutes(2).await;
     assert_eq!(
         world.table().await,
         ["landing/north/a.csv share delivered 3"]
     );
+    assert_eq!((share.landed().len(), share.attempts()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_taken_away_is_sent_again_and_flagged() {
+    let world = dies_in_attempt(true).await;
+    let share = world.destination("share");
+    share.emptied_by_others();
+    share.take_away("north/a.csv");
+    world.settles().await;
+    assert_eq!(
+        world.table().await,
+        ["landing/north/a.csv share delivered 2"]
+    );
     assert_eq!(share.landed().len(), 2);
+    assert!(world.deliveries().await[0].possible_duplicate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_certainly_not_delivered_is_not_flagged() {
+    for may_be_taken_away in [false, true] {
+        let world = dies_in_attempt(false).await;
+        if may_be_taken_away {
+            world.destination("share").emptied_by_others();
+        }
+        world.settles().await;
+        assert_eq!(world.destination("share").landed().len(), 1);
+        assert_eq!(
+            world.deliveries().await[0].possible_duplicate,
+            may_be_taken_away
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_questions_are_asked_no_faster_than_the_destination_may_be_used() {
+    let mut config = copying();
+    limits(&mut config, "share").concurrency = 100;
+    let mut world = World::new(config.clone());
+    let share = world.destination("share");
+    share.hold();
+    for number in 0..100 {
+        world.arrives(&format!("landing/north/{number}.csv")).await;
+    }
+    world.runs_until(|_| share.attempts() == 100).await;
+    limits(&mut config, "share").concurrency = 3;
+    world.applies(config);
+    world.restarts();
+    world.pass("deliver").await.unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(share.questions(), 3);
+    share.release();
+    world.settles().await;
+    assert_eq!((share.questions(), share.landed().len()), (100, 100));
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +165,6 @@ async fn a_claim_whose_answer_was_lost_is_found_again() {
         destination: crate::settings::destination("share"),
         limit: 1,
         now,
-        lease_until: now,
     };
     world.pass("deliver").await.unwrap();
     world.reconciler("deliver").drain().await;

@@ -6,22 +6,33 @@
     reason = "a test's helpers fail the test as the test itself does"
 )]
 
+mod ages;
 mod alerting;
+mod backlog;
+mod breaking;
 mod dead_letters;
 mod delivering;
+mod doors;
+mod doubts;
 mod driving;
 mod expecting;
 mod expecting_days;
+mod hands;
 mod interrupted;
 mod looking;
+mod lookups;
+mod nodes;
 mod noticing;
 mod ordering;
 mod partials;
 mod recovery;
 mod retaining;
 mod retiring;
+mod rooms;
 mod routing;
+mod screening;
 mod settings;
 mod shelf;
 mod stalling;
+mod tidying;
 mod world;

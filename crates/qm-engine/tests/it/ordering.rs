@@ -1,8 +1,9 @@
 use qm_core::Kind;
 use qm_core::config::{Config, OnFailure};
+use qm_core::template::Template;
 use qm_testkit::outside::Act;
 
-use crate::settings::{add_route, config};
+use crate::settings::{add_route, config, settings};
 use crate::world::World;
 
 fn copying(on_failure: OnFailure) -> Config {
@@ -109,4 +110,48 @@ async fn one_target_gets_one_attempt_at_a_time() {
     world.settles().await;
     assert_eq!((share.attempts(), share.at_once_max()), (3, 2));
     assert_eq!(share.bytes("north/a.csv").unwrap(), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn independent_ones_do_not_wait_for_an_older_one_that_waits() {
+    let world = World::new(copying(OnFailure::Independent));
+    let share = world.destination("share");
+    share.acts([Act::Fail(Kind::Unavailable)]);
+    world.arrives_with("landing/north/a.csv", b"older").await;
+    world.settles().await;
+    let newer = world.arrives_with("landing/north/a.csv", b"newer").await;
+    world.settles().await;
+    assert_eq!(share.landed()[0].version, newer.id);
+    world.after_minutes(1).await;
+    // Its turn came after a newer one was there.
+    assert_eq!(
+        world.table().await,
+        [
+            "landing/north/a.csv share superseded 2",
+            "landing/north/a.csv share delivered 1",
+        ]
+    );
+    assert_eq!(share.bytes("north/a.csv").unwrap(), "newer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn different_files_with_one_name_there_go_one_after_the_other() {
+    let mut config = copying(OnFailure::Block);
+    settings(&mut config, "share").name = Some(Template::parse("all/{name}").unwrap());
+    let world = World::new(config);
+    let share = world.destination("share");
+    share.hold();
+    world.arrives_with("landing/north/a.csv", b"north").await;
+    world.arrives_with("landing/south/a.csv", b"south").await;
+    world.runs_until(|_| share.attempts() == 1).await;
+    for _ in 0..10 {
+        world.pass("deliver").await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(share.attempts(), 1);
+    share.release();
+    world.settles().await;
+    // Each is a source of its own, so neither replaces the other on the way.
+    assert_eq!((share.landed().len(), share.at_once_max()), (2, 1));
+    assert_eq!(share.bytes("all/a.csv").unwrap(), "south");
 }

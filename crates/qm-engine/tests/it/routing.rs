@@ -1,8 +1,9 @@
 use qm_core::delivery::DeliveryState;
 use qm_core::name::Prefix;
 use qm_core::ports::ledger::Arrivals as _;
+use qm_core::template::Template;
 
-use crate::settings::{add_route, config, directory};
+use crate::settings::{add_account, add_route, config, settings};
 use crate::world::World;
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +44,7 @@ async fn every_route_that_matches_and_every_destination_of_it() {
 async fn a_leading_folder_is_cut_off_only_where_it_is_one() {
     let mut config = config();
     add_route(&mut config, "copy", "landing/**", &["share"]);
-    directory(&mut config, "share").strip = Prefix::parse("north/in").unwrap();
+    settings(&mut config, "share").strip = Prefix::parse("north/in").unwrap();
     let world = World::new(config);
     for (path, target) in [
         ("landing/north/in/a.csv", "a.csv"),
@@ -100,4 +101,41 @@ async fn an_arrival_is_routed_by_the_revision_that_runs_then() {
     assert_eq!(delivery.state, DeliveryState::Delivered);
     assert_eq!(delivery.revision.0, 2);
     assert_eq!(world.table().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_name_there_is_made_of_the_arrival() {
+    let mut config = config();
+    add_route(&mut config, "copy", "landing/**", &["share"]);
+    add_account(&mut config, "north");
+    settings(&mut config, "share").name =
+        Some(Template::parse("{partner}/{arrived:%Y%m%d}/{stem}_in.{extension}").unwrap());
+    let world = World::new(config);
+    world.arrives("landing/north/in/a.csv").await;
+    world.settles().await;
+    let landed = world.destination("share").landed();
+    assert_eq!(landed[0].target, "north/20261120/a_in.csv");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_cannot_be_made_is_a_dead_letter_that_says_so() {
+    let mut config = config();
+    add_route(&mut config, "copy", "landing/**", &["share"]);
+    settings(&mut config, "share").name = Some(Template::parse("{partner}/{name}").unwrap());
+    let world = World::new(config.clone());
+    let version = world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    let delivery = world.delivery_of(version.id).await;
+    assert_eq!(delivery.state, DeliveryState::Dead);
+    let reason = delivery.last_error.unwrap();
+    assert!(reason.contains("no name could be made"), "{reason}");
+    assert!(reason.contains("partner"), "{reason}");
+    assert_eq!(world.mails("ops").len(), 1);
+    assert_eq!(world.destination("share").attempts(), 0);
+
+    settings(&mut config, "share").name = None;
+    world.applies(config);
+    world.redrives().await;
+    world.settles().await;
+    assert_eq!(world.destination("share").landed()[0].version, version.id);
 }

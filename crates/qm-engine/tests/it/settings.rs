@@ -3,8 +3,9 @@
 use jiff::civil::Time;
 use qm_core::account::{Account, MailboxRoot};
 use qm_core::config::{
-    Bucket, BucketPlace, Config, Destination, Directory, Email, Node, Notifier, OnFailure, Route,
-    SftpListen, SmtpSecurity,
+    AfterDelivery, BreakerPolicy, Bucket, BucketPlace, Config, Deliver, Destination,
+    DestinationLimits, DestinationPlace, Directory, Email, LedgerPlace, Lookup, Node, Notifier,
+    OnFailure, Route, SecretStore, SftpListen, SmtpSecurity,
 };
 use qm_core::expectation::{Days, Expectation};
 use qm_core::id::{
@@ -13,6 +14,8 @@ use qm_core::id::{
 use qm_core::name::Prefix;
 use qm_core::pattern::Pattern;
 use qm_core::retry::RetryPolicy;
+use qm_core::screen::Screen;
+use qm_core::template::Template;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,12 +41,16 @@ pub(crate) fn config() -> Config {
             alert: vec![notifier("ops")],
             partial_kept: Duration::from_hours(24),
             partial_alert_after: Duration::from_mins(30),
+            dead_letters_alert: None,
+            undelivered_alert_after: None,
+            ledger: LedgerPlace::Sqlite,
         },
         sftp: SftpListen {
             address: "127.0.0.1:0".parse().unwrap(),
             connections_max: 1,
             connections_per_account_max: 1,
             idle: Duration::from_mins(1),
+            host_key: None,
         },
         buckets: BTreeMap::from([(
             bucket("landing"),
@@ -53,6 +60,7 @@ pub(crate) fn config() -> Config {
                 keep_versions: 0,
                 keep_for: None,
                 watch: None,
+                is_shared: false,
             },
         )]),
         encryption_keys: BTreeMap::new(),
@@ -72,6 +80,19 @@ pub(crate) fn keep(config: &mut Config, versions: u32, age: Option<Duration>) {
     (landing.keep_versions, landing.keep_for) = (versions, age);
 }
 
+/// Four at a time, whenever it likes, and never left alone.
+fn unlimited() -> DestinationLimits {
+    DestinationLimits {
+        concurrency: 4,
+        bytes_per_second: None,
+        closed: None,
+        breaker: BreakerPolicy {
+            failures: 1_000_000,
+            pause: Duration::from_mins(1),
+        },
+    }
+}
+
 /// Also adds the destinations that the configuration lacks.
 pub(crate) fn add_route<'a>(
     config: &'a mut Config,
@@ -80,37 +101,64 @@ pub(crate) fn add_route<'a>(
     deliver: &[&str],
 ) -> &'a mut Route {
     for one in deliver {
-        let directory = Directory {
-            folder: "/nowhere".into(),
+        let added = Destination {
+            place: DestinationPlace::Directory(Directory {
+                folder: "/nowhere".into(),
+                uid: None,
+                gid: None,
+                mode: 0o664,
+                folder_mode: 0o770,
+            }),
+            name: None,
             strip: Prefix::default(),
-            uid: None,
-            gid: None,
-            mode: 0o664,
-            folder_mode: 0o770,
-            concurrency: 4,
+            limits: unlimited(),
         };
-        config
-            .destinations
-            .entry(destination(one))
-            .or_insert(Destination::Directory(directory));
+        config.destinations.entry(destination(one)).or_insert(added);
     }
+    let to = deliver.iter().map(|name| destination(name)).collect();
+    add_route_of(config, name, arrives, Deliver::To(to))
+}
+
+/// A route that finds its destinations by the first folder, as `push/FOLDER`.
+pub(crate) fn add_lookup<'a>(config: &'a mut Config, name: &str, arrives: &str) -> &'a mut Route {
+    let lookup = Lookup {
+        name: Template::parse("push/{path.0}").unwrap(),
+        store: SecretStore::Node,
+        require_tags: BTreeMap::new(),
+        limits: unlimited(),
+    };
+    add_route_of(config, name, arrives, Deliver::LookUp(lookup))
+}
+
+fn add_route_of<'a>(
+    config: &'a mut Config,
+    name: &str,
+    arrives: &str,
+    deliver: Deliver,
+) -> &'a mut Route {
     let name = RouteName::parse(name).unwrap();
     config.routes.entry(name.clone()).or_insert_with(|| Route {
         name,
         arrives: Pattern::parse(arrives).unwrap(),
-        deliver: deliver.iter().map(|d| destination(d)).collect(),
+        deliver,
+        screen: Screen::default(),
         retry: RetryPolicy::lambda(),
+        max_age: None,
         on_failure: OnFailure::Block,
         min_size_bytes: 0,
+        after: AfterDelivery::Keep,
         alert: vec![],
     })
 }
 
 /// The settings of a destination.
-pub(crate) fn directory<'a>(config: &'a mut Config, name: &str) -> &'a mut Directory {
-    let Destination::Directory(directory) =
-        config.destinations.get_mut(&destination(name)).unwrap();
-    directory
+pub(crate) fn settings<'a>(config: &'a mut Config, name: &str) -> &'a mut Destination {
+    config.destinations.get_mut(&destination(name)).unwrap()
+}
+
+/// How much a destination is given at a time.
+pub(crate) fn limits<'a>(config: &'a mut Config, name: &str) -> &'a mut DestinationLimits {
+    &mut settings(config, name).limits
 }
 
 pub(crate) fn add_notifier(config: &mut Config, name: &str) {

@@ -2,64 +2,51 @@
 //! at what came of it.
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 use qm_core::arrival::{Cause, Partial};
 use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::config::Config;
-use qm_core::id::{
-    AccountName, BucketName, DestinationName, NotifierName, RevisionNumber, Sha256Digest,
-};
+use qm_core::id::{AccountName, BucketName, NodeName, RevisionNumber, Sha256Digest};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, NameChange, Operation, StagedToken, Version};
 use qm_core::ports::bucket::{Bucket, Buckets, Parked};
 use qm_core::ports::clock::{Clock as _, Identifiers as _};
-use qm_core::ports::connector::{Connector, NotifierPort};
 use qm_core::ports::ledger::{Deliveries as _, DeliveryFilter, Names as _, Partials as _};
 use qm_core::{Error, Result};
 use qm_engine::{
-    AlertReconciler, DeliverReconciler, ExpectReconciler, Outside, Ports, Reconciler,
-    RetainReconciler, RouteReconciler, Running, Wake,
+    AlertReconciler, DeliverReconciler, ExpectReconciler, Ports, Reconciler, RetainReconciler,
+    RouteReconciler, Running, TidyReconciler, Wake,
 };
 use qm_testkit::outside::{FakeDestination, RecordingNotifier};
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-use crate::settings::{destination, notifier};
+use crate::doors::Doors;
+use crate::hands::Hands;
 use crate::shelf::Shelf;
 
 /// No scenario needs more; one that does is a loop.
 const TURNS_MAX: usize = 1_000;
+/// Of a node of [`World::of_many`].
+pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) ledger: MemoryLedger,
     pub(crate) clock: TestClock,
     pub(crate) shelf: Arc<Shelf>,
+    pub(crate) doors: Arc<Doors>,
+    pub(crate) hands: Arc<Hands>,
     pub(crate) ports: Ports,
     identifiers: TestIdentifiers,
     config: watch::Sender<Running>,
-    doors: Arc<Doors>,
     engine: Vec<Arc<dyn Reconciler>>,
 }
 
-/// Every destination and notifier a test speaks of exists.
-#[derive(Default)]
-struct Doors {
-    destinations: Mutex<BTreeMap<DestinationName, Arc<FakeDestination>>>,
-    notifiers: Mutex<BTreeMap<NotifierName, Arc<RecordingNotifier>>>,
-}
-
-impl Outside for Doors {
-    fn connector(&self, name: &DestinationName) -> Option<Arc<dyn Connector>> {
-        let mut destinations = self.destinations.lock();
-        Some(Arc::clone(destinations.entry(name.clone()).or_default()) as _)
-    }
-
-    fn notifier(&self, name: &NotifierName) -> Option<Arc<dyn NotifierPort>> {
-        let mut notifiers = self.notifiers.lock();
-        Some(Arc::clone(notifiers.entry(name.clone()).or_default()) as _)
-    }
+/// What nodes share.
+struct Place {
+    clock: TestClock,
+    shelf: Arc<Shelf>,
+    doors: Arc<Doors>,
 }
 
 struct OneBucket(Arc<Shelf>);
@@ -77,15 +64,49 @@ impl World {
     }
 
     pub(crate) fn at(now: &str, config: Config) -> Self {
-        let ledger = MemoryLedger::new();
-        let clock = TestClock::at(now);
-        let shelf = Arc::new(Shelf::default());
-        let doors = Arc::new(Doors::default());
+        let place = Place {
+            clock: TestClock::at(now),
+            shelf: Arc::default(),
+            doors: Arc::default(),
+        };
+        Self::of(MemoryLedger::new(), place, config)
+    }
+
+    /// A node whose lease lasts for [`LEASE`] after it last said that it lives.
+    pub(crate) fn of_many(config: Config) -> Self {
+        let place = Place {
+            clock: TestClock::at("2026-11-20T12:00:00Z"),
+            shelf: Arc::default(),
+            doors: Arc::default(),
+        };
+        let ledger = MemoryLedger::shared(&node("one"), place.clock.clone(), LEASE);
+        Self::of(ledger, place, config)
+    }
+
+    /// Another node over the same ledger, bucket and outside.
+    pub(crate) fn beside(&self) -> Self {
+        let place = Place {
+            clock: self.clock.clone(),
+            shelf: Arc::clone(&self.shelf),
+            doors: Arc::clone(&self.doors),
+        };
+        let config = Config::clone(&self.config.borrow().1);
+        Self::of(self.ledger.join(&node("two")), place, config)
+    }
+
+    fn of(ledger: MemoryLedger, place: Place, config: Config) -> Self {
+        let Place {
+            clock,
+            shelf,
+            doors,
+        } = place;
+        let hands = Arc::new(Hands::new(ledger.clone(), clock.clone()));
         let config = watch::Sender::new((RevisionNumber(1), Arc::new(config)));
         let ports = Ports {
             ledger: Arc::new(ledger.clone()),
             buckets: Arc::new(OneBucket(Arc::clone(&shelf))),
             outside: Arc::clone(&doors) as _,
+            sources: Arc::clone(&hands) as _,
             clock: Arc::new(clock.clone()),
             config: config.subscribe(),
             wake: Wake::default(),
@@ -94,10 +115,11 @@ impl World {
             ledger,
             clock,
             shelf,
+            doors,
+            hands,
             ports,
             identifiers: TestIdentifiers::new(1),
             config,
-            doors,
             engine: Vec::new(),
         };
         world.restarts();
@@ -110,6 +132,7 @@ impl World {
         self.engine = vec![
             Arc::new(RouteReconciler::new(ports())),
             Arc::new(DeliverReconciler::new(ports())),
+            Arc::new(TidyReconciler::new(ports())),
             Arc::new(ExpectReconciler::new(ports())),
             Arc::new(AlertReconciler::new(ports())),
             Arc::new(RetainReconciler::new(ports())),
@@ -167,40 +190,12 @@ impl World {
 
     /// A file is removed; its bytes are kept aside for its deliveries.
     pub(crate) async fn removes(&self, path: &str, version: &Version) {
-        let now = self.clock.now();
-        let change = NameChange {
-            path: parse(path),
-            change: Change::Remove,
-            version: Some(version.clone()),
-            replaces: Some(version.id),
-            keep_aside: true,
-            keep_moved: false,
-            arrival: None,
-            account: None,
-            at: now,
-            audit: audit(now, Activity::Delete),
-        };
-        let operation = self.ledger.record(change).await.unwrap();
-        self.ledger.complete(&operation).await.unwrap();
+        self.hands.removes(&parse(path), version).await.unwrap();
     }
 
     /// A file gets another name; under the old one its bytes are kept for deliveries.
     pub(crate) async fn renames(&self, path: &str, to: &ObjectKey, version: &Version) {
-        let now = self.clock.now();
-        let change = NameChange {
-            path: parse(path),
-            change: Change::Rename { to: to.clone() },
-            version: Some(version.clone()),
-            replaces: None,
-            keep_aside: false,
-            keep_moved: true,
-            arrival: None,
-            account: None,
-            at: now,
-            audit: audit(now, Activity::Rename),
-        };
-        let operation = self.ledger.record(change).await.unwrap();
-        self.ledger.complete(&operation).await.unwrap();
+        self.hands.renames(&parse(path), version, to).await.unwrap();
     }
 
     /// An upload breaks off.
@@ -284,13 +279,11 @@ impl World {
     }
 
     pub(crate) fn destination(&self, name: &str) -> Arc<FakeDestination> {
-        let mut destinations = self.doors.destinations.lock();
-        Arc::clone(destinations.entry(destination(name)).or_default())
+        self.doors.destination(name)
     }
 
     pub(crate) fn notifier(&self, name: &str) -> Arc<RecordingNotifier> {
-        let mut notifiers = self.doors.notifiers.lock();
-        Arc::clone(notifiers.entry(notifier(name)).or_default())
+        self.doors.notifier(name)
     }
 
     /// An operator redrives every dead letter.
@@ -310,7 +303,11 @@ pub(crate) fn parse(path: &str) -> ObjectPath {
     }
 }
 
-fn audit(at: Timestamp, activity: Activity) -> AuditRecord {
+pub(crate) fn node(name: &str) -> NodeName {
+    NodeName::parse(name).unwrap()
+}
+
+pub(crate) fn audit(at: Timestamp, activity: Activity) -> AuditRecord {
     AuditRecord {
         at,
         actor: "test".to_owned(),

@@ -11,13 +11,7 @@ use rusqlite::Connection;
 use super::fault::Sql;
 use super::statements::{Statements as _, micros};
 use super::{SqliteLedger, audit};
-
-/// Type and key, without the comment: what makes two lines the same key.
-fn material(key: &SshPublicKey) -> String {
-    let mut parts = key.as_str().split_whitespace();
-    let (kind, body) = (parts.next(), parts.next());
-    format!("{} {}", kind.unwrap_or_default(), body.unwrap_or_default())
-}
+use crate::words::key_material;
 
 fn add(connection: &Connection, added: &AddedKey, record: &AuditRecord) -> Sql<bool> {
     let count = connection.run(
@@ -25,7 +19,7 @@ fn add(connection: &Connection, added: &AddedKey, record: &AuditRecord) -> Sql<b
          VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         (
             added.account.as_str(),
-            material(&added.key),
+            key_material(&added.key),
             added.key.as_str(),
             micros(added.added_at),
         ),
@@ -41,7 +35,7 @@ fn remove(
 ) -> Sql<bool> {
     let count = connection.run(
         "DELETE FROM account_keys WHERE account = ?1 AND material = ?2",
-        (account.as_str(), material(key)),
+        (account.as_str(), key_material(key)),
     )?;
     record_if(connection, count > 0, record)
 }

@@ -8,6 +8,7 @@ use qm_core::ports::ledger::Alerts;
 use qm_core::{Error, Kind, Result};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::SqliteLedger;
 use super::fault::Sql;
@@ -25,10 +26,12 @@ macro_rules! select_notifications {
     };
 }
 
-pub(super) const DUE: &str = select_notifications!(
-    "notifications n INDEXED BY notifications_waiting",
-    "WHERE n.state = 'waiting' AND n.ready_at <= ?1 ORDER BY n.id LIMIT ?2"
-);
+pub(super) const IS_DUE: &str = "SELECT EXISTS (
+     SELECT 1 FROM notifications INDEXED BY notifications_waiting
+     WHERE state = 'waiting' AND ready_at <= ?1)";
+
+pub(super) const DUE: &str = "SELECT id FROM notifications INDEXED BY notifications_waiting
+     WHERE state = 'waiting' AND ready_at <= ?1 ORDER BY id LIMIT ?2";
 
 pub(super) const NEXT: &str = "SELECT min(ready_at) FROM notifications WHERE state = 'waiting'";
 
@@ -114,6 +117,26 @@ fn tell(
         (alert, notifier, &text.subject, &text.body, micros(at)),
     )?;
     Ok(())
+}
+
+/// Holds those whose time has come: they come up again at `until`.
+fn hold(
+    connection: &Connection,
+    now: Timestamp,
+    until: Timestamp,
+    limit: u32,
+) -> Sql<Vec<Notification>> {
+    let due: Vec<i64> = connection.all(DUE, (micros(now), limit), only::value)?;
+    let mut held = Vec::with_capacity(due.len());
+    for id in due {
+        connection.run(
+            "UPDATE notifications SET ready_at = ?2 WHERE id = ?1",
+            (id, micros(until)),
+        )?;
+        let one = select_notifications!("notifications n", "WHERE n.id = ?1");
+        held.extend(connection.first(one, [id], notification)?);
+    }
+    Ok(held)
 }
 
 fn notified(
@@ -218,11 +241,21 @@ impl Alerts for SqliteLedger {
         .await
     }
 
-    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>> {
-        self.read("list messages to send", move |c| {
-            c.all(DUE, (micros(now), limit), notification)
-        })
-        .await
+    async fn due_notifications(
+        &self,
+        now: Timestamp,
+        hold_for: Duration,
+        limit: u32,
+    ) -> Result<Vec<Notification>> {
+        let look = self.read("look for messages to send", move |c| {
+            c.holds(IS_DUE, [micros(now)])
+        });
+        if !look.await? {
+            return Ok(Vec::new());
+        }
+        let until = now.saturating_add(hold_for).unwrap_or(Timestamp::MAX);
+        self.write_quietly("hold messages to send", move |c| hold(c, now, until, limit))
+            .await
     }
 
     async fn next_notification(&self) -> Result<Option<Timestamp>> {

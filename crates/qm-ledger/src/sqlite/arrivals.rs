@@ -13,6 +13,7 @@ use rusqlite::{Connection, params};
 use super::fault::Sql;
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
 use super::{SqliteLedger, deliveries};
+use crate::words::key_bounds;
 
 /// How long the same content again counts as a duplicate: the contract of `Names::record`.
 const DUPLICATE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -170,14 +171,6 @@ fn between(connection: &Connection, window: &Window) -> Sql<Vec<Arrival>> {
         ],
         arrival,
     )
-}
-
-/// Keys below a folder lie between `folder/` and `folder0`: `0` is the character after `/`.
-fn key_bounds(folder: &Prefix) -> (String, Option<String>) {
-    if folder.is_root() {
-        return (String::new(), None);
-    }
-    (format!("{folder}/"), Some(format!("{folder}0")))
 }
 
 #[async_trait]

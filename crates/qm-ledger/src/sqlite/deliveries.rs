@@ -1,27 +1,29 @@
-//! Deliveries and their attempts. Which waiting one is claimed next is decided in [`line`].
+//! Deliveries: created, listed, counted. Which waiting one is claimed next is decided in [`line`],
+//! how an attempt ends in [`attempts`].
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qm_core::alert::NewAlert;
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
-use qm_core::delivery::{Delivery, DeliveryState, NewDelivery, Transition};
-use qm_core::id::{ArrivalSeq, DeliveryId, DestinationName, RevisionNumber, RouteName};
+use qm_core::delivery::{Delivery, DeliveryState, Finished, NewDelivery, Transition};
+use qm_core::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
 use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
 use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::fault::Sql;
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
-use super::{SqliteLedger, alerts, audit, line, overtaking};
+use super::{SqliteLedger, attempts, dead_letters, finished, line, overtaking};
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
             "SELECT d.id, d.arrival, a.bucket, a.key, ",
             version_columns!(),
-            ", d.route, d.destination, d.target, d.state, d.state_until, d.attempts, d.fence,
-             d.last_error, d.revision, d.created_at, d.updated_at
+            ", d.route, d.destination, d.target, d.state, d.ready_at, d.node, d.attempts,
+             d.possible_duplicate, d.fence, d.last_error, d.revision, a.at, d.created_at,
+             d.updated_at
              FROM deliveries d JOIN arrivals a ON a.seq = d.arrival
              JOIN versions v ON v.id = d.version ",
             $rest
@@ -29,8 +31,25 @@ macro_rules! select_deliveries {
     };
 }
 
-pub(super) const INTERRUPTED: &str =
-    select_deliveries!("WHERE d.state = 'running' ORDER BY d.number");
+/// What is open longest is the first that was created.
+pub(super) const OLDEST_OPEN: &str = select_deliveries!(
+    "WHERE d.number IN (
+         (SELECT min(number) FROM deliveries INDEXED BY deliveries_state
+             WHERE state = 'waiting'),
+         (SELECT min(number) FROM deliveries INDEXED BY deliveries_state
+             WHERE state = 'running'))
+     ORDER BY d.number LIMIT 1"
+);
+
+pub(super) const COUNTS: &str = concat!(
+    "SELECT c.state, CASE c.state WHEN 'waiting' THEN (",
+    line::first_ready!(),
+    ") END, CASE c.state WHEN 'running' THEN
+         (SELECT min(node) FROM deliveries INDEXED BY deliveries_running
+             WHERE state = 'running') END, c.count
+     FROM (SELECT state, count(*) AS count FROM deliveries INDEXED BY deliveries_state
+         GROUP BY state ORDER BY state) c"
+);
 
 /// Creates those of routes that have not fired for this version; returns how many.
 pub(super) fn create(
@@ -72,8 +91,10 @@ fn insert(
     let is_overtaken = connection.holds(overtaking::IS_OVERTAKEN, key)?;
     let added = connection.run(
         "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
-             state_until, queue, overtaken, attempts, fence, revision, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting', ?7, 'ready', ?8, 0, 0, ?9, ?7, ?7)
+             ready_at, queue, is_independent, overtaken, has_after, attempts, possible_duplicate,
+             fence, revision, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting', ?7, 'ready', ?8, ?9, ?10, 0, 0, 0, ?11, ?7,
+             ?7)
          ON CONFLICT (id) DO NOTHING",
         (
             new.id.to_string(),
@@ -83,12 +104,24 @@ fn insert(
             new.destination.as_str(),
             &new.target,
             micros(at),
+            new.is_independent,
             is_overtaken,
+            new.has_after,
             revision.0,
         ),
     )?;
     connection.run(overtaking::OVERTAKE, key)?;
     Ok(u32::try_from(added).unwrap_or(u32::MAX))
+}
+
+/// Those with these numbers, in that order.
+pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Sql<Vec<Delivery>> {
+    let mut deliveries = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let one = select_deliveries!("WHERE d.number = ?1");
+        deliveries.extend(connection.first(one, [number], delivery)?);
+    }
+    Ok(deliveries)
 }
 
 fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
@@ -98,13 +131,15 @@ fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
         source: columns.path()?,
         version: columns.version()?,
         route: columns.parsed(RouteName::parse)?,
-        destination: columns.parsed(DestinationName::parse)?,
+        destination: columns.parsed(DestinationName::recorded)?,
         target: columns.value()?,
         state: state(columns)?,
         attempts: columns.value()?,
+        possible_duplicate: columns.value()?,
         fence: columns.value()?,
         last_error: columns.value()?,
         revision: RevisionNumber(columns.value()?),
+        arrived_at: columns.time()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,
     })
@@ -112,14 +147,16 @@ fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
 
 fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
     let word: String = columns.value()?;
-    let until = columns.time_if_any()?;
-    match (word.as_str(), until) {
-        ("waiting", Some(ready_at)) => Ok(DeliveryState::Waiting { ready_at }),
-        ("running", Some(lease_until)) => Ok(DeliveryState::Running { lease_until }),
-        ("delivered", None) => Ok(DeliveryState::Delivered),
-        ("dead", None) => Ok(DeliveryState::Dead),
-        ("superseded", None) => Ok(DeliveryState::Superseded),
-        (_, _) => Err(Error::new(
+    let ready_at = columns.time_if_any()?;
+    let node = columns.parsed_if_any(NodeName::parse)?;
+    match (word.as_str(), ready_at, node) {
+        ("waiting", Some(ready_at), None) => Ok(DeliveryState::Waiting { ready_at }),
+        ("running", None, Some(node)) => Ok(DeliveryState::Running { node }),
+        ("delivered", None, None) => Ok(DeliveryState::Delivered),
+        ("dead", None, None) => Ok(DeliveryState::Dead),
+        ("superseded", None, None) => Ok(DeliveryState::Superseded),
+        ("cancelled", None, None) => Ok(DeliveryState::Cancelled),
+        (_, _, _) => Err(Error::new(
             Kind::Bug,
             "the ledger holds a state that this program does not know",
         )
@@ -128,91 +165,46 @@ fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
     }
 }
 
-fn claim(connection: &Connection, claim: &Claim) -> Sql<Vec<Delivery>> {
-    let mut deliveries = Vec::new();
-    for number in line::claim(connection, claim)? {
-        let claimed = select_deliveries!("WHERE d.number = ?1");
-        deliveries.extend(connection.first(claimed, [number], delivery)?);
-    }
-    Ok(deliveries)
-}
-
-fn finish(
+/// Newest first; only those in one of `states`, if it is given.
+pub(super) fn list(
     connection: &Connection,
-    delivery: &Delivery,
-    transition: &Transition,
-    alert: Option<&NewAlert>,
-    at: Timestamp,
-) -> Sql<()> {
-    let (until, last_error) = match &transition.state {
-        DeliveryState::Running { .. } => {
-            return Err(Error::new(Kind::Bug, "an attempt cannot end as running").into());
-        }
-        DeliveryState::Delivered => (None, None),
-        DeliveryState::Waiting { ready_at } => (Some(micros(*ready_at)), Some(&transition.note)),
-        DeliveryState::Dead | DeliveryState::Superseded => (None, Some(&transition.note)),
-    };
-    let number: Option<i64> = connection.first(
-        "UPDATE deliveries
-         SET state = ?3, state_until = ?4, queue = 'later', last_error = ?5, updated_at = ?6
-         WHERE id = ?1 AND fence = ?2 AND state = 'running'
-         RETURNING number",
-        (
-            delivery.id.to_string(),
-            delivery.fence,
-            transition.state.as_str(),
-            until,
-            last_error,
-            micros(at),
-        ),
-        only::value,
-    )?;
-    let Some(number) = number else {
-        return Err(lost(connection, delivery)?.into());
-    };
-    connection.run(
-        "UPDATE attempts SET ended_at = ?3, note = ?4 WHERE delivery = ?1 AND number = ?2",
-        (number, delivery.fence, micros(at), &transition.note),
-    )?;
-    line::move_up(connection, delivery.destination.as_str(), &delivery.target)?;
-    if let Some(alert) = alert {
-        alerts::raise(connection, alert)?;
-    }
-    Ok(())
-}
-
-fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
-    let is_there = connection.holds(
-        "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = ?1)",
-        [delivery.id.to_string()],
-    )?;
-    let error = if is_there {
-        Error::new(Kind::Conflict, "the delivery is not this worker's any more")
-    } else {
-        Error::new(Kind::NotFound, "no such delivery")
-    };
-    Ok(error.with("delivery", delivery.id))
-}
-
-/// The conditions of a filter; `number` orders by creation, newest first.
-fn list(connection: &Connection, filter: &DeliveryFilter) -> Sql<Vec<Delivery>> {
+    filter: &DeliveryFilter,
+    states: Option<&[&str]>,
+) -> Sql<Vec<Delivery>> {
     let mut conditions = vec!["TRUE"];
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    let mut also = |condition, value| {
+        conditions.push(condition);
+        values.push(value);
+    };
     if let Some(id) = filter.id {
-        conditions.push("d.id = ?");
-        values.push(Box::new(id.to_string()));
+        also("d.id = ?", Box::new(id.to_string()));
     }
     if let Some(state) = filter.state {
-        conditions.push("d.state = ?");
-        values.push(Box::new(state));
+        also("d.state = ?", Box::new(state));
+    }
+    if let Some(states) = states {
+        let states = serde_json::to_string(states)
+            .map_err(|e| Error::new(Kind::Bug, "the server made a mistake").source(e))?;
+        also(
+            "d.state IN (SELECT value FROM json_each(?))",
+            Box::new(states),
+        );
     }
     if let Some(route) = &filter.route {
-        conditions.push("d.route = ?");
-        values.push(Box::new(route.as_str().to_owned()));
+        also("d.route = ?", Box::new(route.as_str().to_owned()));
     }
     if let Some(destination) = &filter.destination {
-        conditions.push("d.destination = ?");
-        values.push(Box::new(destination.as_str().to_owned()));
+        also(
+            "d.destination = ?",
+            Box::new(destination.as_str().to_owned()),
+        );
+    }
+    if let Some(since) = filter.since {
+        also("d.created_at >= ?", Box::new(micros(since)));
+    }
+    if let Some(until) = filter.until {
+        also("d.created_at < ?", Box::new(micros(until)));
     }
     // SQLite takes a negative limit as none.
     let limit = match filter.limit {
@@ -228,70 +220,39 @@ fn list(connection: &Connection, filter: &DeliveryFilter) -> Sql<Vec<Delivery>> 
     connection.all(&sql, params_from_iter(values), delivery)
 }
 
-fn redrive(
-    connection: &Connection,
-    filter: DeliveryFilter,
-    record: &AuditRecord,
-    at: Timestamp,
-) -> Sql<Vec<DeliveryId>> {
-    let dead = DeliveryState::Dead.as_str();
-    let mut redriven = Vec::new();
-    if filter.state.is_none_or(|state| state == dead) {
-        let filter = DeliveryFilter {
-            state: Some(dead),
-            ..filter
-        };
-        for delivery in list(connection, &filter)? {
-            let id = delivery.id.to_string();
-            connection.run(
-                "UPDATE deliveries SET state = 'waiting', state_until = ?2, queue = 'ready',
-                     attempts = 0, updated_at = ?2
-                 WHERE id = ?1",
-                (&id, micros(at)),
-            )?;
-            alerts::resolve(connection, &alerts::dead_letter_key(&id), None, at)?;
-            redriven.push(delivery.id);
-        }
-    }
-    audit::append(connection, record)?;
-    Ok(redriven)
-}
-
-fn attempts(connection: &Connection, id: DeliveryId) -> Sql<Vec<Attempt>> {
-    connection.all(
-        "SELECT a.number, a.began_at, a.ended_at, a.note
-         FROM deliveries d JOIN attempts a ON a.delivery = d.number
-         WHERE d.id = ?1 ORDER BY a.number",
-        [id.to_string()],
-        |columns| {
-            Ok(Attempt {
-                number: columns.value()?,
-                began_at: columns.time()?,
-                ended_at: columns.time_if_any()?,
-                note: columns.value()?,
-            })
-        },
-    )
-}
-
 fn counts(connection: &Connection) -> Sql<Vec<(DeliveryState, u64)>> {
-    connection.all(
-        "SELECT state, min(state_until), count(*) FROM deliveries GROUP BY state ORDER BY state",
-        [],
-        |columns| Ok((state(columns)?, columns.size()?)),
-    )
+    connection.all(COUNTS, [], |columns| Ok((state(columns)?, columns.size()?)))
 }
 
 #[async_trait]
 impl Deliveries for SqliteLedger {
-    async fn claim(&self, asked: Claim) -> Result<Vec<Delivery>> {
-        self.write("claim deliveries", move |c| claim(c, &asked))
-            .await
+    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>> {
+        self.read("list destinations that are waited for", move |c| {
+            line::waiting_at(c, now)
+        })
+        .await
     }
 
-    async fn interrupted(&self) -> Result<Vec<Delivery>> {
-        self.read("list interrupted deliveries", |c| {
-            c.all(INTERRUPTED, [], delivery)
+    async fn claim(&self, claim: Claim) -> Result<Vec<Delivery>> {
+        let node = self.node.clone();
+        self.write("claim deliveries", move |c| {
+            let claimed = line::claim(c, &claim, &node)?;
+            by_number(c, &claimed)
+        })
+        .await
+    }
+
+    async fn interrupted(&self, held: &[DeliveryId], now: Timestamp) -> Result<Vec<Delivery>> {
+        const LOOK: &str = "look for interrupted deliveries";
+        let held = attempts::listed(held).map_err(|fault| fault.into_error(LOOK))?;
+        let first = held.clone();
+        let look = self.read(LOOK, move |c| c.holds(attempts::HAS_INTERRUPTED, [first]));
+        if !look.await? {
+            return Ok(Vec::new());
+        }
+        let node = self.node.clone();
+        self.write("take over deliveries", move |c| {
+            attempts::take_over(c, &held, &node, now)
         })
         .await
     }
@@ -305,7 +266,7 @@ impl Deliveries for SqliteLedger {
     ) -> Result<()> {
         let delivery = delivery.clone();
         self.write("finish an attempt", move |c| {
-            finish(c, &delivery, &transition, alert.as_ref(), at)
+            attempts::finish(c, &delivery, &transition, alert.as_ref(), at)
         })
         .await
     }
@@ -331,13 +292,48 @@ impl Deliveries for SqliteLedger {
             .await
     }
 
+    async fn finished(&self, limit: u32) -> Result<Vec<Finished>> {
+        self.read("list finished objects", move |c| {
+            finished::finished(c, limit)
+        })
+        .await
+    }
+
+    async fn tidied(&self, delivery: DeliveryId, note: &str, at: Timestamp) -> Result<()> {
+        let note = note.to_owned();
+        self.write("record what was done to an object", move |c| {
+            finished::tidied(c, delivery, &note, at)
+        })
+        .await
+    }
+
+    async fn oldest_open(&self) -> Result<Option<Delivery>> {
+        self.read("look for the oldest delivery", |c| {
+            c.first(OLDEST_OPEN, [], delivery)
+        })
+        .await
+    }
+
+    async fn cancel(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>> {
+        self.write("cancel deliveries", move |c| {
+            dead_letters::cancel(c, &filter, &audit, at)
+        })
+        .await
+    }
+
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
-        self.read("list deliveries", move |c| list(c, &filter))
+        self.read("list deliveries", move |c| list(c, &filter, None))
             .await
     }
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        self.read("list attempts", move |c| attempts(c, id)).await
+        self.read("list attempts", move |c| attempts::list(c, id))
+            .await
     }
 
     async fn redrive(
@@ -347,7 +343,7 @@ impl Deliveries for SqliteLedger {
         at: Timestamp,
     ) -> Result<Vec<DeliveryId>> {
         self.write("redrive deliveries", move |c| {
-            redrive(c, filter, &audit, at)
+            dead_letters::redrive(c, &filter, &audit, at)
         })
         .await
     }

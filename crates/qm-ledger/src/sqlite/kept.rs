@@ -11,14 +11,14 @@ use rusqlite::Connection;
 use std::collections::BTreeMap;
 
 use super::fault::Sql;
-use super::operations::sibling;
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
+use crate::words::sibling;
 
 /// Most versions of a bucket that are named at once: a change of the retention may end a million.
 const BATCH: u32 = 1_000;
 
 /// True while something needs the bytes of the version in `$column`.
-macro_rules! is_needed {
+macro_rules! needs_bytes {
     ($column:literal) => {
         concat!(
             "(EXISTS (SELECT 1 FROM arrivals a WHERE a.version = ",
@@ -31,12 +31,14 @@ macro_rules! is_needed {
     };
 }
 
+pub(super) use needs_bytes;
+
 /// True if nothing needs the version in `k` and no operation moves it.
 macro_rules! is_free {
     () => {
         concat!(
             "NOT ",
-            is_needed!("k.version"),
+            needs_bytes!("k.version"),
             " AND NOT EXISTS (SELECT 1 FROM pending_names p
                  CROSS JOIN operations o ON o.seq = p.operation
                  WHERE o.version = k.version OR o.replaces = k.version)"
@@ -55,7 +57,7 @@ macro_rules! select_kept {
     };
 }
 
-pub(super) const IS_NEEDED: &str = concat!("SELECT ", is_needed!("?1"));
+pub(super) const IS_NEEDED: &str = concat!("SELECT ", needs_bytes!("?1"));
 
 pub(super) const KEPT: &str = select_kept!(
     "WHERE k.bucket = ?1 AND k.key = ?2 AND k.state = 'retained' ORDER BY k.operation DESC"

@@ -1,15 +1,19 @@
 //! The line of waiting deliveries: who may be claimed next. At most one delivery of an ordering
 //! key (destination and target) runs, and no newer one goes before an older that waits.
 //!
+//! One that is independent waits for those that run only, not for those that wait.
+//!
 //! A claim walks the ones that are `ready`, by arrival. Those it meets whose time has not come it
 //! moves to `later`, those behind another of their key to `behind`, so that it meets none of them
 //! twice: a claim's cost does not grow with the number of open deliveries. Whoever ends a
 //! delivery calls [`move_up`] for its key.
 
 use jiff::Timestamp;
+use qm_core::id::{DestinationName, NodeName};
 use qm_core::ports::ledger::Claim;
 use rusqlite::Connection;
 
+use super::attempts;
 use super::fault::Sql;
 use super::statements::{Statements as _, micros, only};
 
@@ -17,37 +21,89 @@ use super::statements::{Statements as _, micros, only};
 const LOOK_AT: u32 = 64;
 
 pub(super) const PROMOTE: &str = "UPDATE deliveries INDEXED BY deliveries_later
-     SET queue = 'ready' WHERE state = 'waiting' AND queue = 'later' AND state_until <= ?1";
+     SET queue = 'ready' WHERE state = 'waiting' AND queue = 'later' AND ready_at <= ?1";
 
-pub(super) const LINE: &str = "SELECT number, target, arrival, state_until
+pub(super) const LINE: &str = "SELECT number, target, arrival, ready_at, is_independent
      FROM deliveries INDEXED BY deliveries_line
      WHERE destination = ?1 AND state = 'waiting' AND queue = 'ready'
      ORDER BY arrival, number LIMIT ?2";
 
-/// One runs, or an older one waits.
+/// One runs, or an older one waits and this one cares.
 pub(super) const IS_BEHIND: &str = "SELECT
      EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_running
          WHERE destination = ?1 AND target = ?2 AND state = 'running')
-     OR EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
+     OR (NOT ?5 AND EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
          WHERE destination = ?1 AND target = ?2 AND state = 'waiting'
-             AND (arrival, number) < (?3, ?4))";
+             AND (arrival, number) < (?3, ?4)))";
 
+/// The oldest one, and the oldest one that waits for nobody who waits.
 pub(super) const MOVE_UP: &str = "UPDATE deliveries SET queue = 'ready'
-     WHERE queue = 'behind' AND number = (
-         SELECT number FROM deliveries INDEXED BY deliveries_waiting
-         WHERE destination = ?1 AND target = ?2 AND state = 'waiting'
-         ORDER BY arrival, number LIMIT 1)";
+     WHERE queue = 'behind' AND number IN (
+         (SELECT number FROM deliveries INDEXED BY deliveries_waiting
+             WHERE destination = ?1 AND target = ?2 AND state = 'waiting'
+             ORDER BY arrival, number LIMIT 1),
+         (SELECT number FROM deliveries INDEXED BY deliveries_independent
+             WHERE destination = ?1 AND target = ?2 AND state = 'waiting'
+                 AND queue = 'behind' AND is_independent = 1
+             ORDER BY arrival, number LIMIT 1))";
 
-pub(super) const NEXT_READY: &str = "SELECT d.state_until
-     FROM deliveries d INDEXED BY deliveries_next
-     WHERE d.state = 'waiting' AND d.queue <> 'behind'
-         AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_running
-             WHERE o.destination = d.destination AND o.target = d.target
-                 AND o.state = 'running')
-         AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_waiting
-             WHERE o.destination = d.destination AND o.target = d.target
-                 AND o.state = 'waiting' AND (o.arrival, o.number) < (d.arrival, d.number))
-     ORDER BY d.state_until LIMIT 1";
+/// `destinations`: those of waiting deliveries that are not behind another, one look into the
+/// index each, however many deliveries they have.
+macro_rules! destinations {
+    () => {
+        "WITH RECURSIVE destinations (name) AS (
+             SELECT min(destination) FROM deliveries INDEXED BY deliveries_next
+                 WHERE state = 'waiting' AND queue <> 'behind'
+             UNION ALL
+             SELECT (SELECT min(destination) FROM deliveries INDEXED BY deliveries_next
+                 WHERE state = 'waiting' AND queue <> 'behind' AND destination > name)
+             FROM destinations WHERE name IS NOT NULL) "
+    };
+}
+
+/// When the first delivery to the destination `name` is ready.
+macro_rules! first_ready_at {
+    () => {
+        "(SELECT min(ready_at) FROM deliveries INDEXED BY deliveries_next
+             WHERE state = 'waiting' AND queue <> 'behind' AND destination = name)"
+    };
+}
+
+/// When the first of all is ready.
+macro_rules! first_ready {
+    () => {
+        concat!(
+            $crate::sqlite::line::destinations!(),
+            "SELECT min(",
+            $crate::sqlite::line::first_ready_at!(),
+            ") FROM destinations"
+        )
+    };
+}
+pub(super) use {destinations, first_ready, first_ready_at};
+
+pub(super) const WAITING_AT: &str = concat!(
+    destinations!(),
+    "SELECT name FROM destinations WHERE ",
+    first_ready_at!(),
+    " <= ?1"
+);
+
+pub(super) const NEXT_READY: &str = concat!(
+    destinations!(),
+    "SELECT min((SELECT d.ready_at FROM deliveries d INDEXED BY deliveries_next
+         WHERE d.state = 'waiting' AND d.queue <> 'behind' AND d.destination = name
+             AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_running
+                 WHERE o.destination = d.destination AND o.target = d.target
+                     AND o.state = 'running')
+             AND (d.is_independent = 1
+                 OR NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_waiting
+                     WHERE o.destination = d.destination AND o.target = d.target
+                         AND o.state = 'waiting'
+                         AND (o.arrival, o.number) < (d.arrival, d.number)))
+         ORDER BY d.ready_at LIMIT 1))
+     FROM destinations"
+);
 
 /// One that stands in line.
 struct Standing {
@@ -55,10 +111,11 @@ struct Standing {
     target: String,
     arrival: i64,
     ready_at: Timestamp,
+    is_independent: bool,
 }
 
 /// Begins an attempt of those whose turn it is; their numbers, in order of arrival.
-pub(super) fn claim(connection: &Connection, claim: &Claim) -> Sql<Vec<i64>> {
+pub(super) fn claim(connection: &Connection, claim: &Claim, node: &NodeName) -> Sql<Vec<i64>> {
     let limit = usize::try_from(claim.limit).unwrap_or(usize::MAX);
     let mut claimed = Vec::new();
     if limit == 0 {
@@ -76,7 +133,7 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> Sql<Vec<i64>> {
             } else if is_behind(connection, claim, &standing)? {
                 send(connection, &standing, "behind")?;
             } else {
-                begin_attempt(connection, claim, standing.number)?;
+                attempts::begin(connection, standing.number, node, claim.now)?;
                 claimed.push(standing.number);
             }
             if claimed.len() == limit {
@@ -86,7 +143,7 @@ pub(super) fn claim(connection: &Connection, claim: &Claim) -> Sql<Vec<i64>> {
     }
 }
 
-/// Lets the oldest waiting delivery of the key stand in line again.
+/// Lets whoever is next of the key stand in line again.
 pub(super) fn move_up(connection: &Connection, destination: &str, target: &str) -> Sql<()> {
     connection.run(MOVE_UP, (destination, target))?;
     Ok(())
@@ -94,7 +151,16 @@ pub(super) fn move_up(connection: &Connection, destination: &str, target: &str) 
 
 /// When the next delivery can be claimed, if its key stays as it is.
 pub(super) fn next_ready(connection: &Connection) -> Sql<Option<Timestamp>> {
-    connection.first(NEXT_READY, [], only::time)
+    Ok(connection
+        .first(NEXT_READY, [], only::time_if_any)?
+        .flatten())
+}
+
+/// Where those go whose time has come.
+pub(super) fn waiting_at(connection: &Connection, now: Timestamp) -> Sql<Vec<DestinationName>> {
+    connection.all(WAITING_AT, [micros(now)], |columns| {
+        columns.parsed(DestinationName::recorded)
+    })
 }
 
 fn look(connection: &Connection, claim: &Claim) -> Sql<Vec<Standing>> {
@@ -104,6 +170,7 @@ fn look(connection: &Connection, claim: &Claim) -> Sql<Vec<Standing>> {
             target: columns.value()?,
             arrival: columns.value()?,
             ready_at: columns.time()?,
+            is_independent: columns.value()?,
         })
     })
 }
@@ -116,6 +183,7 @@ fn is_behind(connection: &Connection, claim: &Claim, standing: &Standing) -> Sql
             &standing.target,
             standing.arrival,
             standing.number,
+            standing.is_independent,
         ),
     )
 }
@@ -124,21 +192,6 @@ fn send(connection: &Connection, standing: &Standing, queue: &'static str) -> Sq
     connection.run(
         "UPDATE deliveries SET queue = ?2 WHERE number = ?1",
         (standing.number, queue),
-    )?;
-    Ok(())
-}
-
-fn begin_attempt(connection: &Connection, claim: &Claim, number: i64) -> Sql<()> {
-    connection.run(
-        "UPDATE deliveries SET state = 'running', state_until = ?2, attempts = attempts + 1,
-             fence = fence + 1, updated_at = ?3
-         WHERE number = ?1",
-        (number, micros(claim.lease_until), micros(claim.now)),
-    )?;
-    connection.run(
-        "INSERT INTO attempts (delivery, number, began_at)
-         SELECT number, fence, ?2 FROM deliveries WHERE number = ?1",
-        (number, micros(claim.now)),
     )?;
     Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) struct Migration {
 pub(super) const MIGRATIONS: &[Migration] = &[Migration {
     number: 1,
     name: "ledger",
-    sql: include_str!("../../migrations/0001_ledger.sql"),
+    sql: include_str!("../../migrations/sqlite/0001_ledger.sql"),
 }];
 
 /// Brings the schema to the program's; refuses a ledger that is not a past of it.

@@ -4,11 +4,14 @@
 mod account_keys;
 mod alerts;
 mod arrivals;
+mod attempts;
 mod audit;
 mod connection;
 mod current_names;
+mod dead_letters;
 mod deliveries;
 mod fault;
+mod finished;
 mod group;
 mod inbox;
 mod job;
@@ -29,6 +32,7 @@ mod statements;
 mod tests;
 mod writer;
 
+use qm_core::id::NodeName;
 use qm_core::{Error, Kind, Result};
 use rusqlite::Connection;
 use std::future::Future;
@@ -50,6 +54,7 @@ const STAMPS_MAX: u32 = 64;
 
 /// The ledger in a file of its own. Several processes may open the same file.
 pub struct SqliteLedger {
+    node: NodeName,
     readers: Readers,
     writer: Writer,
 }
@@ -57,6 +62,8 @@ pub struct SqliteLedger {
 /// How to open a ledger.
 #[derive(Clone)]
 pub struct SqliteOptions {
+    /// The node that works with it; there is one, so that commands beside it may say anything.
+    pub node: NodeName,
     /// Connections that read beside the writer.
     pub readers: usize,
     /// How a group becomes durable; tests put faults in here.
@@ -85,6 +92,7 @@ impl CommitStep for SqliteCommit {
 impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
+            node: NodeName::parse("node").expect("a valid name"),
             readers: READERS,
             commit: Arc::new(SqliteCommit),
             is_durable: true,
@@ -104,6 +112,7 @@ impl SqliteLedger {
         }
         let writer = Writer::start(file.to_owned(), name, connection, options.commit)?;
         Ok(Self {
+            node: options.node,
             readers: Readers::new(file.to_owned(), options.readers),
             writer,
         })

@@ -19,11 +19,12 @@ use std::sync::Arc;
 use super::fault::Sql;
 use super::job::{Manner, Urgency};
 use super::kept::Asked;
-use super::operations::{self, About, Ended, end, sibling};
+use super::operations::{self, About, Ended, end};
 use super::statements::{Statements as _, micros, only, stored_size, version_columns};
 use super::{
     SqliteLedger, alerts, arrivals, audit, current_names, kept, name_attributes, partials,
 };
+use crate::words::sibling;
 
 fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
     refuse_incomplete(&change)?;

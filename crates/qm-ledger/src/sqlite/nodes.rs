@@ -1,6 +1,8 @@
-//! What nodes tell about themselves.
+//! What the node tells about itself. There is one, which locks its data folder: its lease is never
+//! over.
 
 use async_trait::async_trait;
+use qm_core::id::NodeName;
 use qm_core::ports::ledger::{NodeReport, Nodes};
 use qm_core::{Error, Kind, Result};
 use rusqlite::Connection;
@@ -14,9 +16,10 @@ fn replace(connection: &Connection, report: &NodeReport) -> Sql<()> {
         .map_err(|e| Error::new(Kind::Bug, "the server made a mistake").source(e))?;
     connection.run(
         "INSERT OR REPLACE INTO nodes
-             (id, sftp_address, fingerprints, process, version, started_at, alive_at)
-         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
+             (id, node, sftp_address, fingerprints, process, version, started_at, alive_at)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         (
+            report.node.as_str(),
             report.sftp_address.to_string(),
             fingerprints,
             report.process,
@@ -28,9 +31,10 @@ fn replace(connection: &Connection, report: &NodeReport) -> Sql<()> {
     Ok(())
 }
 
-fn last(connection: &Connection) -> Sql<Option<NodeReport>> {
-    connection.first(
-        "SELECT sftp_address, fingerprints, process, version, started_at, alive_at FROM nodes",
+fn all(connection: &Connection) -> Sql<Vec<NodeReport>> {
+    connection.all(
+        "SELECT node, sftp_address, fingerprints, process, version, started_at, alive_at
+         FROM nodes",
         [],
         report,
     )
@@ -38,6 +42,7 @@ fn last(connection: &Connection) -> Sql<Option<NodeReport>> {
 
 fn report(columns: &mut Columns<'_>) -> Sql<NodeReport> {
     Ok(NodeReport {
+        node: columns.parsed(NodeName::parse)?,
         sftp_address: columns.parsed(str::parse)?,
         fingerprints: columns.parsed(|json| serde_json::from_str(json))?,
         process: columns.value()?,
@@ -54,7 +59,7 @@ impl Nodes for SqliteLedger {
             .await
     }
 
-    async fn node(&self) -> Result<Option<NodeReport>> {
-        self.read("look up the node", last).await
+    async fn nodes(&self) -> Result<Vec<NodeReport>> {
+        self.read("look up the node", all).await
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::fault::{Fault, Sql};
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
+use crate::words::names_changed;
 
 /// What is recorded beside the operation itself.
 pub(super) struct About<'a> {
@@ -46,26 +47,10 @@ pub(super) fn insert(
         ),
     )?;
     let seq = OperationSeq(connection.last_insert_rowid());
-    for key in keys(operation) {
+    for key in names_changed(operation) {
         occupy(connection, &key, seq)?;
     }
     Ok(seq)
-}
-
-/// The keys whose names an operation changes.
-pub(super) fn keys(operation: &Operation) -> Vec<ObjectPath> {
-    let mut keys = vec![operation.path.clone()];
-    if *operation.lands_on() != operation.path.key {
-        keys.push(sibling(&operation.path, operation.lands_on()));
-    }
-    keys
-}
-
-pub(super) fn sibling(path: &ObjectPath, key: &ObjectKey) -> ObjectPath {
-    ObjectPath {
-        bucket: path.bucket.clone(),
-        key: key.clone(),
-    }
 }
 
 fn occupy(connection: &Connection, key: &ObjectPath, seq: OperationSeq) -> Sql<()> {
@@ -117,7 +102,7 @@ pub(super) fn end(
         refuse_unless(connection, operation.seq, state)?;
         return Ok(Ended::Before);
     };
-    for key in keys(operation) {
+    for key in names_changed(operation) {
         connection.run(
             "DELETE FROM pending_names WHERE bucket = ?1 AND key = ?2",
             (key.bucket.as_str(), key.key.as_str()),

@@ -7,6 +7,7 @@ use qm_core::{Error, Kind};
 use rusqlite::{Connection, params};
 
 use super::fault::Sql;
+use super::finished::{finish_version, has_after};
 use super::statements::{Statements as _, micros};
 use super::{alerts, line};
 
@@ -22,8 +23,9 @@ pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
      WHERE n.destination = ?1 AND n.target = ?2 AND n.arrival > ?3
          AND a.bucket = ?4 AND a.key = ?5)";
 
-pub(super) const SUPERSEDE: &str = "UPDATE deliveries INDEXED BY deliveries_overtaken
-     SET state = 'superseded', state_until = NULL, updated_at = ?1
+pub(super) const SUPERSEDE: &str = concat!(
+    "UPDATE deliveries INDEXED BY deliveries_overtaken
+     SET state = 'superseded', ready_at = NULL, updated_at = ?1
      WHERE overtaken = 1 AND state IN ('waiting', 'dead') AND EXISTS (
          SELECT 1 FROM deliveries n
          JOIN arrivals na ON na.seq = n.arrival
@@ -31,7 +33,9 @@ pub(super) const SUPERSEDE: &str = "UPDATE deliveries INDEXED BY deliveries_over
          WHERE n.destination = deliveries.destination AND n.target = deliveries.target
              AND n.arrival > deliveries.arrival AND na.bucket = oa.bucket AND na.key = oa.key
              AND n.route IN (SELECT value FROM json_each(?2)))
-     RETURNING id, destination, target";
+     RETURNING id, destination, target, version, ",
+    has_after!()
+);
 
 pub(super) const IS_LATEST: &str = "SELECT
      EXISTS (SELECT 1 FROM deliveries WHERE id = ?1 AND fence = ?2)
@@ -39,19 +43,32 @@ pub(super) const IS_LATEST: &str = "SELECT
          WHERE n.destination = ?3 AND n.target = ?4 AND n.arrival > ?5
              AND n.state = 'delivered' AND a.bucket = ?6 AND a.key = ?7)";
 
+struct Superseded {
+    id: String,
+    destination: String,
+    target: String,
+    version: String,
+    has_after: bool,
+}
+
 pub(super) fn supersede(connection: &Connection, routes: &[RouteName], at: Timestamp) -> Sql<u32> {
     let routes = serde_json::to_string(routes)
         .map_err(|e| Error::new(Kind::Bug, "the server made a mistake").source(e))?;
     let superseded = connection.all(SUPERSEDE, (micros(at), routes), |columns| {
-        Ok((
-            columns.value::<String>()?,
-            columns.value::<String>()?,
-            columns.value::<String>()?,
-        ))
+        Ok(Superseded {
+            id: columns.value()?,
+            destination: columns.value()?,
+            target: columns.value()?,
+            version: columns.value()?,
+            has_after: columns.value()?,
+        })
     })?;
-    for (id, destination, target) in &superseded {
-        line::move_up(connection, destination, target)?;
-        alerts::resolve(connection, &alerts::dead_letter_key(id), None, at)?;
+    for one in &superseded {
+        line::move_up(connection, &one.destination, &one.target)?;
+        if one.has_after {
+            finish_version(connection, &one.version)?;
+        }
+        alerts::resolve(connection, &alerts::dead_letter_key(&one.id), None, at)?;
     }
     Ok(u32::try_from(superseded.len()).unwrap_or(u32::MAX))
 }

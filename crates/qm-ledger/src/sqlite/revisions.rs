@@ -3,22 +3,43 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qm_core::audit::AuditRecord;
-use qm_core::id::RevisionNumber;
-use qm_core::ports::ledger::{Revision, Revisions};
+use qm_core::id::{NodeName, RevisionNumber};
+use qm_core::ports::ledger::{Revision, Revisions, TakenUp};
 use qm_core::{Error, Kind, Result};
 use rusqlite::Connection;
 
 use super::fault::Sql;
-use super::statements::{Columns, Statements as _, micros};
+use super::statements::{Statements as _, micros};
 use super::{SqliteLedger, audit};
 
 fn newest(connection: &Connection) -> Sql<Option<Revision>> {
-    connection.first(
-        "SELECT number, config, at, taken_up_at, rejected
-         FROM revisions ORDER BY number DESC LIMIT 1",
+    let newest = connection.first(
+        "SELECT number, config, at FROM revisions ORDER BY number DESC LIMIT 1",
         [],
-        revision,
-    )
+        |columns| {
+            Ok(Revision {
+                number: RevisionNumber(columns.value()?),
+                config: columns.value()?,
+                at: columns.time()?,
+                taken_up: Vec::new(),
+            })
+        },
+    )?;
+    let Some(mut revision) = newest else {
+        return Ok(None);
+    };
+    revision.taken_up = connection.all(
+        "SELECT node, at, rejected FROM taken_up WHERE revision = ?1 ORDER BY node",
+        [revision.number.0],
+        |columns| {
+            Ok(TakenUp {
+                node: columns.parsed(NodeName::parse)?,
+                at: columns.time()?,
+                rejected: columns.value()?,
+            })
+        },
+    )?;
+    Ok(Some(revision))
 }
 
 fn apply(
@@ -40,21 +61,21 @@ fn apply(
         number,
         config,
         at,
-        taken_up_at: None,
-        rejected: None,
+        taken_up: Vec::new(),
     })
 }
 
 fn taken_up(
     connection: &Connection,
     number: RevisionNumber,
+    node: &NodeName,
     rejected: Option<&str>,
     at: Timestamp,
 ) -> Sql<()> {
-    let taken_up_at = rejected.is_none().then_some(micros(at));
     let changed = connection.run(
-        "UPDATE revisions SET taken_up_at = ?2, rejected = ?3 WHERE number = ?1",
-        (number.0, taken_up_at, rejected),
+        "INSERT OR REPLACE INTO taken_up (revision, node, at, rejected)
+         SELECT number, ?2, ?3, ?4 FROM revisions WHERE number = ?1",
+        (number.0, node.as_str(), micros(at), rejected),
     )?;
     if changed == 0 {
         return Err(Error::new(Kind::NotFound, "no such revision")
@@ -62,16 +83,6 @@ fn taken_up(
             .into());
     }
     Ok(())
-}
-
-fn revision(columns: &mut Columns<'_>) -> Sql<Revision> {
-    Ok(Revision {
-        number: RevisionNumber(columns.value()?),
-        config: columns.value()?,
-        at: columns.time()?,
-        taken_up_at: columns.time_if_any()?,
-        rejected: columns.value()?,
-    })
 }
 
 #[async_trait]
@@ -91,8 +102,9 @@ impl Revisions for SqliteLedger {
         rejected: Option<String>,
         at: Timestamp,
     ) -> Result<()> {
+        let node = self.node.clone();
         self.write("take up a revision", move |c| {
-            taken_up(c, number, rejected.as_deref(), at)
+            taken_up(c, number, &node, rejected.as_deref(), at)
         })
         .await
     }

@@ -1,4 +1,4 @@
-//! The `SQLite` ledger against the contract, against faults, and beside other processes.
+//! The ledgers against the contract, against faults, and beside other processes and nodes.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -6,6 +6,7 @@ mod commits;
 mod contract;
 mod crash;
 mod groups;
+mod postgres;
 mod processes;
 mod reopening;
 mod retention;

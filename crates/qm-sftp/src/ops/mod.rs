@@ -24,8 +24,8 @@ use qm_core::ports::mailbox::{Existing, VersionEntry};
 use qm_core::{Error, Kind, Result};
 
 use crate::session::Session;
-use crate::status::Status;
 use crate::wire::{Extension, HandleId, Name, Operation};
+use qm_sftp_wire::Status;
 
 /// Whether the channel goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

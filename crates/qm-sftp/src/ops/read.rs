@@ -6,8 +6,8 @@ use qm_core::{Error, Kind, Result};
 use super::failed;
 use crate::limits::DATA_BYTES_MAX;
 use crate::session::{Open, ReadRequest, Session};
-use crate::status::Status;
 use crate::wire::HandleId;
+use qm_sftp_wire::Status;
 
 pub(crate) async fn read(session: &mut Session, handle: HandleId, requests: &[ReadRequest]) {
     let mut fetched = Fetched::default();

@@ -5,8 +5,8 @@ use qm_core::{Error, Kind};
 
 use super::{Flow, done, failed};
 use crate::session::{Open, Session};
-use crate::status::Status;
 use crate::wire::HandleId;
+use qm_sftp_wire::Status;
 
 /// Answers every one of `ids`. When the upload failed, the channel is to be closed: some clients
 /// never look at the replies to their WRITEs, and would report success.

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use super::unit::{Queued, Unit};
 use crate::limits::{REQUESTS_AHEAD_BYTES, REQUESTS_AHEAD_MAX};
 use crate::shares::BacklogShare;
-use crate::stream::Reader;
 use crate::wire::{Framer, FramingError, decode};
+use qm_sftp_wire::Reader;
 
 /// Where requests come from.
 pub(crate) enum Input {
@@ -137,7 +137,7 @@ impl Inlet {
 
     fn decode_ahead(&mut self) -> Result<(), FramingError> {
         while !self.is_full() {
-            let Some(packet) = self.framer.next()? else {
+            let Some(packet) = self.framer.next_packet()? else {
                 return Ok(());
             };
             let size_bytes = packet.size_bytes;

@@ -7,8 +7,8 @@ use russh::server::Msg;
 use super::inlet::{Inlet, Peer};
 use crate::life::Life;
 use crate::limits::FAREWELL;
-use crate::stream::Writer;
 use crate::wire::Replies;
+use qm_sftp_wire::Writer;
 
 /// Why replies could not be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,8 +7,8 @@ use super::unit::Unit;
 use crate::life::Life;
 use crate::limits::{LAST_WORDS, REPLIES_BYTES};
 use crate::ops::{self, Flow};
-use crate::status::Status;
 use crate::wire::FramingError;
+use qm_sftp_wire::Status;
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,7 +1,6 @@
 //! Handles on the wire.
 
-use super::Malformed;
-use super::cursor::Cursor;
+use super::{Cursor, Malformed};
 
 /// A handle as we gave it out. Never given out twice, so that a late request cannot reach
 /// another file.

@@ -4,13 +4,14 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
 use qm_core::ports::bucket::{Entry, Rewrapped, Space};
 use qm_core::ports::mailbox::VersionEntry;
+use qm_sftp_wire::{
+    Status, VERSION, encode_entry, encode_none, encode_rewrapped, encode_versions, length_of,
+    put_string,
+};
 
-use super::{HandleId, attributes, extension, kind, longname, rewrapped, versions};
+use super::{HandleId, extension, kind, longname};
 use crate::limits::{DATA_BYTES_MAX, HANDLES_MAX, PACKET_BYTES_MAX, SMALL_BYTES};
-use crate::status::Status;
 
-/// The version we speak, whatever the client would like.
-const VERSION: u32 = 3;
 /// Messages are English; the tag is what the protocol wants.
 const LANGUAGE: &str = "en";
 /// What sizes of the file system are counted in.
@@ -90,7 +91,7 @@ impl Replies {
     pub(crate) fn attributes(&mut self, id: u32, entry: &Entry) {
         self.packet(kind::ATTRS, |out| {
             out.put_u32(id);
-            attributes::encode(out, entry);
+            encode_entry(out, entry);
         });
     }
 
@@ -119,12 +120,12 @@ impl Replies {
                     Name::Path(path) => {
                         put_string(out, path.as_bytes());
                         put_string(out, path.as_bytes());
-                        attributes::encode_none(out);
+                        encode_none(out);
                     }
                     Name::Listed(entry) => {
                         put_string(out, entry.name.as_bytes());
                         put_string(out, longname::longname(entry, now).as_bytes());
-                        attributes::encode(out, entry);
+                        encode_entry(out, entry);
                     }
                 }
             }
@@ -165,14 +166,14 @@ impl Replies {
     pub(crate) fn versions(&mut self, id: u32, entries: &[VersionEntry]) {
         self.packet(kind::EXTENDED_REPLY, |out| {
             out.put_u32(id);
-            versions::encode(out, entries);
+            encode_versions(out, entries);
         });
     }
 
     pub(crate) fn rewrapped(&mut self, id: u32, done: &Rewrapped) {
         self.packet(kind::EXTENDED_REPLY, |out| {
             out.put_u32(id);
-            rewrapped::encode(out, done);
+            encode_rewrapped(out, done);
         });
     }
 
@@ -191,13 +192,4 @@ impl Replies {
             self.parts.push(self.text.split().freeze());
         }
     }
-}
-
-pub(super) fn put_string(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_u32(length_of(bytes));
-    out.put_slice(bytes);
-}
-
-fn length_of(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

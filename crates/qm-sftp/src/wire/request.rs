@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::cursor::Cursor;
-use super::frame::Packet;
-use super::{FramingError, HandleId, Malformed, OpenFlags, WireAttributes, extension, kind};
+use super::{
+    Cursor, FramingError, HandleId, Malformed, OpenFlags, Packet, WireAttributes, extension, kind,
+};
 
 /// A packet as understood.
 #[derive(Debug, Eq, PartialEq)]

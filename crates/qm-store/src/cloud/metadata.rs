@@ -5,11 +5,13 @@ use std::collections::HashMap;
 
 use qm_core::Result;
 use qm_core::id::{Sha256Digest, VersionId};
+use qm_core::ports::bucket::Staging;
 use qm_core::ports::encryption::Envelope;
 
 const VERSION: &str = "quaymasterversion";
 const ENVELOPE: &str = "quaymasterenvelope";
 const SHA256: &str = "quaymastersha256";
+const DELIVERY: &str = "quaymasterdelivery";
 /// How bytes that others put there were recognised before we copied them: a copy has another
 /// generation or entity tag.
 const IDENTITY: &str = "quaymasteridentity";
@@ -27,7 +29,7 @@ pub(super) struct Attributes {
 
 impl Attributes {
     /// Those of a version of ours.
-    pub(super) fn of_version(version: VersionId, envelope: Option<&Envelope>) -> Result<Self> {
+    fn of_version(version: VersionId, envelope: Option<&Envelope>) -> Result<Self> {
         let mut metadata = HashMap::from([(VERSION.to_owned(), version.to_string())]);
         if let Some(envelope) = envelope {
             metadata.insert(ENVELOPE.to_owned(), envelope.encode()?);
@@ -37,6 +39,16 @@ impl Attributes {
             metadata,
             content_type: Some(content_type.to_owned()),
         })
+    }
+
+    /// Those of what is staged.
+    pub(super) fn of(staging: &Staging) -> Result<Self> {
+        let mut attributes = Self::of_version(staging.version, staging.envelope.as_ref())?;
+        if let Some(deposit) = staging.deposit {
+            let delivery = deposit.delivery.to_string();
+            attributes.metadata.insert(DELIVERY.to_owned(), delivery);
+        }
+        Ok(attributes)
     }
 
     /// The same, with the digest of the bytes. Sealed bytes go without: a digest of what they hide

@@ -11,6 +11,7 @@
 mod azure;
 mod blocks;
 mod content;
+mod deposits;
 mod errors;
 mod folders;
 #[cfg(feature = "gcs")]
@@ -43,6 +44,7 @@ use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
     Attributes, Bucket, Content, Entry, FolderChange, Listing, Parked, Space, Staged, Staging,
 };
+use qm_core::ports::deposit::Put;
 use qm_core::ports::encryption::Envelope;
 use qm_core::{Error, Kind, Result};
 use receiving::Receiving;
@@ -142,6 +144,10 @@ impl Bucket for CloudBucket {
 
     async fn run(&self, operation: &Operation) -> Result<()> {
         self.shared.run(operation).await
+    }
+
+    async fn put(&self, put: Put<'_>) -> Result<()> {
+        self.shared.put(put).await
     }
 
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {

@@ -15,7 +15,7 @@ use qm_core::{Error, Kind, Result};
 const LOOKS: u32 = 4;
 
 /// What a step came to.
-enum Step {
+pub(super) enum Step {
     Done,
     /// What was looked at is not there any more.
     LookAgain,
@@ -48,9 +48,21 @@ impl Shared {
 
     async fn publish(&self, operation: &Operation, version: &Version) -> Result<Step> {
         let key = &operation.path.key;
+        let there = self.head(key).await?;
+        self.publish_over(there, key, version, Some(operation))
+            .await
+    }
+
+    /// Publishes over what was seen there, which `operation` may keep aside.
+    pub(super) async fn publish_over(
+        &self,
+        there: Option<Head>,
+        key: &ObjectKey,
+        version: &Version,
+        operation: Option<&Operation>,
+    ) -> Result<Step> {
         let path = names::object(key)?;
         let staged = names::staging(version.id);
-        let there = self.head(key).await?;
         if is(there.as_ref(), version) {
             let complete = self.store.is_complete(&path).await;
             if complete.map_err(store_error("complete a publication"))? {
@@ -60,7 +72,9 @@ impl Shared {
         }
         let replaces = there.as_ref().map(|head| &head.pin);
         if let Some(small) = self.held.small(version.id) {
-            self.keep_aside(operation, key, there.as_ref()).await?;
+            if let Some(operation) = operation {
+                self.keep_aside(operation, key, there.as_ref()).await?;
+            }
             let attributes = small.attributes.clone().with_sha256(version.sha256);
             let put = self
                 .store
@@ -84,7 +98,9 @@ impl Shared {
                 .with("version", version.id)
                 .with("key", key));
         };
-        self.keep_aside(operation, key, there.as_ref()).await?;
+        if let Some(operation) = operation {
+            self.keep_aside(operation, key, there.as_ref()).await?;
+        }
         let attributes = source.attributes.clone().with_sha256(version.sha256);
         let copied = self
             .store
@@ -257,7 +273,7 @@ impl Shared {
     }
 }
 
-fn is(there: Option<&Head>, version: &Version) -> bool {
+pub(super) fn is(there: Option<&Head>, version: &Version) -> bool {
     there.is_some_and(|there| there.identity() == version.identity)
 }
 

@@ -143,7 +143,7 @@ impl Receiving {
         if let Some(digest) = &mut digest {
             digest.update(&bytes);
         }
-        let attributes = Attributes::of_version(staging.version, staging.envelope.as_ref())?;
+        let attributes = Attributes::of(staging)?;
         shared
             .held
             .keep(staging.version, Small { bytes, attributes });
@@ -182,8 +182,12 @@ impl Receiving {
         if !matches!(self.target, Target::Memory) {
             return Ok(());
         }
-        let attributes = Attributes::of_version(staging.version, staging.envelope.as_ref())?;
+        let attributes = Attributes::of(staging)?;
         let path = names::staging(staging.version);
+        if staging.deposit.is_some() {
+            let removed = shared.store.delete(&path, None).await;
+            removed.map_err(store_error("remove what an earlier attempt left"))?;
+        }
         let begun = shared.store.writer(&path, &attributes).await;
         self.target = Target::Streaming(Streaming {
             writer: begun.map_err(store_error("begin an upload"))?,

@@ -12,6 +12,7 @@ use super::metadata;
 use crate::errors::lost_task;
 use qm_core::Result;
 use qm_core::ports::bucket::Content;
+use qm_core::ports::deposit::StoredObject;
 use qm_core::ports::encryption::Envelope;
 
 /// One being read and one ahead: 4 MiB a file that is read from beginning to end.
@@ -82,6 +83,22 @@ impl Content for ObjectContent {
 
     fn envelope(&self) -> Option<&Envelope> {
         self.envelope.as_ref()
+    }
+
+    fn stored(&self) -> Option<StoredObject> {
+        if self.envelope.is_some() {
+            return None;
+        }
+        let Object { client, key, head } = &*self.object;
+        Some(StoredObject {
+            service: client.service().to_owned(),
+            bucket: client.place(key).bucket.to_owned(),
+            key: key.clone(),
+            native_version: head.native_version.clone(),
+            etag: head.etag.clone(),
+            size_bytes: head.size_bytes,
+            content_type: head.content_type.clone(),
+        })
     }
 
     async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {

@@ -63,7 +63,11 @@ impl S3Bucket {
         let mut metadata = there.metadata.clone();
         let place = self.client.place(&kept);
         metadata::stamp(&mut metadata, place, version, Some(&identity));
-        let source = CopySource { key, head: there };
+        let source = CopySource {
+            bucket: None,
+            key,
+            head: there,
+        };
         self.client
             .copy(source, &kept, metadata, Existing::Replace)
             .await
@@ -169,6 +173,7 @@ impl S3Bucket {
         );
         metadata::seal(&mut metadata, envelope)?;
         let source = CopySource {
+            bucket: None,
             key: &found.key,
             head: &found.head,
         };

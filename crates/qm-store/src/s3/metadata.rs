@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::client::{Head, Metadata};
 use qm_core::Result;
-use qm_core::id::{Sha256Digest, VersionId};
+use qm_core::id::{DeliveryId, Sha256Digest, VersionId};
 use qm_core::ports::encryption::Envelope;
 
 const VERSION: &str = "quaymaster-version";
@@ -14,6 +14,8 @@ const PLACE: &str = "quaymaster-place";
 const IDENTITY: &str = "quaymaster-identity";
 const ENVELOPE: &str = "quaymaster-envelope";
 const SHA256: &str = "quaymaster-sha256";
+/// The delivery that put the object there.
+const DELIVERY: &str = "quaymaster-delivery";
 
 /// Where an object is: the S3 bucket and the whole key in it.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,11 @@ pub(crate) fn add_digest(metadata: &mut Metadata, sha256: Sha256Digest) {
     if !is_sealed(metadata) {
         metadata.insert(SHA256.to_owned(), sha256.to_string());
     }
+}
+
+/// Says which delivery put the object there.
+pub(crate) fn add_delivery(metadata: &mut Metadata, delivery: DeliveryId) {
+    metadata.insert(DELIVERY.to_owned(), delivery.to_string());
 }
 
 /// Says that the object at this place is that version. `identity` is what the ledger recognises
@@ -190,6 +197,7 @@ mod tests {
         let mut metadata = of(HERE, envelope.version, Some(&envelope)).unwrap();
         add_digest(&mut metadata, Sha256Digest([7; 32]));
         assert!(!metadata.contains_key(SHA256), "it is sealed");
+        add_delivery(&mut metadata, "0123456789abcdef".repeat(2).parse().unwrap());
         stamp(
             &mut metadata,
             HERE,

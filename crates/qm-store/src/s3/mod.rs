@@ -12,6 +12,7 @@
 mod arena;
 mod client;
 mod content;
+mod deposits;
 mod digest;
 mod folders;
 mod hidden;
@@ -52,6 +53,7 @@ use qm_core::ports::bucket::{
     Attributes, Bucket, Content, Entry, EntryKind, FolderChange, Listing, Parked, Space, Staged,
     Staging,
 };
+use qm_core::ports::deposit::{Put, StoredObject};
 use qm_core::ports::encryption::Envelope;
 use qm_core::{Error, Kind, Result};
 
@@ -70,6 +72,8 @@ const LOOKS_MAX: u32 = 3;
 /// A bucket of Amazon S3 or compatible.
 pub struct S3Bucket {
     client: Arc<S3Client>,
+    /// The same for objects that the owner of the bucket gets.
+    owner_client: Arc<S3Client>,
     keys: Keys,
     versioning: Versioning,
     contents: S3Contents,
@@ -117,6 +121,7 @@ impl S3Bucket {
             .await
             .map_err(|error| error.with("bucket", &place.bucket))?;
         Ok(Self {
+            owner_client: Arc::new(client.for_owner()),
             client: Arc::new(client),
             keys: Keys::new(&place.prefix),
             versioning,
@@ -142,12 +147,15 @@ impl S3Bucket {
     }
 
     fn parts(&self, key: String, staging: &Staging) -> Result<Parts> {
-        let metadata = self
-            .client
-            .describe(&key, staging.version, staging.envelope.as_ref())?;
+        let mut metadata =
+            self.client
+                .describe(&key, staging.version, staging.envelope.as_ref())?;
+        if let Some(deposit) = staging.deposit {
+            metadata::add_delivery(&mut metadata, deposit.delivery);
+        }
         Ok(Parts {
             sink: Arc::new(KeySink {
-                client: Arc::clone(&self.client),
+                client: Arc::clone(self.client_for(staging.deposit)),
                 key,
                 metadata,
             }),
@@ -240,6 +248,14 @@ impl Bucket for S3Bucket {
 
     async fn run(&self, operation: &Operation) -> Result<()> {
         Box::pin(self.run_operation(operation)).await
+    }
+
+    async fn put(&self, put: Put<'_>) -> Result<()> {
+        Box::pin(self.put_staged(put)).await
+    }
+
+    async fn put_copy(&self, source: &StoredObject, put: Put<'_>) -> Result<bool> {
+        Box::pin(self.put_stored(source, put)).await
     }
 
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {

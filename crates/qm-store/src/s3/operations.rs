@@ -115,6 +115,7 @@ impl S3Bucket {
         let place = self.client.place(&whole);
         metadata::stamp(&mut metadata, place, version.id, Some(&version.identity));
         let source = CopySource {
+            bucket: None,
             key: &found.key,
             head: &found.head,
         };
@@ -170,7 +171,7 @@ impl S3Bucket {
         &self,
         upload: &UploadToken,
         version: &Version,
-        existing: Existing,
+        existing: Existing<'_>,
     ) -> Result<()> {
         let completed = match self.parts_of(upload, version).await {
             Ok(parts) => {
@@ -184,7 +185,12 @@ impl S3Bucket {
     }
 
     /// After an error it is the store that knows whether the object is there.
-    async fn unless_done(&self, whole: &str, version: &Version, result: Result<()>) -> Result<()> {
+    pub(super) async fn unless_done(
+        &self,
+        whole: &str,
+        version: &Version,
+        result: Result<()>,
+    ) -> Result<()> {
         let Err(error) = result else { return Ok(()) };
         match self.client.head(whole, None).await {
             Ok(Some(there)) if self.is_version(&there, whole, version) => Ok(()),
@@ -224,6 +230,6 @@ fn needed(operation: &Operation) -> Result<&Version> {
     })
 }
 
-fn gone(version: VersionId) -> Error {
+pub(super) fn gone(version: VersionId) -> Error {
     Error::new(Kind::NotFound, "the received bytes are gone").with("version", version)
 }

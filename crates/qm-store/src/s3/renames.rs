@@ -107,6 +107,7 @@ impl S3Bucket {
             metadata::stamp(&mut metadata, place, version.id, Some(&version.identity));
         }
         let source = CopySource {
+            bucket: None,
             key: &whole_from,
             head: source,
         };
@@ -186,6 +187,7 @@ impl S3Bucket {
         let place = self.client.place(&whole_to);
         metadata::stamp(&mut metadata, place, version.id, Some(&version.identity));
         let source = CopySource {
+            bucket: None,
             key: &upload.key,
             head: &detour,
         };

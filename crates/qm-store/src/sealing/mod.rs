@@ -24,6 +24,7 @@ use qm_core::ports::bucket::{
     Attributes, Bucket, Content, DigestBy, Entry, FolderChange, HoldNames, Listing, Parked,
     Rewrapped, Space, Staged, Staging,
 };
+use qm_core::ports::deposit::Put;
 use qm_core::ports::encryption::{EncryptionKeys, Envelope};
 use qm_core::ports::ledger::KeptVersion;
 use qm_core::{Error, Kind, Result};
@@ -108,6 +109,10 @@ impl Bucket for SealedBucket {
 
     async fn run(&self, operation: &Operation) -> Result<()> {
         self.inner.run(operation).await
+    }
+
+    async fn put(&self, put: Put<'_>) -> Result<()> {
+        self.inner.put(put).await
     }
 
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {

@@ -7,6 +7,7 @@ use qm_core::id::NotifierName;
 use qm_core::ports::ledger::Alerts;
 use qm_core::{Error, Kind, Result};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{MemoryLedger, newest, next_number};
 
@@ -100,6 +101,20 @@ impl State {
             .filter(|notification| notification.state == NotificationState::Waiting)
     }
 
+    /// Those whose time has come; it comes again after `hold`.
+    fn hold(&mut self, now: Timestamp, hold: Duration, limit: usize) -> Vec<Notification> {
+        let until = now.saturating_add(hold).unwrap_or(Timestamp::MAX);
+        let notifications = self.messages.iter_mut().map(|m| &mut m.notification);
+        let due = notifications
+            .filter(|n| n.state == NotificationState::Waiting && n.ready_at <= now)
+            .take(limit);
+        due.map(|notification| {
+            notification.ready_at = until;
+            notification.clone()
+        })
+        .collect()
+    }
+
     fn notified(
         &mut self,
         id: i64,
@@ -146,13 +161,17 @@ impl Alerts for MemoryLedger {
         )
     }
 
-    async fn due_notifications(&self, now: Timestamp, limit: u32) -> Result<Vec<Notification>> {
-        Ok(self.read(|state| {
-            let due = state.alerts.waiting().filter(|n| n.ready_at <= now);
-            due.take(usize::try_from(limit).unwrap_or(usize::MAX))
-                .cloned()
-                .collect()
-        }))
+    async fn due_notifications(
+        &self,
+        now: Timestamp,
+        hold: Duration,
+        limit: u32,
+    ) -> Result<Vec<Notification>> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if !self.read(|state| state.alerts.waiting().any(|n| n.ready_at <= now)) {
+            return Ok(Vec::new());
+        }
+        self.write_if(|state| Ok(state.alerts.hold(now, hold, limit)), |_| false)
     }
 
     async fn next_notification(&self) -> Result<Option<Timestamp>> {

@@ -1,36 +1,49 @@
-//! Deliveries and their attempts.
+//! Deliveries: created, claimed, listed, counted.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::{NewAlert, dead_letter_key};
+use qm_core::alert::NewAlert;
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
-use qm_core::delivery::{Delivery, DeliveryState, NewDelivery, Transition};
-use qm_core::id::{DeliveryId, RevisionNumber, RouteName, VersionId};
+use qm_core::delivery::{Delivery, DeliveryState, Finished, FinishedWhy, NewDelivery, Transition};
+use qm_core::id::{DeliveryId, DestinationName, RevisionNumber, RouteName, VersionId};
 use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
 use std::collections::BTreeMap;
 
-use super::{LedgerState, MemoryLedger, overtaking};
+use super::nodes::Run;
+use super::{MemoryLedger, attempts, dead_letters, finished, overtaking};
 
 #[derive(Clone, Default)]
 pub(super) struct State {
     /// In order of creation.
-    pub(super) rows: Vec<Delivery>,
-    attempts: BTreeMap<DeliveryId, Vec<Attempt>>,
+    pub(super) rows: Vec<Row>,
+    pub(super) attempts: BTreeMap<DeliveryId, Vec<Attempt>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Row {
+    pub(super) delivery: Delivery,
+    /// Who runs it, or ran it last.
+    pub(super) run: Option<Run>,
+    pub(super) is_independent: bool,
+    /// Its route does something to the object when it is delivered, and has not done it yet.
+    pub(super) has_after: bool,
+    pub(super) finished: Option<FinishedWhy>,
 }
 
 impl State {
     /// True while a delivery of the version may still read its bytes.
     pub(super) fn is_open(&self, version: VersionId) -> bool {
-        self.rows.iter().any(|delivery| {
-            delivery.version.id == version
-                && match delivery.state {
-                    DeliveryState::Waiting { .. }
-                    | DeliveryState::Running { .. }
-                    | DeliveryState::Dead => true,
-                    DeliveryState::Delivered | DeliveryState::Superseded => false,
-                }
+        let of_version = |row: &&Row| row.delivery.version.id == version;
+        let mut rows = self.rows.iter().filter(of_version);
+        rows.any(|row| match row.delivery.state {
+            DeliveryState::Waiting { .. } | DeliveryState::Running { .. } | DeliveryState::Dead => {
+                true
+            }
+            DeliveryState::Delivered | DeliveryState::Superseded | DeliveryState::Cancelled => {
+                false
+            }
         })
     }
 
@@ -43,14 +56,17 @@ impl State {
         at: Timestamp,
     ) -> u32 {
         let version = arrival.version.id;
-        let of_version = self.rows.iter().filter(|d| d.version.id == version);
-        let fired: Vec<RouteName> = of_version.map(|d| d.route.clone()).collect();
+        let rows = self.rows.iter().map(|row| &row.delivery);
+        let fired: Vec<RouteName> = rows
+            .filter(|delivery| delivery.version.id == version)
+            .map(|delivery| delivery.route.clone())
+            .collect();
         let mut count = 0;
         for new in deliveries {
-            if fired.contains(&new.route) || self.rows.iter().any(|d| d.id == new.id) {
+            if fired.contains(&new.route) || self.find(new.id).is_some() {
                 continue;
             }
-            self.rows.push(Delivery {
+            let delivery = Delivery {
                 id: new.id,
                 arrival: arrival.seq,
                 source: arrival.path.clone(),
@@ -60,90 +76,143 @@ impl State {
                 target: new.target,
                 state: DeliveryState::Waiting { ready_at: at },
                 attempts: 0,
+                possible_duplicate: false,
                 fence: 0,
                 last_error: None,
                 revision,
+                arrived_at: arrival.at,
                 created_at: at,
                 updated_at: at,
+            };
+            self.rows.push(Row {
+                delivery,
+                run: None,
+                is_independent: new.is_independent,
+                has_after: new.has_after,
+                finished: None,
             });
             count += 1;
         }
         count
     }
 
-    fn claim(&mut self, claim: &Claim) -> Vec<Delivery> {
+    fn claim(&mut self, claim: &Claim, run: &Run) -> Vec<Delivery> {
         let mut order: Vec<usize> = (0..self.rows.len())
             .filter(|index| {
-                let delivery = &self.rows[*index];
+                let delivery = &self.rows[*index].delivery;
                 delivery.destination == claim.destination
                     && ready_at(delivery).is_some_and(|ready_at| ready_at <= claim.now)
             })
             .collect();
-        order.sort_by_key(|index| (self.rows[*index].arrival, *index));
+        order.sort_by_key(|index| (self.rows[*index].delivery.arrival, *index));
         let mut claimed = Vec::new();
         for index in order {
             if claimed.len() >= usize::try_from(claim.limit).unwrap_or(usize::MAX) {
                 break;
             }
             if !self.is_blocked(index) {
-                claimed.push(self.begin_attempt(index, claim));
+                claimed.push(attempts::begin(self, index, run, claim.now));
             }
         }
         claimed
     }
 
-    /// True if another delivery of the same ordering key runs, or waits and is older.
+    /// True if another delivery of the same ordering key runs, or waits and is older and this one
+    /// cares.
     fn is_blocked(&self, index: usize) -> bool {
-        let delivery = &self.rows[index];
+        let row = &self.rows[index];
         let mut others = self.rows.iter().enumerate();
         others.any(|(at, other)| {
             at != index
-                && is_same_target(delivery, other)
-                && match other.state {
+                && is_same_target(&row.delivery, &other.delivery)
+                && match other.delivery.state {
                     DeliveryState::Running { .. } => true,
                     DeliveryState::Waiting { .. } => {
-                        (other.arrival, at) < (delivery.arrival, index)
+                        let is_older = (other.delivery.arrival, at) < (row.delivery.arrival, index);
+                        is_older && !row.is_independent
                     }
-                    DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Superseded => {
-                        false
-                    }
+                    DeliveryState::Delivered
+                    | DeliveryState::Dead
+                    | DeliveryState::Superseded
+                    | DeliveryState::Cancelled => false,
                 }
         })
     }
 
-    fn begin_attempt(&mut self, index: usize, claim: &Claim) -> Delivery {
-        let delivery = &mut self.rows[index];
-        delivery.state = DeliveryState::Running {
-            lease_until: claim.lease_until,
-        };
-        delivery.attempts += 1;
-        delivery.fence += 1;
-        delivery.updated_at = claim.now;
-        let attempts = self.attempts.entry(delivery.id).or_default();
-        attempts.push(Attempt {
-            number: u32::try_from(attempts.len() + 1).unwrap_or(u32::MAX),
-            began_at: claim.now,
-            ended_at: None,
-            note: None,
-        });
-        delivery.clone()
+    fn next_ready(&self) -> Option<Timestamp> {
+        (0..self.rows.len())
+            .filter(|index| !self.is_blocked(*index))
+            .filter_map(|index| ready_at(&self.rows[index].delivery))
+            .min()
     }
 
-    pub(super) fn find(&self, id: DeliveryId) -> Option<&Delivery> {
-        self.rows.iter().find(|delivery| delivery.id == id)
+    fn waiting_at(&self, now: Timestamp) -> Vec<DestinationName> {
+        let mut names: Vec<DestinationName> = (0..self.rows.len())
+            .filter(|index| !self.is_blocked(*index))
+            .map(|index| &self.rows[index].delivery)
+            .filter(|delivery| ready_at(delivery).is_some_and(|ready_at| ready_at <= now))
+            .map(|delivery| delivery.destination.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    pub(super) fn find(&self, id: DeliveryId) -> Option<&Row> {
+        self.rows.iter().find(|row| row.delivery.id == id)
+    }
+
+    pub(super) fn find_mut(&mut self, id: DeliveryId) -> Result<&mut Row> {
+        let mut rows = self.rows.iter_mut();
+        rows.find(|row| row.delivery.id == id)
+            .ok_or_else(|| Error::new(Kind::NotFound, "no such delivery").with("delivery", id))
     }
 
     /// Newest first.
-    fn matching(&self, filter: &DeliveryFilter) -> Vec<usize> {
+    pub(super) fn matching(
+        &self,
+        filter: &DeliveryFilter,
+        also: impl Fn(&DeliveryState) -> bool,
+    ) -> Vec<usize> {
         let limit = match filter.limit {
             0 => usize::MAX,
             limit => usize::try_from(limit).unwrap_or(usize::MAX),
         };
         let newest_first = (0..self.rows.len()).rev();
         newest_first
-            .filter(|index| matches(filter, &self.rows[*index]))
+            .filter(|index| {
+                let delivery = &self.rows[*index].delivery;
+                matches(filter, delivery) && also(&delivery.state)
+            })
             .take(limit)
             .collect()
+    }
+
+    fn oldest_open(&self) -> Option<&Delivery> {
+        let mut deliveries = self.rows.iter().map(|row| &row.delivery);
+        deliveries.find(|delivery| match delivery.state {
+            DeliveryState::Waiting { .. } | DeliveryState::Running { .. } => true,
+            DeliveryState::Delivered
+            | DeliveryState::Dead
+            | DeliveryState::Superseded
+            | DeliveryState::Cancelled => false,
+        })
+    }
+
+    fn counts(&self) -> Vec<(DeliveryState, u64)> {
+        let mut counts: Vec<(DeliveryState, u64)> = Vec::new();
+        for Row { delivery, .. } in &self.rows {
+            let word = delivery.state.as_str();
+            match counts.iter_mut().find(|(state, _)| state.as_str() == word) {
+                None => counts.push((delivery.state.clone(), 1)),
+                Some((first, count)) => {
+                    *first = first_of(first, &delivery.state);
+                    *count += 1;
+                }
+            }
+        }
+        counts.sort_by_key(|(state, _)| state.as_str());
+        counts
     }
 }
 
@@ -157,6 +226,10 @@ fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
             .destination
             .as_ref()
             .is_none_or(|d| *d == delivery.destination)
+        && filter
+            .since
+            .is_none_or(|since| delivery.created_at >= since)
+        && filter.until.is_none_or(|until| delivery.created_at < until)
 }
 
 pub(super) fn is_same_target(one: &Delivery, other: &Delivery) -> bool {
@@ -169,96 +242,56 @@ fn ready_at(delivery: &Delivery) -> Option<Timestamp> {
         DeliveryState::Running { .. }
         | DeliveryState::Delivered
         | DeliveryState::Dead
-        | DeliveryState::Superseded => None,
+        | DeliveryState::Superseded
+        | DeliveryState::Cancelled => None,
     }
 }
 
-fn finish(
-    state: &mut LedgerState,
-    delivery: &Delivery,
-    transition: Transition,
-    alert: Option<NewAlert>,
-    at: Timestamp,
-) -> Result<()> {
-    let last_error = match transition.state {
-        DeliveryState::Running { .. } => {
-            return Err(Error::new(Kind::Bug, "an attempt cannot end as running"));
+/// Of two states with the same word the one whose time comes first, or whose node.
+fn first_of(one: &DeliveryState, other: &DeliveryState) -> DeliveryState {
+    let is_other_first = match (one, other) {
+        (
+            DeliveryState::Waiting { ready_at },
+            DeliveryState::Waiting {
+                ready_at: other_ready_at,
+            },
+        ) => other_ready_at < ready_at,
+        (DeliveryState::Running { node }, DeliveryState::Running { node: other_node }) => {
+            other_node < node
         }
-        DeliveryState::Delivered => None,
-        DeliveryState::Waiting { .. } | DeliveryState::Dead | DeliveryState::Superseded => {
-            Some(transition.note.clone())
-        }
+        (_, _) => false,
     };
-    let rows = &mut state.deliveries.rows;
-    let row = rows
-        .iter_mut()
-        .find(|row| row.id == delivery.id)
-        .ok_or_else(|| Error::new(Kind::NotFound, "no such delivery"))?;
-    let is_running = matches!(row.state, DeliveryState::Running { .. });
-    if row.fence != delivery.fence || !is_running {
-        return Err(
-            Error::new(Kind::Conflict, "the delivery is not this worker's any more")
-                .with("delivery", delivery.id),
-        );
-    }
-    row.state = transition.state;
-    row.last_error = last_error;
-    row.updated_at = at;
-    let attempts = state.deliveries.attempts.get_mut(&delivery.id);
-    if let Some(attempt) = attempts.and_then(|attempts| attempts.last_mut()) {
-        attempt.ended_at = Some(at);
-        attempt.note = Some(transition.note);
-    }
-    if let Some(alert) = alert {
-        state.alerts.raise(alert);
-    }
-    Ok(())
-}
-
-fn redrive(
-    state: &mut LedgerState,
-    filter: &DeliveryFilter,
-    audit: AuditRecord,
-    at: Timestamp,
-) -> Vec<DeliveryId> {
-    let dead = DeliveryFilter {
-        limit: 0,
-        ..filter.clone()
-    };
-    let mut redriven = Vec::new();
-    for index in state.deliveries.matching(&dead) {
-        let delivery = &mut state.deliveries.rows[index];
-        if delivery.state != DeliveryState::Dead
-            || (filter.limit != 0 && redriven.len() == usize::try_from(filter.limit).unwrap_or(0))
-        {
-            continue;
-        }
-        delivery.state = DeliveryState::Waiting { ready_at: at };
-        delivery.attempts = 0;
-        delivery.updated_at = at;
-        redriven.push(delivery.id);
-        state.alerts.resolve(&dead_letter_key(delivery), None, at);
-    }
-    state.audit.append(audit);
-    redriven
+    if is_other_first { other } else { one }.clone()
 }
 
 #[async_trait]
 impl Deliveries for MemoryLedger {
+    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>> {
+        Ok(self.read(|state| state.deliveries.waiting_at(now)))
+    }
+
     async fn claim(&self, claim: Claim) -> Result<Vec<Delivery>> {
+        let (run, now) = (self.run(), self.shared.now());
         self.write_if(
-            |state| Ok(state.deliveries.claim(&claim)),
+            |state| {
+                state.nodes.check(&run, now)?;
+                Ok(state.deliveries.claim(&claim, &run))
+            },
             |claimed| !claimed.is_empty(),
         )
     }
 
-    async fn interrupted(&self) -> Result<Vec<Delivery>> {
-        Ok(self.read(|state| {
-            let rows = state.deliveries.rows.iter();
-            rows.filter(|d| matches!(d.state, DeliveryState::Running { .. }))
-                .cloned()
-                .collect()
-        }))
+    async fn interrupted(&self, held: &[DeliveryId], at: Timestamp) -> Result<Vec<Delivery>> {
+        let (run, now) = (self.run(), self.shared.now());
+        let look = |state: &_| attempts::interrupted(state, &run, held, now);
+        if self.read(look).is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(|state| {
+            state.nodes.check(&run, now)?;
+            let interrupted = look(state);
+            Ok(attempts::take_over(state, &interrupted, &run, at))
+        })
     }
 
     async fn finish(
@@ -268,11 +301,19 @@ impl Deliveries for MemoryLedger {
         alert: Option<NewAlert>,
         at: Timestamp,
     ) -> Result<()> {
-        self.write(|state| finish(state, delivery, transition, alert, at))
+        let (run, now) = (self.run(), self.shared.now());
+        self.write(|state| {
+            attempts::check(state, delivery, &run, now)?;
+            attempts::finish(state, delivery, transition, alert, at)
+        })
     }
 
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
-        Ok(self.read(|state| overtaking::is_latest(&state.deliveries, delivery)))
+        let (run, now) = (self.run(), self.shared.now());
+        Ok(self.read(|state| {
+            attempts::has_fence(state, delivery, &run, now)
+                && overtaking::is_latest(&state.deliveries, delivery)
+        }))
     }
 
     async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32> {
@@ -283,22 +324,35 @@ impl Deliveries for MemoryLedger {
     }
 
     async fn next_ready(&self) -> Result<Option<Timestamp>> {
-        Ok(self.read(|state| {
-            let deliveries = &state.deliveries;
-            (0..deliveries.rows.len())
-                .filter(|index| !deliveries.is_blocked(*index))
-                .filter_map(|index| ready_at(&deliveries.rows[index]))
-                .min()
-        }))
+        Ok(self.read(|state| state.deliveries.next_ready()))
+    }
+
+    async fn finished(&self, limit: u32) -> Result<Vec<Finished>> {
+        Ok(self.read(|state| finished::finished(state, limit)))
+    }
+
+    async fn tidied(&self, delivery: DeliveryId, note: &str, at: Timestamp) -> Result<()> {
+        self.write(|state| finished::tidied(state, delivery, note, at))
+    }
+
+    async fn oldest_open(&self) -> Result<Option<Delivery>> {
+        Ok(self.read(|state| state.deliveries.oldest_open().cloned()))
+    }
+
+    async fn cancel(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>> {
+        self.write(|state| Ok(dead_letters::cancel(state, &filter, audit, at)))
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
         Ok(self.read(|state| {
-            let matching = state.deliveries.matching(&filter);
-            matching
-                .into_iter()
-                .map(|index| state.deliveries.rows[index].clone())
-                .collect()
+            let matching = state.deliveries.matching(&filter, |_| true);
+            let rows = matching.into_iter().map(|at| &state.deliveries.rows[at]);
+            rows.map(|row| row.delivery.clone()).collect()
         }))
     }
 
@@ -315,38 +369,10 @@ impl Deliveries for MemoryLedger {
         audit: AuditRecord,
         at: Timestamp,
     ) -> Result<Vec<DeliveryId>> {
-        self.write(|state| Ok(redrive(state, &filter, audit, at)))
+        self.write(|state| Ok(dead_letters::redrive(state, &filter, audit, at)))
     }
 
     async fn counts(&self) -> Result<Vec<(DeliveryState, u64)>> {
-        Ok(self.read(|state| {
-            let mut counts: Vec<(DeliveryState, u64)> = Vec::new();
-            for delivery in &state.deliveries.rows {
-                let word = delivery.state.as_str();
-                match counts.iter_mut().find(|(state, _)| state.as_str() == word) {
-                    None => counts.push((delivery.state.clone(), 1)),
-                    Some((earliest, count)) => {
-                        *earliest = earlier(earliest, &delivery.state);
-                        *count += 1;
-                    }
-                }
-            }
-            counts.sort_by_key(|(state, _)| state.as_str());
-            counts
-        }))
-    }
-}
-
-/// Of two states with the same word the one whose time comes first.
-fn earlier(one: &DeliveryState, other: &DeliveryState) -> DeliveryState {
-    let until = |state: &DeliveryState| match *state {
-        DeliveryState::Waiting { ready_at } => Some(ready_at),
-        DeliveryState::Running { lease_until } => Some(lease_until),
-        DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Superseded => None,
-    };
-    if until(other) < until(one) {
-        other.clone()
-    } else {
-        one.clone()
+        Ok(self.read(|state| state.deliveries.counts()))
     }
 }

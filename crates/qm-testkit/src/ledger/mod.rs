@@ -5,8 +5,11 @@
 mod account_keys;
 mod alerts;
 mod arrivals;
+mod attempts;
 mod audit;
+mod dead_letters;
 mod deliveries;
+mod finished;
 mod inbox;
 mod kept;
 mod name_attributes;
@@ -18,21 +21,28 @@ mod revisions;
 pub mod sample;
 mod slots;
 
+use jiff::SignedDuration;
 use parking_lot::Mutex;
+use qm_core::id::NodeName;
 use qm_core::{Error, Kind, Result};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// A ledger in memory; clones are the same ledger.
+use crate::clock::TestClock;
+use nodes::{Lease, Run};
+
+/// A ledger in memory; clones are the same run of the same node.
 #[derive(Clone)]
 pub struct MemoryLedger {
     shared: Arc<Shared>,
+    run: Arc<Mutex<Run>>,
 }
 
 struct Shared {
     state: Mutex<LedgerState>,
     writes_left: Mutex<Option<u64>>,
     changes: watch::Sender<u64>,
+    lease: Option<Lease>,
 }
 
 /// Everything a [`MemoryLedger`] knows.
@@ -60,20 +70,53 @@ impl Default for MemoryLedger {
 }
 
 impl MemoryLedger {
-    /// An empty one.
+    /// An empty one of one node, whose lease is never over.
     pub fn new() -> Self {
         Self::from_state(LedgerState::default())
     }
 
     /// One that begins with what another held.
     pub fn from_state(state: LedgerState) -> Self {
+        Self::open(state, &sample::node(), None)
+    }
+
+    /// An empty one of several nodes, whose leases last for `lease` by the clock; the others
+    /// [`Self::join`].
+    pub fn shared(node: &NodeName, clock: TestClock, lease: SignedDuration) -> Self {
+        let lease = Lease {
+            clock,
+            duration: lease,
+        };
+        Self::open(LedgerState::default(), node, Some(lease))
+    }
+
+    /// A run of another node on the same ledger; or another run of the same, which ends the first.
+    #[must_use]
+    pub fn join(&self, node: &NodeName) -> Self {
+        Self::begin(Arc::clone(&self.shared), node)
+    }
+
+    fn open(state: LedgerState, node: &NodeName, lease: Option<Lease>) -> Self {
+        let shared = Shared {
+            state: Mutex::new(state),
+            writes_left: Mutex::new(None),
+            changes: watch::Sender::new(0),
+            lease,
+        };
+        Self::begin(Arc::new(shared), node)
+    }
+
+    fn begin(shared: Arc<Shared>, node: &NodeName) -> Self {
+        let until = shared.lease_until();
+        let run = shared.state.lock().nodes.begin(node, until);
         Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(state),
-                writes_left: Mutex::new(None),
-                changes: watch::Sender::new(0),
-            }),
+            shared,
+            run: Arc::new(Mutex::new(run)),
         }
+    }
+
+    fn run(&self) -> Run {
+        self.run.lock().clone()
     }
 
     /// A copy of everything it holds.
@@ -81,9 +124,14 @@ impl MemoryLedger {
         self.shared.state.lock().clone()
     }
 
-    /// Goes back to what a snapshot held.
+    /// Goes back to what a snapshot held, as a new run of this node.
     pub fn restore(&self, state: LedgerState) {
-        *self.shared.state.lock() = state;
+        let until = self.shared.lease_until();
+        let mut run = self.run.lock();
+        let mut current = self.shared.state.lock();
+        *current = state;
+        *run = current.nodes.begin(&run.node, until);
+        drop((current, run));
         self.announce();
     }
 
@@ -156,8 +204,11 @@ fn newest<T: Clone>(rows: &[T], limit: u32) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sample::{arrive, audit, path, publish, version};
-    use qm_core::ports::ledger::{Arrivals as _, Audit as _, Names as _};
+    use crate::ledger::sample::{
+        arrive, audit, claim, path, publish, transition, upload_and_deliver, version,
+    };
+    use qm_core::delivery::DeliveryState;
+    use qm_core::ports::ledger::{Arrivals as _, Audit as _, Deliveries as _, Names as _};
 
     #[tokio::test]
     async fn a_snapshot_is_what_it_was() {
@@ -172,6 +223,37 @@ mod tests {
             assert_eq!(current, Some(version(1)));
             assert_eq!(ledger.latest(9).await.unwrap().len(), 1);
         }
+    }
+
+    /// What a run had begun is the next one's of its node, and nobody else's.
+    #[tokio::test]
+    async fn a_restart_takes_over_from_itself() {
+        let clock = TestClock::new(sample::minute(0));
+        let first = MemoryLedger::shared(&sample::node(), clock, SignedDuration::from_mins(1));
+        let other = first.join(&NodeName::parse("other").unwrap());
+        upload_and_deliver(&first, "a", 1).await;
+        let lost = claim(&first, 0, 1).await.remove(0);
+        let operation = first.record(publish("b", 2)).await.unwrap();
+        assert!(other.pending().await.unwrap().is_empty());
+        let second = first.join(&sample::node());
+        let taken = second.interrupted(&[lost.id], sample::minute(0)).await;
+        let taken = taken.unwrap().remove(0);
+        assert_eq!(second.pending().await.unwrap().len(), 1);
+        assert!(
+            other
+                .interrupted(&[], sample::minute(0))
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        let ended = transition(DeliveryState::Delivered, "late");
+        let refused = first.finish(&lost, ended.clone(), None, sample::minute(1));
+        assert_eq!(refused.await.unwrap_err().kind(), Kind::Conflict);
+        let refused = first.complete(&operation).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict);
+        let finished = second.finish(&taken, ended, None, sample::minute(1));
+        finished.await.unwrap();
+        second.complete(&operation).await.unwrap();
     }
 
     #[tokio::test]

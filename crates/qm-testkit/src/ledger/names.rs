@@ -13,6 +13,7 @@ use qm_core::ports::ledger::{KeptVersion, Names, Retention};
 use qm_core::{Error, Kind, Result};
 use std::collections::BTreeMap;
 
+use super::nodes::Run;
 use super::{LedgerState, MemoryLedger, kept, next_number};
 
 #[derive(Clone, Default)]
@@ -32,6 +33,8 @@ struct Current {
 #[derive(Clone)]
 struct Row {
     operation: Operation,
+    /// Who does it.
+    run: Run,
     arrival: Option<ArrivalSeq>,
     at: Timestamp,
     state: OperationState,
@@ -79,6 +82,32 @@ impl State {
             .find(|row| row.operation.seq == seq)
             .ok_or_else(|| Error::new(Kind::NotFound, "no such name operation"))
     }
+
+    /// Ends the operation, as its owner; false if it had ended like this before.
+    fn end(
+        &mut self,
+        seq: OperationSeq,
+        to: OperationState,
+        run: &Run,
+        is_alive: bool,
+    ) -> Result<bool> {
+        let row = self.row(seq)?;
+        match row.state {
+            OperationState::Pending if row.run != *run || !is_alive => Err(Error::new(
+                Kind::Conflict,
+                "another node has taken over this change of a name",
+            )),
+            OperationState::Pending => {
+                row.state = to;
+                Ok(true)
+            }
+            ended if ended == to => Ok(false),
+            OperationState::Completed | OperationState::Failed => Err(Error::new(
+                Kind::Conflict,
+                "this change of a name has ended already",
+            )),
+        }
+    }
 }
 
 /// The keys whose names an operation changes.
@@ -99,7 +128,7 @@ pub(super) fn at_key(path: &ObjectPath, key: &ObjectKey) -> ObjectPath {
     }
 }
 
-fn record(state: &mut LedgerState, change: NameChange) -> Result<Operation> {
+fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Operation> {
     let is_incomplete = match change.change {
         Change::Publish | Change::Restore => change.version.is_none(),
         Change::Rename { .. } | Change::Remove => false,
@@ -163,6 +192,7 @@ fn record(state: &mut LedgerState, change: NameChange) -> Result<Operation> {
     state.audit.append(change.audit);
     state.names.operations.push(Row {
         operation: operation.clone(),
+        run,
         arrival,
         at: change.at,
         state: OperationState::Pending,
@@ -170,13 +200,18 @@ fn record(state: &mut LedgerState, change: NameChange) -> Result<Operation> {
     Ok(operation)
 }
 
-fn complete(state: &mut LedgerState, operation: &Operation) -> Result<()> {
-    let row = state.names.row(operation.seq)?;
-    match row.state {
-        OperationState::Completed => return Ok(()),
-        OperationState::Failed => return Err(already("failed")),
-        OperationState::Pending => row.state = OperationState::Completed,
+fn complete(
+    state: &mut LedgerState,
+    operation: &Operation,
+    run: &Run,
+    now: Timestamp,
+) -> Result<()> {
+    let is_alive = state.nodes.is_alive(run, now);
+    let completed = OperationState::Completed;
+    if !state.names.end(operation.seq, completed, run, is_alive)? {
+        return Ok(());
     }
+    let row = state.names.row(operation.seq)?;
     let (arrival, at) = (row.arrival, row.at);
     if let Some(arrival) = arrival {
         state.arrivals.set_state(arrival, ArrivalState::Arrived);
@@ -217,22 +252,48 @@ fn complete(state: &mut LedgerState, operation: &Operation) -> Result<()> {
     Ok(())
 }
 
-fn fail(state: &mut LedgerState, operation: &Operation, alert: NewAlert) -> Result<()> {
-    let row = state.names.row(operation.seq)?;
-    match row.state {
-        OperationState::Failed => return Ok(()),
-        OperationState::Completed => return Err(already("completed")),
-        OperationState::Pending => row.state = OperationState::Failed,
+fn fail(
+    state: &mut LedgerState,
+    operation: &Operation,
+    alert: NewAlert,
+    run: &Run,
+    now: Timestamp,
+) -> Result<()> {
+    let is_alive = state.nodes.is_alive(run, now);
+    let failed = OperationState::Failed;
+    if !state.names.end(operation.seq, failed, run, is_alive)? {
+        return Ok(());
     }
-    if let Some(arrival) = row.arrival {
+    if let Some(arrival) = state.names.row(operation.seq)?.arrival {
         state.arrivals.set_state(arrival, ArrivalState::Failed);
     }
     state.alerts.raise(alert);
     Ok(())
 }
 
-fn already(what: &'static str) -> Error {
-    Error::new(Kind::Conflict, "this change of a name has ended already").with("ended", what)
+/// Pending ones that are this run's or nobody's: those of runs that are over.
+fn orphaned<'a>(
+    state: &'a LedgerState,
+    run: &'a Run,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a Row> {
+    let rows = state.names.operations.iter();
+    rows.filter(move |row| {
+        row.state == OperationState::Pending
+            && (row.run == *run || !state.nodes.is_alive(&row.run, now))
+    })
+}
+
+fn take_over(state: &mut LedgerState, run: &Run, now: Timestamp) -> Vec<Operation> {
+    let orphaned: Vec<Operation> = orphaned(state, run, now)
+        .map(|row| row.operation.clone())
+        .collect();
+    for row in &mut state.names.operations {
+        if orphaned.iter().any(|taken| taken.seq == row.operation.seq) {
+            row.run = run.clone();
+        }
+    }
+    orphaned
 }
 
 pub(super) fn is_needed(state: &LedgerState, version: VersionId) -> bool {
@@ -281,20 +342,33 @@ fn found(
 #[async_trait]
 impl Names for MemoryLedger {
     async fn record(&self, change: NameChange) -> Result<Operation> {
-        self.write(|state| record(state, change))
+        let run = self.run();
+        self.write(|state| record(state, change, run))
     }
 
     fn complete(&self, operation: &Operation) -> BoxFuture<Result<()>> {
-        let result = self.write(|state| complete(state, operation));
+        let (run, now) = (self.run(), self.shared.now());
+        let result = self.write(|state| complete(state, operation, &run, now));
         Box::pin(async { result })
     }
 
     async fn fail(&self, operation: &Operation, _reason: &str, alert: NewAlert) -> Result<()> {
-        self.write(|state| fail(state, operation, alert))
+        let (run, now) = (self.run(), self.shared.now());
+        self.write(|state| fail(state, operation, alert, &run, now))
     }
 
     async fn pending(&self) -> Result<Vec<Operation>> {
-        Ok(self.read(|state| state.names.pending().cloned().collect()))
+        let (run, now) = (self.run(), self.shared.now());
+        let (mine, all) = self.read(|state| {
+            let all: Vec<&Row> = orphaned(state, &run, now).collect();
+            let mine = all.iter().filter(|row| row.run == run);
+            let mine: Vec<Operation> = mine.map(|row| row.operation.clone()).collect();
+            (mine, all.len())
+        });
+        if mine.len() == all {
+            return Ok(mine);
+        }
+        self.write(|state| Ok(take_over(state, &run, now)))
     }
 
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>> {

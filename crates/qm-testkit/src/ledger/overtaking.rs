@@ -9,20 +9,22 @@ use super::LedgerState;
 use super::deliveries::{State, is_same_target};
 
 pub(super) fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Timestamp) -> u32 {
-    let rows = state.deliveries.rows.iter().enumerate();
-    let overtaken: Vec<usize> = rows
+    let deliveries = state.deliveries.rows.iter().map(|row| &row.delivery);
+    let overtaken: Vec<usize> = deliveries
+        .enumerate()
         .filter(|(_, delivery)| match delivery.state {
             DeliveryState::Waiting { .. } | DeliveryState::Dead => {
                 is_overtaken(&state.deliveries, delivery, routes)
             }
             DeliveryState::Running { .. }
             | DeliveryState::Delivered
-            | DeliveryState::Superseded => false,
+            | DeliveryState::Superseded
+            | DeliveryState::Cancelled => false,
         })
         .map(|(index, _)| index)
         .collect();
     for index in &overtaken {
-        let delivery = &mut state.deliveries.rows[*index];
+        let delivery = &mut state.deliveries.rows[*index].delivery;
         delivery.state = DeliveryState::Superseded;
         delivery.updated_at = at;
         state.alerts.resolve(&dead_letter_key(delivery), None, at);
@@ -30,22 +32,20 @@ pub(super) fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Times
     u32::try_from(overtaken.len()).unwrap_or(u32::MAX)
 }
 
-/// True if the fence holds and nothing newer was delivered.
+/// True if nothing newer was delivered.
 pub(super) fn is_latest(deliveries: &State, delivery: &Delivery) -> bool {
-    let has_fence = deliveries
-        .find(delivery.id)
-        .is_some_and(|row| row.fence == delivery.fence);
-    let is_behind = deliveries.rows.iter().any(|newer| {
+    let mut others = deliveries.rows.iter().map(|row| &row.delivery);
+    !others.any(|newer| {
         newer.arrival > delivery.arrival
             && newer.state == DeliveryState::Delivered
             && is_same_target(delivery, newer)
             && newer.source == delivery.source
-    });
-    has_fence && !is_behind
+    })
 }
 
 fn is_overtaken(deliveries: &State, delivery: &Delivery, routes: &[RouteName]) -> bool {
-    deliveries.rows.iter().any(|newer| {
+    let mut others = deliveries.rows.iter().map(|row| &row.delivery);
+    others.any(|newer| {
         newer.arrival > delivery.arrival
             && is_same_target(delivery, newer)
             && newer.source == delivery.source

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use qm_core::audit::AuditRecord;
 use qm_core::id::RevisionNumber;
-use qm_core::ports::ledger::{Revision, Revisions};
+use qm_core::ports::ledger::{Revision, Revisions, TakenUp};
 use qm_core::{Error, Kind, Result};
 
 use super::{MemoryLedger, next_number};
@@ -28,8 +28,7 @@ impl Revisions for MemoryLedger {
                 number: RevisionNumber(next_number(state.revisions.0.len())),
                 config,
                 at,
-                taken_up_at: None,
-                rejected: None,
+                taken_up: Vec::new(),
             };
             state.revisions.0.push(revision.clone());
             state.audit.append(audit);
@@ -43,14 +42,18 @@ impl Revisions for MemoryLedger {
         rejected: Option<String>,
         at: Timestamp,
     ) -> Result<()> {
+        let node = self.run().node;
         self.write(|state| {
             let revisions = &mut state.revisions.0;
             let revision = revisions
                 .iter_mut()
                 .find(|revision| revision.number == number)
                 .ok_or_else(|| Error::new(Kind::NotFound, "no such revision"))?;
-            revision.taken_up_at = rejected.is_none().then_some(at);
-            revision.rejected = rejected;
+            revision.taken_up.retain(|taken_up| taken_up.node != node);
+            revision.taken_up.push(TakenUp { node, at, rejected });
+            revision
+                .taken_up
+                .sort_by(|one, other| one.node.cmp(&other.node));
             Ok(())
         })
     }

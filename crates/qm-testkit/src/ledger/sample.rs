@@ -7,8 +7,8 @@ use qm_core::arrival::{Arrival, Cause};
 use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::delivery::{Delivery, DeliveryState, NewDelivery, Transition};
 use qm_core::id::{
-    AccountName, ArrivalSeq, BucketName, DeliveryId, DestinationName, NotifierName, RevisionNumber,
-    RouteName, Sha256Digest, VersionId,
+    AccountName, ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, NotifierName,
+    RevisionNumber, RouteName, Sha256Digest, VersionId,
 };
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, NameChange, Operation, Version};
@@ -57,6 +57,11 @@ pub fn route(text: &str) -> RouteName {
 /// A destination.
 pub fn destination(text: &str) -> DestinationName {
     DestinationName::parse(text).expect("a valid name")
+}
+
+/// The node that every ledger is opened as, unless several share it.
+pub fn node() -> NodeName {
+    NodeName::parse("node").expect("a valid name")
 }
 
 /// A notifier.
@@ -167,6 +172,8 @@ pub fn new_delivery(arrival: &Arrival, by: &str, to: &str, target: &str) -> NewD
         route: route(by),
         destination: destination(to),
         target: target.to_owned(),
+        has_after: false,
+        is_independent: false,
     }
 }
 
@@ -183,7 +190,11 @@ pub async fn deliver_by(
     to: &str,
     target: &str,
 ) -> DeliveryId {
-    let new = new_delivery(arrival, by, to, target);
+    deliver_new(ledger, arrival, new_delivery(arrival, by, to, target)).await
+}
+
+/// Routes the arrival to this one at noon.
+pub async fn deliver_new(ledger: &dyn Ledger, arrival: &Arrival, new: NewDelivery) -> DeliveryId {
     let id = new.id;
     let created = ledger
         .route(arrival.seq, vec![new], REVISION, minute(0))
@@ -198,18 +209,17 @@ pub async fn upload_and_deliver(ledger: &dyn Ledger, name: &str, number: u8) -> 
     deliver(ledger, &arrival, name).await
 }
 
-/// Claims for `share` at the minute; the lease is ten minutes.
+/// Claims for `share` at the minute.
 pub async fn claim(ledger: &dyn Ledger, at: i64, limit: u32) -> Vec<Delivery> {
     claim_to(ledger, "share", at, limit).await
 }
 
-/// Claims for a destination at the minute; the lease is ten minutes.
+/// Claims for a destination at the minute.
 pub async fn claim_to(ledger: &dyn Ledger, to: &str, at: i64, limit: u32) -> Vec<Delivery> {
     let claim = Claim {
         destination: destination(to),
         limit,
         now: minute(at),
-        lease_until: minute(at + 10),
     };
     ledger.claim(claim).await.expect("claimed")
 }
@@ -237,12 +247,19 @@ pub fn waiting(minutes: i64) -> DeliveryState {
     }
 }
 
+/// Running on the node.
+pub fn running() -> DeliveryState {
+    DeliveryState::Running { node: node() }
+}
+
 /// The end of an attempt.
 pub fn transition(state: DeliveryState, note: &str) -> Transition {
     Transition {
         is_dead_letter: state == DeliveryState::Dead,
         state,
         note: note.to_owned(),
+        possible_duplicate: false,
+        is_rejected: false,
     }
 }
 

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use qm_core::delivery::{Delivery, Outcome};
+use qm_core::delivery::Outcome;
 use qm_core::id::{DeliveryId, VersionId};
 use qm_core::ports::bucket::Content;
-use qm_core::ports::connector::{Connector, Fence};
+use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::sync::watch;
@@ -16,8 +16,10 @@ use tokio::sync::watch;
 pub enum Act {
     /// Fails with an error of this kind, without effect.
     Fail(Kind),
-    /// Has its effect, then fails: the answer is lost.
+    /// Has its effect, then the line is lost before the answer.
     LoseAnswer,
+    /// The line is lost before the effect, which nobody can know.
+    LoseRequest,
     /// Panics.
     Panic,
 }
@@ -51,6 +53,7 @@ struct State {
     questions: u32,
     at_once: u32,
     at_once_max: u32,
+    cannot_prove_absence: bool,
 }
 
 impl Default for FakeDestination {
@@ -86,6 +89,16 @@ impl FakeDestination {
     /// Waiting attempts go on.
     pub fn release(&self) {
         self.is_open.send_replace(true);
+    }
+
+    /// Whoever owns it takes files away, so that one that is not there proves nothing.
+    pub fn emptied_by_others(&self) {
+        self.state.lock().cannot_prove_absence = true;
+    }
+
+    /// Its owner takes the file away.
+    pub fn take_away(&self, target: &str) {
+        self.state.lock().held.remove(target);
     }
 
     /// The effects so far, in order.
@@ -128,7 +141,7 @@ impl FakeDestination {
 
     async fn perform(
         &self,
-        delivery: &Delivery,
+        shipment: &Shipment<'_>,
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Result<()> {
@@ -138,21 +151,24 @@ impl FakeDestination {
             if chunk.is_empty() {
                 break;
             }
+            if let Some(pace) = shipment.pace {
+                pace.take(chunk.len() as u64).await;
+            }
             bytes.extend_from_slice(&chunk);
         }
         let mut is_open = self.is_open.subscribe();
         // The sender lives as long as `self`.
         let _ = is_open.wait_for(|open| *open).await;
         fence.check().await?;
+        let (delivery, target) = (shipment.delivery, shipment.target.to_owned());
+        let version = delivery.version.id;
         let mut state = self.state.lock();
-        state.held.insert(
-            delivery.target.clone(),
-            (delivery.version.id, Bytes::from(bytes)),
-        );
+        let held = (version, Bytes::from(bytes));
+        state.held.insert(target.clone(), held);
         state.landed.push(Landed {
             delivery: delivery.id,
-            version: delivery.version.id,
-            target: delivery.target.clone(),
+            version,
+            target,
         });
         Ok(())
     }
@@ -162,28 +178,30 @@ impl FakeDestination {
 impl Connector for FakeDestination {
     async fn deliver(
         &self,
-        delivery: &Delivery,
+        shipment: &Shipment<'_>,
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Outcome {
-        let (act, down) = self.begin(&delivery.target);
+        let (act, down) = self.begin(shipment.target);
         let _ends = Ends(self);
-        let scripted = |kind| Outcome::Failed(Error::new(kind, "the destination says no"));
+        let no = |kind| Error::new(kind, "the destination says no");
+        let lost = || Error::new(Kind::Unavailable, "the line was lost");
         match (act, down) {
             (Some(Act::Panic), _) => panic!("the destination's code has a fault"),
-            (Some(Act::Fail(kind)), _) | (_, Some(kind)) => scripted(kind),
-            (Some(Act::LoseAnswer), None) => match self.perform(delivery, content, fence).await {
-                Ok(()) => scripted(Kind::Unavailable),
+            (Some(Act::Fail(kind)), _) | (_, Some(kind)) => Outcome::Failed(no(kind)),
+            (Some(Act::LoseRequest), None) => Outcome::Unclear(lost()),
+            (Some(Act::LoseAnswer), None) => match self.perform(shipment, content, fence).await {
+                Ok(()) => Outcome::Unclear(lost()),
                 Err(error) => Outcome::Failed(error),
             },
-            (None, None) => match self.perform(delivery, content, fence).await {
+            (None, None) => match self.perform(shipment, content, fence).await {
                 Ok(()) => Outcome::Delivered("held in memory".to_owned()),
                 Err(error) => Outcome::Failed(error),
             },
         }
     }
 
-    async fn is_delivered(&self, delivery: &Delivery) -> Result<bool> {
+    async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool> {
         let mut state = self.state.lock();
         state.questions += 1;
         if let Some(kind) = state.down {
@@ -191,8 +209,16 @@ impl Connector for FakeDestination {
         }
         Ok(state
             .held
-            .get(&delivery.target)
-            .is_some_and(|(version, _)| *version == delivery.version.id))
+            .get(shipment.target)
+            .is_some_and(|(version, _)| *version == shipment.delivery.version.id))
+    }
+
+    fn proves_absence(&self) -> bool {
+        !self.state.lock().cannot_prove_absence
+    }
+
+    async fn test(&self) -> Vec<Finding> {
+        Vec::new()
     }
 }
 

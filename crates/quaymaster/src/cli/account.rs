@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Ledger, ledger, table};
+use crate::node::OpenLedger;
 use crate::system::SystemClock;
 use qm_core::account::SshPublicKey;
 use qm_core::audit::Activity;
 use qm_core::config::Config;
 use qm_core::id::AccountName;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{AccountKeys as _, AddedKey, Nodes as _, Revisions as _};
-use qm_ledger::SqliteLedger;
+use qm_core::ports::ledger::AddedKey;
 
 /// Longer than a running node takes to see a row of another process.
 const NOTICE_WAIT: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ impl AccountCommand {
 }
 
 async fn list(ledger: &Ledger) -> anyhow::Result<()> {
-    let config = running(&ledger.open()?).await?;
+    let config = running(&ledger.open().await?).await?;
     let rows: Vec<Vec<String>> = config
         .accounts
         .values()
@@ -94,7 +94,7 @@ async fn list(ledger: &Ledger) -> anyhow::Result<()> {
 }
 
 async fn add(change: &KeyChange) -> anyhow::Result<()> {
-    let ledger = change.ledger.open()?;
+    let ledger = change.ledger.open().await?;
     let account = existing_account(&ledger, &change.account).await?;
     let key = SshPublicKey::parse(&change.text()?).map_err(explain)?;
     let fingerprint = key.fingerprint();
@@ -115,7 +115,7 @@ async fn add(change: &KeyChange) -> anyhow::Result<()> {
 }
 
 async fn remove(change: &KeyChange) -> anyhow::Result<()> {
-    let ledger = change.ledger.open()?;
+    let ledger = change.ledger.open().await?;
     let account = AccountName::parse(&change.account).map_err(explain)?;
     let wanted = change.text()?;
     let wanted = wanted.trim();
@@ -156,16 +156,14 @@ async fn remove(change: &KeyChange) -> anyhow::Result<()> {
     wait_until_noticed(&ledger, since).await
 }
 
-/// A running node takes keys up within moments; whoever is told "added" may log in.
-async fn wait_until_noticed(ledger: &SqliteLedger, since: jiff::Timestamp) -> anyhow::Result<()> {
+/// Running nodes take keys up within moments; whoever is told "added" may log in.
+async fn wait_until_noticed(ledger: &OpenLedger, since: jiff::Timestamp) -> anyhow::Result<()> {
     let mut changes = ledger.changes();
     let deadline = tokio::time::Instant::now() + NOTICE_WAIT;
     loop {
-        let node = ledger.node().await.map_err(explain)?;
-        let Some(node) = node.filter(super::status::is_alive) else {
-            return Ok(());
-        };
-        if node.alive_at.is_some_and(|at| at > since) {
+        let nodes = ledger.nodes().await.map_err(explain)?;
+        let mut alive = nodes.iter().filter(|node| super::status::is_alive(node));
+        if alive.all(|node| node.alive_at.is_some_and(|at| at > since)) {
             return Ok(());
         }
         if tokio::time::timeout_at(deadline, changes.changed())
@@ -173,14 +171,14 @@ async fn wait_until_noticed(ledger: &SqliteLedger, since: jiff::Timestamp) -> an
             .is_err()
         {
             bail!(
-                "this is recorded, but the running node has not taken it up; `quaymaster status` tells how it is"
+                "this is recorded, but not every running node has taken it up; `quaymaster status` tells how they are"
             );
         }
     }
 }
 
 async fn list_keys(only: Option<&str>, ledger: &Ledger) -> anyhow::Result<()> {
-    let ledger = ledger.open()?;
+    let ledger = ledger.open().await?;
     let config = running(&ledger).await?;
     let configured = config.accounts.values().flat_map(|account| {
         account.ssh_keys.iter().map(|key| {
@@ -228,14 +226,14 @@ impl KeyChange {
 }
 
 /// The revision the node runs.
-pub(crate) async fn running(ledger: &SqliteLedger) -> anyhow::Result<Config> {
+pub(crate) async fn running(ledger: &OpenLedger) -> anyhow::Result<Config> {
     let revision = ledger.revision().await.map_err(explain)?;
     let revision = revision.context("no configuration was applied yet; `quaymaster apply FILE`")?;
     serde_json::from_str(&revision.config)
         .context("the recorded revision cannot be read by this version")
 }
 
-async fn existing_account(ledger: &SqliteLedger, name: &str) -> anyhow::Result<AccountName> {
+async fn existing_account(ledger: &OpenLedger, name: &str) -> anyhow::Result<AccountName> {
     let account = AccountName::parse(name).map_err(explain)?;
     let config = running(ledger).await?;
     if !config.accounts.contains_key(&account) {

@@ -3,10 +3,9 @@
 use clap::Subcommand;
 
 use super::account::explain;
-use super::{LIST_ROWS, Ledger, table};
+use super::{LIST_ROWS, Ledger, status, table};
 use crate::system::SystemClock;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::Alerts as _;
 
 #[derive(Subcommand)]
 pub(crate) enum AlertCommand {
@@ -28,7 +27,8 @@ impl AlertCommand {
             Self::List { limit, ledger } => list(&ledger, limit).await,
             Self::Resend(ledger) => {
                 let count = ledger
-                    .open()?
+                    .open()
+                    .await?
                     .resend(SystemClock.now())
                     .await
                     .map_err(explain)?;
@@ -40,7 +40,7 @@ impl AlertCommand {
 }
 
 async fn list(ledger: &Ledger, limit: u32) -> anyhow::Result<()> {
-    let ledger = ledger.open()?;
+    let ledger = ledger.open().await?;
     let alerts = ledger.alerts(limit).await.map_err(explain)?;
     let rows: Vec<Vec<String>> = alerts
         .iter()
@@ -56,6 +56,9 @@ async fn list(ledger: &Ledger, limit: u32) -> anyhow::Result<()> {
         })
         .collect();
     table::print(&["RAISED", "STATE", "RESOLVED", "ALERT", "SUBJECT"], &rows);
+    let counts = ledger.counts().await.map_err(explain)?;
+    println!("\ndead letters  {}", status::count(&counts, "dead"));
+    status::print_oldest(&ledger).await?;
     println!("\nmessages:");
     let messages = ledger.notifications(limit).await.map_err(explain)?;
     let rows: Vec<Vec<String>> = messages

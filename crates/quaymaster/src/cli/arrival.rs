@@ -5,7 +5,6 @@ use clap::Subcommand;
 use super::account::explain;
 use super::{LIST_ROWS, Ledger, table};
 use qm_core::arrival::ArrivalState;
-use qm_core::ports::ledger::{Arrivals as _, Partials as _};
 
 #[derive(Subcommand)]
 pub(crate) enum ArrivalCommand {
@@ -22,7 +21,7 @@ pub(crate) enum ArrivalCommand {
 impl ArrivalCommand {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Self::List { limit, ledger } = self;
-        let ledger = ledger.open()?;
+        let ledger = ledger.open().await?;
         let arrivals = ledger.latest(limit).await.map_err(explain)?;
         let rows: Vec<Vec<String>> = arrivals
             .iter()

@@ -5,7 +5,6 @@ use clap::Subcommand;
 use super::account::explain;
 use super::{LIST_ROWS, Ledger, table};
 use qm_core::audit::Decision;
-use qm_core::ports::ledger::Audit as _;
 
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
@@ -22,7 +21,7 @@ pub(crate) enum AuditCommand {
 impl AuditCommand {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Self::List { limit, ledger } = self;
-        let records = ledger.open()?.audit(limit).await.map_err(explain)?;
+        let records = ledger.open().await?.audit(limit).await.map_err(explain)?;
         let rows: Vec<Vec<String>> = records
             .iter()
             .map(|(seq, record)| {

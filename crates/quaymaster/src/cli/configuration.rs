@@ -7,14 +7,15 @@ use std::time::Duration;
 use super::account::explain;
 use super::{ledger, table};
 use crate::config::{self, Loaded};
+use crate::node::{Durability, OpenLedger, OpenedBy};
 use crate::system::SystemClock;
 use qm_core::audit::Activity;
-use qm_core::config::Config;
+use qm_core::config::{Config, LedgerPlace};
+use qm_core::id::NodeName;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{Nodes as _, Revision, Revisions as _};
-use qm_ledger::SqliteLedger;
+use qm_core::ports::ledger::Revision;
 
-/// How long `apply` waits for a running node to take the revision up.
+/// How long `apply` waits for running nodes to take the revision up.
 const TAKE_UP_WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn check(file: &Path) -> anyhow::Result<()> {
@@ -33,7 +34,7 @@ pub(crate) fn check(file: &Path) -> anyhow::Result<()> {
 
 pub(crate) async fn plan(file: &Path) -> anyhow::Result<()> {
     let loaded = load(file)?;
-    let running = match open_if_there(&loaded.config)? {
+    let running = match open_if_there(&loaded.config).await? {
         Some(ledger) => ledger.revision().await.map_err(explain)?,
         None => None,
     };
@@ -54,7 +55,7 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
     let loaded = load(file)?;
     let data = &loaded.config.node.data;
     crate::node::make_data_folder(data)?;
-    let ledger = crate::node::open_ledger(data)?;
+    let ledger = OpenLedger::of(&loaded.config, OpenedBy::Command, Durability::Full).await?;
     let before = ledger.revision().await.map_err(explain)?;
     let revision = record(&ledger, &loaded.config).await?;
     if before
@@ -66,12 +67,7 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
     }
     let before = before.as_ref().map(read).transpose()?;
     println!("{}", config::plan::plan(before.as_ref(), &loaded.config));
-    let is_running = ledger
-        .node()
-        .await
-        .map_err(explain)?
-        .is_some_and(|node| super::status::is_alive(&node));
-    if !is_running {
+    if running_nodes(&ledger).await?.is_empty() {
         println!(
             "recorded revision {}; the node takes it up when it starts",
             revision.number
@@ -82,7 +78,13 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
 }
 
 /// Records the configuration as a revision, unless it is the newest already.
-pub(crate) async fn record(ledger: &SqliteLedger, config: &Config) -> anyhow::Result<Revision> {
+pub(crate) async fn record(ledger: &OpenLedger, config: &Config) -> anyhow::Result<Revision> {
+    let newest = ledger.revision().await.map_err(explain)?;
+    let config = match newest.as_ref().filter(|_| ledger.is_shared()) {
+        // Each node's own file has its own folders and address: the revision is everybody's.
+        Some(newest) => &config.clone().at_node(&read(newest)?),
+        None => config,
+    };
     let text = config::revision::to_json(config).map_err(explain)?;
     let record = ledger::operator(Activity::Apply, "configuration");
     ledger
@@ -96,7 +98,7 @@ pub(crate) fn read(revision: &Revision) -> anyhow::Result<Config> {
     config::revision::from_json(&revision.config).map_err(explain)
 }
 
-async fn wait_until_taken_up(ledger: &SqliteLedger, revision: &Revision) -> anyhow::Result<()> {
+async fn wait_until_taken_up(ledger: &OpenLedger, revision: &Revision) -> anyhow::Result<()> {
     let mut changes = ledger.changes();
     let deadline = tokio::time::Instant::now() + TAKE_UP_WAIT;
     loop {
@@ -112,13 +114,19 @@ async fn wait_until_taken_up(ledger: &SqliteLedger, revision: &Revision) -> anyh
                 newest.number
             );
         }
-        if let Some(reason) = newest.rejected {
+        let refusal = newest
+            .taken_up
+            .iter()
+            .find_map(|taken_up| Some((&taken_up.node, taken_up.rejected.as_ref()?)));
+        if let Some((node, reason)) = refusal {
             bail!(
-                "the running node did not take up revision {}: {reason}",
+                "node {node} did not take up revision {}: {reason}",
                 revision.number
             );
         }
-        if newest.taken_up_at.is_some() {
+        let nodes = running_nodes(ledger).await?;
+        let has_taken_up = |node: &NodeName| newest.taken_up.iter().any(|t| t.node == *node);
+        if nodes.iter().all(has_taken_up) {
             println!("revision {} is in force", revision.number);
             return Ok(());
         }
@@ -127,8 +135,8 @@ async fn wait_until_taken_up(ledger: &SqliteLedger, revision: &Revision) -> anyh
             .is_err()
         {
             bail!(
-                "revision {} is recorded, but the running node has not taken it up within {} s\n  help: \
-                 `quaymaster status` tells whether the node is alive",
+                "revision {} is recorded, but not every running node has taken it up within {} s\n  help: \
+                 `quaymaster status` tells which are alive",
                 revision.number,
                 TAKE_UP_WAIT.as_secs()
             );
@@ -136,11 +144,20 @@ async fn wait_until_taken_up(ledger: &SqliteLedger, revision: &Revision) -> anyh
     }
 }
 
-fn open_if_there(config: &Config) -> anyhow::Result<Option<SqliteLedger>> {
-    if !crate::node::ledger_file(&config.node.data).exists() {
-        return Ok(None);
+async fn running_nodes(ledger: &OpenLedger) -> anyhow::Result<Vec<NodeName>> {
+    let nodes = ledger.nodes().await.map_err(explain)?;
+    let alive = nodes.into_iter().filter(super::status::is_alive);
+    Ok(alive.map(|node| node.node).collect())
+}
+
+async fn open_if_there(config: &Config) -> anyhow::Result<Option<OpenLedger>> {
+    match config.node.ledger {
+        LedgerPlace::Sqlite if !crate::node::ledger_file(&config.node.data).exists() => Ok(None),
+        LedgerPlace::Sqlite | LedgerPlace::Postgres(_) => {
+            let opened = OpenLedger::of(config, OpenedBy::Command, Durability::Full);
+            opened.await.map(Some)
+        }
     }
-    crate::node::open_ledger(&config.node.data).map(Some)
 }
 
 /// The configuration, or everything that is wrong with it.

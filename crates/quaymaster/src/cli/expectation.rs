@@ -7,7 +7,6 @@ use super::{LIST_ROWS, Ledger, table};
 use crate::system::SystemClock;
 use qm_core::config::Config;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::Slots as _;
 
 #[derive(Subcommand)]
 pub(crate) enum ExpectationCommand {
@@ -24,7 +23,7 @@ pub(crate) enum ExpectationCommand {
 impl ExpectationCommand {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Self::List { limit, ledger } = self;
-        let ledger = ledger.open()?;
+        let ledger = ledger.open().await?;
         print_next(&running(&ledger).await?);
         println!("\npast:");
         let slots = ledger.slots(limit).await.map_err(explain)?;

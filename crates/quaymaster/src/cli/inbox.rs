@@ -8,7 +8,7 @@ use super::{LIST_ROWS, Ledger, ledger, table};
 use crate::system::SystemClock;
 use qm_core::audit::Activity;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{EventState, Inbox as _, InboxRow};
+use qm_core::ports::ledger::{EventState, InboxRow};
 
 /// How far back `show` looks for an event.
 const HISTORY: u32 = 10_000;
@@ -62,7 +62,8 @@ impl InboxCommand {
 
 async fn list(ledger: &Ledger, limit: u32, is_dead: Option<bool>) -> anyhow::Result<()> {
     let events = ledger
-        .open()?
+        .open()
+        .await?
         .events(limit, is_dead)
         .await
         .map_err(explain)?;
@@ -88,7 +89,7 @@ async fn list(ledger: &Ledger, limit: u32, is_dead: Option<bool>) -> anyhow::Res
 }
 
 async fn show(ledger: &Ledger, id: i64) -> anyhow::Result<()> {
-    let ledger = ledger.open()?;
+    let ledger = ledger.open().await?;
     let mut found = None;
     // The dead ones first: they are fewer, and it is them that are asked for.
     for is_dead in [Some(true), Some(false)] {
@@ -122,7 +123,8 @@ async fn redrive(ledger: &Ledger, id: Option<i64>) -> anyhow::Result<()> {
     let what = id.map_or_else(|| "all dead events".to_owned(), |id| format!("event {id}"));
     let record = ledger::operator(Activity::Redrive, what);
     let redriven = ledger
-        .open()?
+        .open()
+        .await?
         .redrive_events(id, record, SystemClock.now())
         .await
         .map_err(explain)?;

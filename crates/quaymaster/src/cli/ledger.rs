@@ -1,26 +1,50 @@
 //! Opens the ledger that a command works on, beside a node that may be running.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use std::path::PathBuf;
 
 use super::{Ledger, configuration};
+use crate::node::{Durability, OpenLedger, OpenedBy, ledger_file};
 use qm_core::audit::{Activity, AuditRecord, Decision};
+use qm_core::config::{Config, LedgerPlace};
 use qm_core::ports::clock::Clock as _;
-use qm_ledger::SqliteLedger;
 
 impl Ledger {
     /// The ledger; an error if the node was never started.
-    pub(crate) fn open(&self) -> anyhow::Result<SqliteLedger> {
-        let data = self.data_folder()?;
-        let file = crate::node::ledger_file(&data);
-        if !file.exists() {
+    pub(crate) async fn open(&self) -> anyhow::Result<OpenLedger> {
+        self.open_by(OpenedBy::Command).await
+    }
+
+    /// The same, also for who works as the node that does not run.
+    pub(crate) async fn open_by(&self, by: OpenedBy) -> anyhow::Result<OpenLedger> {
+        let data = match &self.data {
+            Some(data) => data.clone(),
+            None => {
+                let config = configuration::load(&self.config)?.config;
+                match config.node.ledger {
+                    LedgerPlace::Sqlite => config.node.data,
+                    LedgerPlace::Postgres(_) => {
+                        return OpenLedger::of(&config, by, Durability::Full).await;
+                    }
+                }
+            }
+        };
+        if !ledger_file(&data).exists() {
             bail!(
-                "there is no ledger in {} yet; start the node once with `quaymaster serve`",
+                "there is no ledger in {} yet; start the node once with `quaymaster serve`\n  help: a ledger that \
+                 nodes share is found by their configuration: `--config FILE` without `--data`",
                 data.display()
             );
         }
-        crate::node::open_ledger(&data)
-            .with_context(|| format!("opening the ledger in {}", data.display()))
+        OpenLedger::sqlite(&data, by, Durability::Full)
+    }
+
+    /// The configuration, for what belongs to one node of those that share a ledger.
+    pub(crate) fn own_config(&self) -> anyhow::Result<Option<Config>> {
+        match &self.data {
+            Some(_) => Ok(None),
+            None => Ok(Some(configuration::load(&self.config)?.config)),
+        }
     }
 
     pub(crate) fn data_folder(&self) -> anyhow::Result<PathBuf> {

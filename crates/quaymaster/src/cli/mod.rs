@@ -6,13 +6,17 @@ mod arrival;
 mod audit;
 pub(crate) mod configuration;
 mod delivery;
+mod destination;
 mod expectation;
+mod explain;
 mod inbox;
 mod install;
 mod key;
 mod ledger;
+mod moment;
 mod object;
 pub(crate) mod serve;
+mod simulate;
 mod status;
 pub(crate) mod table;
 mod teardown;
@@ -63,6 +67,13 @@ enum Command {
     /// What was or is to be delivered, and what failed
     #[command(subcommand)]
     Delivery(delivery::DeliveryCommand),
+    /// Where deliveries go: list, and try one
+    #[command(subcommand)]
+    Destination(destination::DestinationCommand),
+    /// Tell in sentences what became of a delivery
+    Explain(explain::ExplainOptions),
+    /// Print what would be decided about a file, without doing anything
+    Simulate(simulate::SimulateOptions),
     /// What had to arrive by when, and did or did not
     #[command(subcommand)]
     Expectation(expectation::ExpectationCommand),
@@ -86,6 +97,14 @@ pub(crate) struct FileArgument {
     /// The configuration; files of `conf.d` beside it belong to it
     #[arg(env = "QUAYMASTER_CONFIG", default_value = DEFAULT_CONFIG)]
     file: PathBuf,
+}
+
+/// A configuration that a command reads, and no more than that.
+#[derive(Args)]
+pub(crate) struct ConfigOption {
+    /// The configuration; files of `conf.d` beside it belong to it
+    #[arg(short, long, value_name = "FILE", env = "QUAYMASTER_CONFIG", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
 }
 
 /// Which node's ledger a command works on; it need not be running.
@@ -146,6 +165,9 @@ impl CommandLine {
             Command::Key(command) => command.run().await,
             Command::Arrival(command) => command.run().await,
             Command::Delivery(command) => command.run().await,
+            Command::Destination(command) => Box::pin(command.run()).await,
+            Command::Explain(options) => explain::run(&options).await,
+            Command::Simulate(options) => Box::pin(simulate::run(&options)).await,
             Command::Expectation(command) => command.run().await,
             Command::Alert(command) => command.run().await,
             Command::Inbox(command) => command.run().await,
@@ -154,9 +176,4 @@ impl CommandLine {
             Command::Teardown(options) => teardown::run(&options),
         }
     }
-}
-
-/// The ledger's file, for people.
-fn ledger_file_of(options: &Ledger) -> anyhow::Result<PathBuf> {
-    Ok(crate::node::ledger_file(&options.data_folder()?))
 }

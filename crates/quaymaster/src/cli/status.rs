@@ -3,23 +3,27 @@
 use std::time::Duration;
 
 use super::account::{explain, running};
-use super::{Ledger, expectation, ledger_file_of, table};
+use super::{Ledger, expectation, table};
+use crate::node::OpenLedger;
 use crate::system::SystemClock;
 use qm_core::config::Config;
 use qm_core::delivery::DeliveryState;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{
-    Alerts as _, Deliveries as _, NodeReport, Nodes as _, Partials as _, Revisions as _,
-};
-use qm_ledger::SqliteLedger;
+use qm_core::ports::ledger::NodeReport;
 
 /// A node that was silent for longer is gone, whatever it last said.
 const SILENT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(options: &Ledger) -> anyhow::Result<()> {
-    let ledger = options.open()?;
-    print_node(ledger.node().await.map_err(explain)?);
-    println!("ledger        {}", ledger_file_of(options)?.display());
+    let ledger = options.open().await?;
+    let nodes = ledger.nodes().await.map_err(explain)?;
+    if nodes.is_empty() {
+        println!("node          never started");
+    }
+    for node in &nodes {
+        print_node(node);
+    }
+    println!("ledger        {}", ledger.place());
     if let Some(revision) = ledger.revision().await.map_err(explain)? {
         println!(
             "revision      {} of {}",
@@ -47,12 +51,8 @@ fn silence(node: &NodeReport) -> Option<Duration> {
         .map(|at| SystemClock.now().duration_since(at).unsigned_abs())
 }
 
-fn print_node(node: Option<NodeReport>) {
-    let Some(node) = node else {
-        println!("node          never started");
-        return;
-    };
-    let state = match silence(&node) {
+fn print_node(node: &NodeReport) {
+    let state = match silence(node) {
         None => "stopped".to_owned(),
         Some(silence) if silence > SILENT => format!(
             "silent for {} s: it has crashed or hangs",
@@ -64,7 +64,7 @@ fn print_node(node: Option<NodeReport>) {
             table::time(node.started_at)
         ),
     };
-    println!("node          {state}");
+    println!("node          {} {state}", node.node);
     println!("version       {}", node.version);
     println!("endpoint      sftp://{}", node.sftp_address);
     for fingerprint in &node.fingerprints {
@@ -96,14 +96,7 @@ fn print_buckets(config: &Config) {
     table::print(&["NOTIFIER", "TELLS"], &rows);
 }
 
-async fn print_work(ledger: &SqliteLedger) -> anyhow::Result<()> {
-    let count = |counts: &[(DeliveryState, u64)], state: &str| {
-        counts
-            .iter()
-            .filter(|(s, _)| s.as_str() == state)
-            .map(|(_, count)| count)
-            .sum::<u64>()
-    };
+async fn print_work(ledger: &OpenLedger) -> anyhow::Result<()> {
     let counts = ledger.counts().await.map_err(explain)?;
     println!(
         "deliveries    {} waiting, {} running, {} dead",
@@ -111,6 +104,7 @@ async fn print_work(ledger: &SqliteLedger) -> anyhow::Result<()> {
         count(&counts, "running"),
         count(&counts, "dead")
     );
+    print_oldest(ledger).await?;
     println!(
         "broken off    {} uploads",
         ledger.partials().await.map_err(explain)?.len()
@@ -121,5 +115,24 @@ async fn print_work(ledger: &SqliteLedger) -> anyhow::Result<()> {
         .filter(|alert| alert.resolved_at.is_none())
         .count();
     println!("alerts        {firing} firing");
+    Ok(())
+}
+
+pub(super) fn count(counts: &[(DeliveryState, u64)], state: &str) -> u64 {
+    let of_state = counts.iter().filter(|(s, _)| s.as_str() == state);
+    of_state.map(|(_, count)| count).sum()
+}
+
+/// The delivery that has been open for longest, which tells how far behind the node is.
+pub(super) async fn print_oldest(ledger: &OpenLedger) -> anyhow::Result<()> {
+    if let Some(oldest) = ledger.oldest_open().await.map_err(explain)? {
+        let open_for = SystemClock.now().duration_since(oldest.created_at);
+        println!(
+            "oldest open   {} of {}, for {}",
+            oldest.id,
+            table::plain(&oldest.source.to_string()),
+            table::span(open_for)
+        );
+    }
     Ok(())
 }

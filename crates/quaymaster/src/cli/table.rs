@@ -1,7 +1,7 @@
 //! Lists on a terminal: columns as wide as their widest cell. Names come from partners, so what
 //! could move the cursor is escaped.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::io::Write as _;
 
 /// Prints rows under their headings; says so when there are none.
@@ -50,6 +50,17 @@ pub(crate) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
+/// How long something took, to what people care about.
+pub(crate) fn span(span: SignedDuration) -> String {
+    let (seconds, tenths) = (span.as_secs(), span.subsec_millis() / 100);
+    match seconds {
+        0 if tenths == 0 => format!("{} ms", span.as_millis()),
+        0..60 => format!("{seconds}.{tenths} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
 /// The text without characters that a terminal acts on.
 pub(crate) fn plain(text: &str) -> String {
     text.chars()
@@ -61,4 +72,24 @@ pub(crate) fn plain(text: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        for (milliseconds, expect) in [
+            (0, "0 ms"),
+            (99, "99 ms"),
+            (100, "0.1 s"),
+            (59_999, "59.9 s"),
+            (60_000, "1 min 0 s"),
+            (3_599_000, "59 min 59 s"),
+            (3_660_000, "1 h 1 min"),
+        ] {
+            assert_eq!(span(SignedDuration::from_millis(milliseconds)), expect);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Folders that must not lie in each other. A delivery into a bucket would be an upload of
 //! nobody's, the ledger in a bucket a partner's download.
 
-use qm_core::config::{Bucket, BucketPlace, Destination, Node};
+use qm_core::config::{Bucket, BucketPlace, Destination, DestinationPlace, Node};
 use qm_core::id::{BucketName, DestinationName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,9 @@ pub(super) fn check(
         add(format!("bucket `{name}`"), key, folder, Role::Bucket);
     }
     for (name, destination) in destinations {
-        let Destination::Directory(directory) = destination;
+        let DestinationPlace::Directory(directory) = &destination.place else {
+            continue;
+        };
         let key = path_of(&["destination", name.as_str(), "path"]);
         let what = format!("destination `{name}`");
         add(what, key, &directory.folder, Role::Destination);

@@ -15,6 +15,7 @@ mod read;
 pub(crate) mod revision;
 mod rules;
 mod section;
+mod sizes;
 mod source;
 mod suggest;
 mod tree;

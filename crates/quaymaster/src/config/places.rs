@@ -1,9 +1,10 @@
 //! Values that name a place outside: folders, mail addresses, hosts, secrets.
 
 use qm_core::account::MailboxRoot;
-use qm_core::config::SecretName;
+use qm_core::config::{LedgerPlace, ProxyKind, SecretName};
 use qm_core::id::BucketName;
 use qm_core::name::Prefix;
+use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
 use super::problem::Fault;
@@ -157,6 +158,85 @@ pub(super) fn secret(item: &Item) -> Result<SecretName, Fault> {
     Ok(SecretName(name.to_owned()))
 }
 
+/// Where the ledger is: `sqlite`, or the secret with the connection string of PostgreSQL.
+pub(super) fn ledger(item: &Item) -> Result<LedgerPlace, Fault> {
+    let help = "write `sqlite` for one node, or `secret:NAME` and put the connection string (postgres://…) into that secret";
+    let text = text(item)?;
+    if text == "sqlite" {
+        return Ok(LedgerPlace::Sqlite);
+    }
+    if text.starts_with("secret:") {
+        return secret(item).map(LedgerPlace::Postgres);
+    }
+    // Not shown: it may have a password in it.
+    let message = if text.starts_with("postgres") {
+        "a connection string does not stand in the configuration"
+    } else {
+        "not the place of a ledger"
+    };
+    Err(Fault::new(message).help(help))
+}
+
+/// A proxy as its URL says; the password is not in it.
+pub(super) struct ProxyUrl {
+    pub(super) kind: ProxyKind,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) user: Option<String>,
+}
+
+/// `socks5://user@host:port` or `http://user@host:port`. The text itself is in no message: there
+/// may be a password in it.
+pub(super) fn proxy(item: &Item) -> Result<ProxyUrl, Fault> {
+    let bad = || {
+        Fault::new("not the URL of a proxy")
+            .help("as in `socks5://proxy.example.org:1080` or `http://user@proxy.example.org:3128`")
+    };
+    let text = text(item)?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
+    let kind = match scheme {
+        "socks5" => ProxyKind::Socks5,
+        "http" => ProxyKind::HttpConnect,
+        _ => return Err(bad()),
+    };
+    let (user, address) = match rest.rsplit_once('@') {
+        Some((user, address)) => (Some(user), address),
+        None => (None, rest),
+    };
+    if user.is_some_and(|user| user.contains(':')) {
+        return Err(Fault::new("a password does not stand in the configuration")
+            .help("take it out of the URL and add proxy_password = \"secret:NAME\""));
+    }
+    let (host, port) = address
+        .trim_end_matches('/')
+        .rsplit_once(':')
+        .ok_or_else(bad)?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host = bare.unwrap_or(host);
+    let is_right = is_host(host) && user.is_none_or(|user| !user.is_empty());
+    let port = port.parse().ok().filter(|port| *port != 0);
+    match port {
+        Some(port) if is_right => Ok(ProxyUrl {
+            kind,
+            host: host.to_owned(),
+            port,
+            user: user.map(str::to_owned),
+        }),
+        Some(_) | None => Err(bad()),
+    }
+}
+
+/// An address of this machine to connect from.
+pub(super) fn address(item: &Item) -> Result<IpAddr, Fault> {
+    let text = text(item)?;
+    text.parse().map_err(|_| {
+        Fault::new(format!("`{}` is not an IP address", text.escape_debug()))
+            .help("write the address alone, as in `203.0.113.7`")
+    })
+}
+
 /// A mail address; what a server makes of it is its own business.
 pub(super) fn mail_address(item: &Item) -> Result<String, Fault> {
     let text = text(item)?;
@@ -182,16 +262,19 @@ pub(super) fn mail_address(item: &Item) -> Result<String, Fault> {
 /// A host by name or address, without port and scheme.
 pub(super) fn host(item: &Item) -> Result<String, Fault> {
     let text = text(item)?;
-    let is_address = text.parse::<std::net::IpAddr>().is_ok();
-    let is_name = text.len() <= 253
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    if is_address || is_name {
+    if is_host(text) {
         return Ok(text.to_owned());
     }
     Err(Fault::new(format!("`{}` is not a host", text.escape_debug()))
         .help("write the name or address alone, as in `mail.example.org`; the port is a key of its own"))
+}
+
+fn is_host(text: &str) -> bool {
+    let is_name = (1..=253).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    is_name || text.parse::<IpAddr>().is_ok()
 }
 
 /// A suffix of temp names.

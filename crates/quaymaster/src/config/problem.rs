@@ -8,8 +8,9 @@ use super::source::{Place, Position, Sources};
 
 /// Longer lines are cut in a problem: an SSH key alone is longer than a terminal is wide.
 const EXCERPT_CHARS_MAX: usize = 120;
-/// What follows it in a line may be a secret, which must not reach a terminal or a log (INV-7).
-const SECRET_MARK: &str = "password";
+/// What follows one of them in a line may be a secret, which must not reach a terminal or a log
+/// (INV-7).
+const SECRET_MARKS: [&str; 5] = ["password", "passphrase", "private_key", "proxy", "ledger"];
 /// No line is shown of a file in which this stands: any may be a part of the key.
 const PRIVATE_KEY_MARK: &str = "PRIVATE KEY";
 
@@ -211,9 +212,11 @@ fn excerpt((line, from, to): (&str, usize, usize), shown: Shown) -> Excerpt {
     }
 }
 
-/// Where what may be a secret begins: behind the mark and its `=`.
+/// Where what may be a secret begins: behind the first mark and its `=`.
 fn secret_begin(line: &str) -> Option<usize> {
-    let at = line.to_ascii_lowercase().find(SECRET_MARK)? + SECRET_MARK.len();
+    let lower = line.to_ascii_lowercase();
+    let end = |mark: &&str| lower.find(mark).map(|at| at + mark.len());
+    let at = SECRET_MARKS.iter().filter_map(end).min()?;
     let to_value = line.get(at..)?.find('=').map_or(0, |equals| equals + 1);
     Some(at + to_value)
 }

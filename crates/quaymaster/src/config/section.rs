@@ -7,10 +7,11 @@ use super::suggest;
 use super::tree::{Item, Table, Value};
 
 /// What a key that is needed and missing could be, so that no problem is without remedy.
-const EXAMPLES: [(&str, &str); 18] = [
+const EXAMPLES: [(&str, &str); 22] = [
     ("account", "\"storageaccount\""),
     ("alert", "[\"sre\"]"),
     ("arrives", "\"landing/north/*\""),
+    ("bucket", "\"archive\""),
     ("data", "\"/var/lib/quaymaster\""),
     ("deliver", "[\"share\"]"),
     ("due", "\"17:00\""),
@@ -19,12 +20,15 @@ const EXAMPLES: [(&str, &str); 18] = [
     ("host", "\"mail.example.org\""),
     ("key_id", "\"alias/landing\""),
     ("mailbox", "\"landing/north\""),
+    ("move", "\"archive/{arrived:%Y}/{name}\""),
+    ("name", "\"sftp/{path.0}\""),
     ("on", "\"weekdays\""),
     ("partner", "\"north\""),
     ("path", "\"/mnt/share\""),
     ("provider", "\"file\""),
     ("to", "[\"sre@example.org\"]"),
     ("url", "\"file:///srv/landing\""),
+    ("user", "\"quaymaster\""),
     ("zone", "\"Europe/Dublin\""),
 ];
 
@@ -76,6 +80,12 @@ impl<'t> Section<'t> {
     /// True if the key is set, to whatever.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.entries.contains_key(key)
+    }
+
+    /// True if the key is set to a table.
+    pub(super) fn has_table(&self, key: &str) -> bool {
+        let entry = self.table.entries.get(key);
+        entry.is_some_and(|entry| matches!(entry.item.value, Value::Table(_)))
     }
 
     /// The value of a key; `None` if it is not set or wrong, which is told.

@@ -5,6 +5,8 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use qm_core::expectation::Days;
 use qm_core::retry::RetryPolicy;
+use qm_core::template::Template;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,8 +15,6 @@ use super::problem::Fault;
 use super::suggest;
 use super::tree::{Item, Value};
 
-/// The largest file we take, as S3's largest object.
-pub(super) const FILE_BYTES_MAX: u64 = 5 << 40;
 /// No pause, grace or keeping time is meant to be longer; it also keeps sums of times in range.
 const DURATION_MAX: Duration = Duration::from_hours(366 * 24);
 /// More attempts than anybody waits for.
@@ -97,39 +97,6 @@ pub(super) fn truth(item: &Item) -> Result<bool, Fault> {
         return Ok(*truth);
     }
     Err(wrong_kind("true or false", &item.value).help("without quotes"))
-}
-
-/// A size in bytes, as a number or as `1KiB`.
-pub(super) fn size(item: &Item) -> Result<u64, Fault> {
-    let help =
-        "write a number of bytes, or a number and its unit (KiB, MiB, GiB, TiB), as in `1KiB`";
-    let (number, unit, found) = match &item.value {
-        Value::Whole { digits, radix } => (u64::from_str_radix(digits, *radix).ok(), "", digits),
-        Value::Text(text) => {
-            let (number, unit) = split_unit(text);
-            (number.parse().ok(), unit, text)
-        }
-        other @ (Value::Fraction
-        | Value::Truth(_)
-        | Value::Moment(_)
-        | Value::List(_)
-        | Value::Table(_)) => return Err(wrong_kind("a size", other).help(help)),
-    };
-    let bytes = match unit {
-        "" | "B" => Some(1),
-        "KiB" => Some(1 << 10),
-        "MiB" => Some(1 << 20),
-        "GiB" => Some(1 << 30),
-        "TiB" => Some(1_u64 << 40),
-        _ => None,
-    };
-    let (Some(number), Some(bytes)) = (number, bytes) else {
-        return Err(Fault::new(format!("`{}` is not a size", found.escape_debug())).help(help));
-    };
-    number
-        .checked_mul(bytes)
-        .filter(|size| *size <= FILE_BYTES_MAX)
-        .ok_or_else(|| Fault::new("no file is that large").help("at most 5TiB"))
 }
 
 /// A time of day, `17:00`.
@@ -281,11 +248,51 @@ pub(super) fn retry(item: &Item) -> Result<RetryPolicy, Fault> {
     }
 }
 
-fn wrong_kind(wanted: &str, found: &Value) -> Fault {
+/// Names made of an arrival, `archive/{name}`.
+pub(super) fn template(item: &Item) -> Result<Template, Fault> {
+    Ok(Template::parse(text(item)?)?)
+}
+
+/// A TCP port.
+pub(super) fn port(item: &Item) -> Result<u16, Fault> {
+    let port = whole(item, 1..=u32::from(u16::MAX))?;
+    u16::try_from(port).map_err(|_| Fault::new("not a port"))
+}
+
+/// Texts by names that their author chose, `{ service = "push" }`.
+pub(super) fn tags(item: &Item) -> Result<BTreeMap<String, String>, Fault> {
+    let help = "write `{ key = \"value\" }`";
+    let Value::Table(table) = &item.value else {
+        return Err(wrong_kind("a table of tags", &item.value).help(help));
+    };
+    if table.entries.is_empty() {
+        return Err(Fault::new("no tag is in it").help("put one into it, or leave the key out"));
+    }
+    table
+        .entries
+        .iter()
+        .map(|(tag, entry)| match &entry.item.value {
+            Value::Text(value) => Ok((tag.clone(), value.clone())),
+            other @ (Value::Whole { .. }
+            | Value::Fraction
+            | Value::Truth(_)
+            | Value::Moment(_)
+            | Value::List(_)
+            | Value::Table(_)) => {
+                let message = format!("`{}` is {}, not a text", tag.escape_debug(), other.kind());
+                Err(Fault::new(message).help(help))
+            }
+        })
+        .collect()
+}
+
+/// Another kind of value than the one that is needed.
+pub(super) fn wrong_kind(wanted: &str, found: &Value) -> Fault {
     Fault::new(format!("{wanted} is needed, not {}", found.kind()))
 }
 
-fn split_unit(text: &str) -> (&str, &str) {
+/// The digits at the front, and what follows them.
+pub(super) fn split_unit(text: &str) -> (&str, &str) {
     let at = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

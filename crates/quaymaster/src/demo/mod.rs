@@ -56,11 +56,7 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
     println!("1. The gateway listens on sftp://{}.", node.sftp_address());
     println!("   Agency north uploads report.csv over SFTP:");
 
-    let show = tokio::spawn(show::run(
-        std::sync::Arc::clone(node.ledger()),
-        mails,
-        scene.share(),
-    ));
+    let show = tokio::spawn(show::run(node.ledger().clone(), mails, scene.share()));
     let csv = scene.csv()?;
     upload::run(
         &scene.key("north"),

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::cli::table::plain;
+use crate::node::OpenLedger;
 use qm_core::id::{ArrivalSeq, DeliveryId};
-use qm_core::ports::ledger::{Arrivals as _, Deliveries as _, DeliveryFilter};
-use qm_ledger::SqliteLedger;
+use qm_core::ports::ledger::DeliveryFilter;
 
 /// Rows looked at each time; the demo makes a handful.
 const ROWS: u32 = 100;
 
 /// Until it is aborted.
 pub(super) async fn run(
-    ledger: Arc<SqliteLedger>,
+    ledger: OpenLedger,
     mut mails: mpsc::UnboundedReceiver<String>,
     share: PathBuf,
 ) {
@@ -39,11 +38,7 @@ struct Shown {
 }
 
 impl Shown {
-    async fn look(
-        &mut self,
-        ledger: &SqliteLedger,
-        share: &std::path::Path,
-    ) -> qm_core::Result<()> {
+    async fn look(&mut self, ledger: &OpenLedger, share: &std::path::Path) -> qm_core::Result<()> {
         for arrival in ledger.latest(ROWS).await?.iter().rev() {
             if arrival.state == qm_core::arrival::ArrivalState::Arrived
                 && self.arrivals.insert(arrival.seq)

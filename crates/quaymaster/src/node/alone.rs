@@ -11,13 +11,11 @@ use tokio::task::JoinHandle;
 
 use super::lock::DataLock;
 use super::{
-    Durability, Running, files, ledger_file, open_ledger, operator, recovered_intake, secret_stores,
+    Durability, OpenLedger, OpenedBy, Running, files, operator, recovered_intake, secret_stores,
 };
-use crate::cli::{configuration, explain};
+use crate::cli::{self, configuration, explain};
 use crate::system::SystemClock;
-use qm_core::ports::ledger::{Names as _, Revisions as _};
 use qm_core::ports::mailbox::Mailboxes as _;
-use qm_ledger::SqliteLedger;
 use qm_sftp::OperatorSession;
 
 /// What may be under way between command and session.
@@ -29,7 +27,7 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(5);
 /// One operator's session in this process, and the parts it needs.
 pub(crate) struct Alone {
     session: JoinHandle<()>,
-    ledger: Arc<SqliteLedger>,
+    ledger: OpenLedger,
     _lock: DataLock,
 }
 
@@ -44,10 +42,10 @@ pub(crate) enum Start {
 impl Alone {
     /// Takes the data folder, completes what the last run left, and opens a session of the user
     /// that runs this program.
-    pub(crate) async fn start(data: &Path) -> anyhow::Result<Start> {
-        if !ledger_file(data).exists() {
+    pub(crate) async fn start(data: &Path, options: &cli::Ledger) -> anyhow::Result<Start> {
+        if !data.exists() {
             bail!(
-                "there is no ledger in {} yet; start the node once with `quaymaster serve`",
+                "there is no data folder {} yet; start the node once with `quaymaster serve`",
                 data.display()
             );
         }
@@ -65,11 +63,15 @@ impl Alone {
             Ok(lock) => lock,
             Err(process) => return Ok(Start::InUse(process)),
         };
-        let ledger = Arc::new(open_ledger(data)?);
+        let ledger = options.open_by(OpenedBy::Node).await?;
         let revision = ledger.revision().await.map_err(explain)?;
         let revision =
             revision.context("no configuration was applied yet; `quaymaster apply FILE`")?;
         let config = configuration::read(&revision)?;
+        let config = match options.own_config()? {
+            Some(own) => config.at_node(&own),
+            None => config,
+        };
         let secrets = Arc::new(secret_stores(&config)?);
         let node_id = files::node_id(data)?;
         let running =

@@ -149,44 +149,45 @@ impl Opener {
             }
             // The clients' futures are long, and most places are no store's.
             BucketPlace::S3(place) => Box::pin(self.s3(place, is_sealed)).await,
-            BucketPlace::Gcs(place) => self.gcs(place),
-            BucketPlace::Azure(place) => self.azure(place),
+            BucketPlace::Gcs(place) => self.gcs(place).await,
+            BucketPlace::Azure(place) => self.azure(place).await,
         }
     }
 
     #[cfg(feature = "gcs")]
-    fn gcs(&self, place: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
-        let credential = self.credential(place)?;
+    async fn gcs(&self, place: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+        let credential = self.credential(place).await?;
         let credential = credential.as_ref().map(Secret::reveal);
         let bucket = qm_store::CloudBucket::gcs(place, credential).map_err(explain)?;
         Ok(Arc::new(bucket))
     }
 
     #[cfg(feature = "azure")]
-    fn azure(&self, place: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
-        let credential = self.credential(place)?;
+    async fn azure(&self, place: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+        let credential = self.credential(place).await?;
         let credential = credential.as_ref().map(Secret::reveal);
         let bucket = qm_store::CloudBucket::azure(place, credential).map_err(explain)?;
         Ok(Arc::new(bucket))
     }
 
     #[cfg(not(feature = "gcs"))]
-    #[expect(clippy::unused_self, reason = "as with the feature")]
-    fn gcs(&self, _: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    async fn gcs(&self, _: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
         bail!("this build has no Google Cloud Storage; build it with `--features gcs`")
     }
 
     #[cfg(not(feature = "azure"))]
-    #[expect(clippy::unused_self, reason = "as with the feature")]
-    fn azure(&self, _: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    async fn azure(&self, _: &CloudPlace) -> anyhow::Result<Arc<dyn Bucket>> {
         bail!("this build has no Azure Blob Storage; build it with `--features azure`")
     }
 
     #[cfg(any(feature = "gcs", feature = "azure"))]
-    fn credential(&self, place: &CloudPlace) -> anyhow::Result<Option<Secret>> {
-        let name = place.credential.as_ref();
-        let found = name.map(|name| self.secrets.get(name)).transpose();
-        found.map_err(explain)
+    async fn credential(&self, place: &CloudPlace) -> anyhow::Result<Option<Secret>> {
+        match &place.credential {
+            None => Ok(None),
+            Some(name) => self.secrets.get(name).await.map(Some).map_err(explain),
+        }
     }
 
     async fn s3(&self, place: &S3Place, is_sealed: bool) -> anyhow::Result<Arc<dyn Bucket>> {

@@ -1,18 +1,20 @@
 //! One node: [`Node::start`] reads as the table of contents of the program.
 
+mod access;
 mod alone;
 mod buckets;
+mod connectors;
 mod files;
+mod ledger;
 mod lock;
 mod operator;
 mod revisions;
 mod running;
+mod trial;
 mod watches;
 
 use anyhow::Context as _;
-use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -20,27 +22,32 @@ use tokio::task::JoinSet;
 
 use crate::cli::configuration;
 use crate::system::{RandomIdentifiers, SystemClock};
+use access::Access;
 pub(crate) use alone::{Alone, Start};
-use files::host_key;
+pub(crate) use connectors::Connectors;
 pub(crate) use files::{make_data_folder, write_private};
+pub(crate) use ledger::{OpenLedger, OpenedBy, ledger_file};
 use lock::DataLock;
 pub(crate) use operator::connect as connect_operator;
-use qm_access::{
-    Directory, EnvironmentSecrets, FolderSecrets, KeyAuthenticator, Limits, SecretStores, Throttle,
-};
+use qm_access::{EnvironmentSecrets, FolderSecrets, KeyAuthenticator, SecretStores};
 use qm_core::config::Config;
 use qm_core::id::BucketName;
+use qm_core::ports::access::Secrets as _;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{AccountKeys as _, AddedKey, NodeReport, Nodes as _, Revisions as _};
+use qm_core::ports::ledger::NodeReport;
+use qm_core::ports::source::Sources;
 use qm_engine::{NoticeReconciler, Wake};
-use qm_intake::{Intake, Parts};
-use qm_ledger::{SqliteLedger, SqliteOptions};
-use qm_sftp::{Listening, Server, SftpConfig};
+use qm_intake::{Intake, Parts, TakenOver};
+use qm_sftp::{HostKey, Listening, Server, SftpConfig};
 pub(crate) use qm_store::Durability;
 pub(crate) use running::Running;
+pub(crate) use trial::connectors_for;
 
-/// How often the node says in the ledger that it is alive.
-const ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// How often the node says in the ledger that it is alive: some times within the lease of a shared
+/// ledger.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+/// How often a node looks for what others left behind that are gone.
+const TAKE_OVER_EVERY: Duration = Duration::from_secs(5);
 
 /// Every commit wakes the reconcilers, but under load not each one: a scan costs as much CPU as
 /// recording a file, and nobody notices a delivery that begins so much later.
@@ -48,7 +55,7 @@ const WAKE_EVERY: Duration = Duration::from_millis(50);
 
 /// A running node.
 pub(crate) struct Node {
-    ledger: Arc<SqliteLedger>,
+    ledger: OpenLedger,
     report: NodeReport,
     authenticator: Arc<KeyAuthenticator>,
     shutdown: watch::Sender<bool>,
@@ -71,7 +78,7 @@ impl Node {
         make_data_folder(&data)?;
         raise_descriptor_limit();
         let lock = DataLock::take(&data)?;
-        let ledger = Arc::new(open_ledger_with(&data, options.durability)?);
+        let ledger = OpenLedger::of(&options.config, OpenedBy::Node, options.durability).await?;
         let revision = configuration::record(&ledger, &options.config).await?;
         let secrets = Arc::new(secret_stores(&options.config)?);
         let node_id = files::node_id(&data)?;
@@ -90,9 +97,12 @@ impl Node {
 
         let intake = recovered_intake(&ledger, &running).await?;
         let access = Access::new(&ledger, &running).await?;
-        let (front, fingerprint) = bind(&running.config(), &data, intake.clone(), &access).await?;
+        let host_key = host_key(&running.config()).await?;
+        let (front, fingerprint) =
+            bind(&running.config(), host_key, intake.clone(), &access).await?;
         let door = operator::Door::open(&data)?;
         let report = NodeReport {
+            node: ledger::node_name(&data)?,
             sftp_address: front.local_address(),
             fingerprints: vec![fingerprint],
             process: std::process::id(),
@@ -103,11 +113,12 @@ impl Node {
         ledger.report(report.clone()).await?;
 
         let authenticator = Arc::clone(&access.authenticator);
+        let sources: Arc<dyn Sources> = Arc::new(intake.clone());
         let (shutdown, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(front.run(until_stopped(stopping.clone())));
-        tasks.spawn(door.run(Arc::new(intake), Arc::clone(&ledger) as _, stopping.clone()));
-        let ports = engine_ports(&ledger, &running);
+        tasks.spawn(door.run(Arc::new(intake.clone()), ledger.rows(), stopping.clone()));
+        let ports = engine_ports(&ledger, &running, sources);
         let notice = NoticeReconciler::new(ports.clone(), Arc::new(RandomIdentifiers));
         tasks.spawn(qm_engine::run_one(
             Arc::new(notice),
@@ -116,18 +127,21 @@ impl Node {
         ));
         tasks.spawn(qm_engine::run(ports, stopping.clone()));
         tasks.spawn(watches::keep(
-            Arc::clone(&ledger),
+            ledger.clone(),
             Arc::clone(&running),
             stopping.clone(),
         ));
         tasks.spawn(stay_alive(
-            Arc::clone(&ledger),
+            ledger.clone(),
             Arc::clone(&running),
             report.clone(),
             stopping.clone(),
         ));
+        if ledger.is_shared() {
+            tasks.spawn(take_over(intake.clone(), stopping.clone()));
+        }
         tasks.spawn(revisions::follow(
-            Arc::clone(&ledger),
+            ledger.clone(),
             running,
             access,
             report.clone(),
@@ -154,7 +168,7 @@ impl Node {
     }
 
     /// The node's ledger.
-    pub(crate) fn ledger(&self) -> &Arc<SqliteLedger> {
+    pub(crate) fn ledger(&self) -> &OpenLedger {
         &self.ledger
     }
 
@@ -176,95 +190,21 @@ impl Node {
     }
 }
 
-/// Who may come in, kept up to date.
-pub(crate) struct Access {
-    directory: Arc<Directory>,
-    throttle: Arc<Throttle>,
-    authenticator: Arc<KeyAuthenticator>,
-    added: Mutex<Vec<AddedKey>>,
-}
-
-impl Access {
-    async fn new(ledger: &Arc<SqliteLedger>, running: &Running) -> anyhow::Result<Self> {
-        let directory = Arc::new(Directory::default());
-        let clock = Arc::new(SystemClock);
-        let audit = Arc::clone(ledger);
-        let authenticator = Arc::new(KeyAuthenticator::new(
-            Arc::clone(&directory),
-            audit,
-            clock.clone(),
-        ));
-        let mut seed = [0; 8];
-        getrandom::fill(&mut seed).context("reading random numbers")?;
-        let throttle = Throttle::new(limits(&running.config()), clock, u64::from_ne_bytes(seed));
-        let access = Self {
-            directory,
-            throttle: Arc::new(throttle),
-            authenticator,
-            added: Mutex::default(),
-        };
-        access.update(ledger, &running.config()).await?;
-        Ok(access)
-    }
-
-    /// Takes up accounts and limits of a revision and the keys that were added; true if these
-    /// are others than before.
-    pub(crate) async fn update(
-        &self,
-        ledger: &SqliteLedger,
-        config: &Config,
-    ) -> anyhow::Result<bool> {
-        let added = ledger.keys().await?;
-        self.directory
-            .update(config.accounts.values().cloned().collect(), added.clone());
-        self.throttle.set_limits(limits(config));
-        Ok(std::mem::replace(&mut *self.added.lock(), added.clone()) != added)
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    Limits::new(
-        config.sftp.connections_max,
-        config.sftp.connections_per_account_max,
-    )
-}
-
-/// Where the ledger of a data folder is.
-pub(crate) fn ledger_file(data: &Path) -> PathBuf {
-    data.join("ledger.sqlite")
-}
-
-/// The ledger of a data folder, beside whoever else has it open.
-pub(crate) fn open_ledger(data: &Path) -> anyhow::Result<SqliteLedger> {
-    open_ledger_with(data, Durability::Full)
-}
-
-fn open_ledger_with(data: &Path, durability: Durability) -> anyhow::Result<SqliteLedger> {
-    let options = SqliteOptions {
-        is_durable: durability == Durability::Full,
-        ..SqliteOptions::default()
-    };
-    let file = ledger_file(data);
-    SqliteLedger::open(&file, options)
-        .map_err(|error| anyhow::anyhow!("{}: {}", file.display(), error.chain()))
-}
-
-async fn recovered_intake(
-    ledger: &Arc<SqliteLedger>,
-    running: &Arc<Running>,
-) -> anyhow::Result<Intake> {
+async fn recovered_intake(ledger: &OpenLedger, running: &Arc<Running>) -> anyhow::Result<Intake> {
     let intake = Intake::new(Parts {
-        ledger: Arc::clone(ledger) as _,
+        ledger: ledger.rows(),
         buckets: Arc::clone(running) as _,
         rules: Arc::clone(running) as _,
         clock: Arc::new(SystemClock),
         identifiers: Arc::new(RandomIdentifiers),
     });
     let buckets: Vec<BucketName> = running.config().buckets.keys().cloned().collect();
-    let recovered = intake
-        .recover(&buckets)
-        .await
-        .map_err(crate::cli::explain)?;
+    let recovered = if ledger.is_shared() {
+        intake.recover_beside_others().await
+    } else {
+        intake.recover(&buckets).await
+    };
+    let recovered = recovered.map_err(crate::cli::explain)?;
     if recovered != qm_intake::Recovered::default() {
         tracing::warn!(
             completed = recovered.completed,
@@ -276,13 +216,24 @@ async fn recovered_intake(
     Ok(intake)
 }
 
+/// The host key that the configuration names, which nodes share; else the node's own.
+async fn host_key(config: &Config) -> anyhow::Result<HostKey> {
+    let Some(name) = &config.sftp.host_key else {
+        return files::host_key(&config.node.data);
+    };
+    let secret = secret_stores(config)?.get(name).await;
+    let secret = secret.map_err(crate::cli::explain)?;
+    HostKey::parse(secret.reveal())
+        .map_err(crate::cli::explain)
+        .with_context(|| format!("reading the host key from secret:{}", name.0))
+}
+
 async fn bind(
     config: &Config,
-    data: &Path,
+    host_key: HostKey,
     intake: Intake,
     access: &Access,
 ) -> anyhow::Result<(Listening, String)> {
-    let host_key = host_key(data)?;
     let fingerprint = host_key.fingerprint();
     let server = Server {
         config: SftpConfig {
@@ -303,7 +254,11 @@ async fn bind(
     ))
 }
 
-fn engine_ports(ledger: &Arc<SqliteLedger>, running: &Arc<Running>) -> qm_engine::Ports {
+fn engine_ports(
+    ledger: &OpenLedger,
+    running: &Arc<Running>,
+    sources: Arc<dyn Sources>,
+) -> qm_engine::Ports {
     let wake = Wake::default();
     let mut changes = ledger.changes();
     let waker = wake.clone();
@@ -314,9 +269,10 @@ fn engine_ports(ledger: &Arc<SqliteLedger>, running: &Arc<Running>) -> qm_engine
         }
     });
     qm_engine::Ports {
-        ledger: Arc::clone(ledger) as _,
+        ledger: ledger.rows(),
         buckets: Arc::clone(running) as _,
         outside: Arc::clone(running) as _,
+        sources,
         clock: Arc::new(SystemClock),
         config: running.watch(),
         wake,
@@ -327,6 +283,7 @@ fn secret_stores(config: &Config) -> anyhow::Result<SecretStores> {
     Ok(SecretStores {
         folder: config.node.secrets.clone().map(FolderSecrets::new),
         environment: EnvironmentSecrets::from_variables(std::env::vars_os())?,
+        ..SecretStores::default()
     })
 }
 
@@ -348,8 +305,33 @@ async fn until_stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
+/// Completes what other nodes leave half done, until this one stops.
+async fn take_over(intake: Intake, stopping: watch::Receiver<bool>) {
+    let stopped = until_stopped(stopping);
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            () = tokio::time::sleep(TAKE_OVER_EVERY) => {}
+        }
+        match intake.take_over().await {
+            Ok(taken) if taken == TakenOver::default() => {}
+            Ok(taken) => tracing::warn!(
+                completed = taken.completed,
+                failed = taken.failed,
+                postponed = taken.postponed,
+                "Took over what a node that is gone had begun"
+            ),
+            Err(error) => tracing::warn!(
+                error = error.chain(),
+                "What other nodes left cannot be looked at now"
+            ),
+        }
+    }
+}
+
 async fn stay_alive(
-    ledger: Arc<SqliteLedger>,
+    ledger: OpenLedger,
     running: Arc<Running>,
     report: NodeReport,
     stopping: watch::Receiver<bool>,

@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-use super::{Access, Running, until_stopped};
+use super::{Access, OpenLedger, Running, until_stopped};
 use crate::cli::configuration;
 use crate::system::SystemClock;
 use qm_core::id::{BucketName, RevisionNumber};
 use qm_core::ports::bucket::Buckets as _;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::{Names as _, NodeReport, Nodes as _, Revisions as _};
+use qm_core::ports::ledger::NodeReport;
 use qm_intake::Rules as _;
-use qm_ledger::SqliteLedger;
 
 /// Most commits are uploads, not revisions or keys: under load they are looked at together.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Until the node stops.
 pub(super) async fn follow(
-    ledger: Arc<SqliteLedger>,
+    ledger: OpenLedger,
     running: Arc<Running>,
     access: Access,
     report: NodeReport,
@@ -46,7 +45,7 @@ pub(super) async fn follow(
 
 /// Tells buckets that were opened now of uploads under temp names, as recovery does at a start.
 async fn remember(
-    ledger: &SqliteLedger,
+    ledger: &OpenLedger,
     running: &Running,
     known: &[BucketName],
 ) -> anyhow::Result<()> {
@@ -66,7 +65,7 @@ async fn remember(
 }
 
 async fn look(
-    ledger: &SqliteLedger,
+    ledger: &OpenLedger,
     running: &Running,
     access: &Access,
     rejected: &mut Option<RevisionNumber>,
@@ -80,7 +79,11 @@ async fn look(
         let config = configuration::read(&revision);
         let known = running.buckets();
         let taken_up = match config {
-            Ok(config) => running.take_up(revision.number, config).await,
+            // What belongs to one node stays as its own file had it.
+            Ok(config) => {
+                let config = config.at_node(&running.config());
+                running.take_up(revision.number, config).await
+            }
             Err(error) => Err(error),
         };
         remember(ledger, running, &known).await?;

@@ -1,23 +1,26 @@
 //! The running revision: what every part of the node asks for its rules, buckets and outside.
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use super::buckets::{OpenBuckets, Opener};
+use super::connectors::Connectors;
 use crate::cli::explain;
 use crate::system::SystemClock;
 use qm_access::EncryptionKeyStore;
-use qm_connect::{DirectoryConnector, EmailNotifier};
+use qm_connect::EmailNotifier;
 use qm_core::account::Account;
-use qm_core::config::{Config, Destination, Notifier};
-use qm_core::id::{AccountName, BucketName, DestinationName, NotifierName, RevisionNumber};
+use qm_core::config::{Config, Notifier};
+use qm_core::delivery::Delivery;
+use qm_core::id::{AccountName, BucketName, NotifierName, RevisionNumber};
 use qm_core::ports::access::Secrets;
 use qm_core::ports::bucket::{Bucket, Buckets, FolderChange};
-use qm_core::ports::connector::{Connector, NotifierPort};
-use qm_engine::Outside;
+use qm_core::ports::connector::NotifierPort;
+use qm_engine::{Outside, Way};
 use qm_intake::Rules;
 use qm_store::{Arena, Durability};
 
@@ -25,6 +28,8 @@ use qm_store::{Arena, Durability};
 pub(crate) struct Running {
     revision: watch::Sender<(RevisionNumber, Arc<Config>)>,
     opened: RwLock<Opened>,
+    buckets: Arc<InForce>,
+    connectors: Connectors,
     durability: Durability,
     secrets: Arc<dyn Secrets>,
     keys: Arc<EncryptionKeyStore>,
@@ -35,9 +40,17 @@ pub(crate) struct Running {
 #[derive(Default)]
 struct Opened {
     accounts: BTreeMap<AccountName, Arc<Account>>,
-    buckets: OpenBuckets,
-    connectors: BTreeMap<DestinationName, (Destination, Arc<dyn Connector>)>,
     notifiers: BTreeMap<NotifierName, (Notifier, Arc<dyn NotifierPort>)>,
+}
+
+/// The buckets of the revision in force; connectors ask for them at each delivery.
+#[derive(Default)]
+struct InForce(RwLock<OpenBuckets>);
+
+impl Buckets for InForce {
+    fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
+        self.0.read().get(name)
+    }
 }
 
 impl Running {
@@ -53,9 +66,12 @@ impl Running {
         let keys = EncryptionKeyStore::new(folder, Arc::new(SystemClock));
         let config = Arc::new(config);
         let (revision, _) = watch::channel((number, Arc::clone(&config)));
+        let buckets = Arc::<InForce>::default();
         let running = Self {
             revision,
             opened: RwLock::default(),
+            connectors: Connectors::new(Arc::clone(&secrets), Arc::clone(&buckets) as _),
+            buckets,
             durability,
             secrets,
             keys: Arc::new(keys),
@@ -110,7 +126,7 @@ impl Running {
                 "A new encryption key was made; back it up, without it what it seals is lost"
             );
         }
-        let known = self.opened.read().buckets.clone();
+        let known = self.buckets.0.read().clone();
         let opener = Opener {
             durability: self.durability,
             keys: Arc::clone(&self.keys) as _,
@@ -119,12 +135,10 @@ impl Running {
             spill: config.node.data.join("spill"),
             partial_kept: config.node.partial_kept,
         };
-        let mut opened = Opened {
-            buckets: known.of(&config.buckets, &opener).await?,
-            ..Opened::default()
-        };
+        let buckets = known.of(&config.buckets, &opener).await?;
+        let mut opened = Opened::default();
         for account in config.accounts.values() {
-            if let Some(bucket) = opened.buckets.get(&account.mailbox.bucket) {
+            if let Some(bucket) = buckets.get(&account.mailbox.bucket) {
                 bucket
                     .change_folder(FolderChange::MakeAll(account.mailbox.prefix.clone()))
                     .await
@@ -139,16 +153,6 @@ impl Running {
                 .accounts
                 .insert(account.name.clone(), Arc::new(account.clone()));
         }
-        for (name, destination) in &config.destinations {
-            let known = self.opened.read().connectors.get(name).cloned();
-            let connector = match known.filter(|(known, _)| known == destination) {
-                Some((_, connector)) => connector,
-                None => connect(destination),
-            };
-            opened
-                .connectors
-                .insert(name.clone(), (destination.clone(), connector));
-        }
         for (name, notifier) in &config.notifiers {
             let known = self.opened.read().notifiers.get(name).cloned();
             // The same notifier knows which recipients took a message that others refused.
@@ -162,7 +166,13 @@ impl Running {
                 .notifiers
                 .insert(name.clone(), (notifier.clone(), port));
         }
-        *self.opened.write() = opened;
+        {
+            // One switch for whoever looks at both.
+            let mut in_force = self.opened.write();
+            *self.buckets.0.write() = buckets;
+            *in_force = opened;
+        }
+        self.connectors.retain(config);
         self.keys.update(&config.encryption_keys);
         Ok(())
     }
@@ -176,12 +186,6 @@ impl Running {
                 Arc::new(SystemClock),
             )?),
         })
-    }
-}
-
-fn connect(destination: &Destination) -> Arc<dyn Connector> {
-    match destination {
-        Destination::Directory(directory) => Arc::new(DirectoryConnector::new(directory)),
     }
 }
 
@@ -207,23 +211,21 @@ impl Rules for Running {
     }
 
     fn buckets(&self) -> Vec<BucketName> {
-        self.opened.read().buckets.names()
+        self.buckets.0.read().names()
     }
 }
 
 impl Buckets for Running {
     fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
-        self.opened.read().buckets.get(name)
+        self.buckets.get(name)
     }
 }
 
+#[async_trait]
 impl Outside for Running {
-    fn connector(&self, name: &DestinationName) -> Option<Arc<dyn Connector>> {
-        self.opened
-            .read()
-            .connectors
-            .get(name)
-            .map(|(_, connector)| Arc::clone(connector))
+    async fn way(&self, delivery: &Delivery) -> qm_core::Result<Way> {
+        let config = self.config();
+        self.connectors.way(&config, &delivery.destination).await
     }
 
     fn notifier(&self, name: &NotifierName) -> Option<Arc<dyn NotifierPort>> {

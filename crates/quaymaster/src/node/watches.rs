@@ -6,12 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::Running;
+use super::{OpenLedger, Running};
 use crate::system::SystemClock;
 use qm_core::config::{self, BucketPlace, Config, Watch};
 use qm_core::id::{BucketName, NotifierName};
 use qm_core::ports::bucket::Buckets as _;
-use qm_ledger::SqliteLedger;
 use qm_store::{ListingWatch, SqsWatch, Timing, WatchPorts};
 
 /// Between tries to set up a watch that could not be: credentials or network may come back.
@@ -27,7 +26,7 @@ struct Started {
 
 /// Keeps one watch a bucket running as the revision in force says, until the node stops.
 pub(super) async fn keep(
-    ledger: Arc<SqliteLedger>,
+    ledger: OpenLedger,
     running: Arc<Running>,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -84,12 +83,12 @@ fn start(
     name: &BucketName,
     bucket: &config::Bucket,
     config: &Config,
-    ledger: &Arc<SqliteLedger>,
+    ledger: &OpenLedger,
     running: &Arc<Running>,
 ) -> Started {
     let ports = WatchPorts {
         bucket: name.clone(),
-        ledger: Arc::clone(ledger) as _,
+        ledger: ledger.rows(),
         clock: Arc::new(SystemClock),
         alert: config.node.alert.clone(),
     };

@@ -1,5 +1,6 @@
 //! What arrives is delivered; what cannot be delivered or should have arrived is told.
 
+mod bucket;
 mod directory;
 mod expectations;
 mod failures;

@@ -4,6 +4,7 @@
 mod committing;
 mod resuming;
 mod rights;
+mod sources;
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,8 @@ use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::{Bucket, Chunk};
 use qm_core::ports::ledger::{Arrivals as _, Names as _};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes as _, Upload, WriteOptions};
-use qm_intake::{Intake, IntakeLedger, Parts, Rules};
+use qm_core::ports::ledger::Ledger;
+use qm_intake::{Intake, Parts, Rules};
 use qm_store::{DirectoryBucket, Durability};
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
 
@@ -95,7 +97,7 @@ impl Desk {
 
 async fn mailbox(
     bucket: Arc<dyn Bucket>,
-    ledger: Arc<dyn IntakeLedger>,
+    ledger: Arc<dyn Ledger>,
     rules: Fixed,
 ) -> Arc<dyn Mailbox> {
     let intake = Intake::new(Parts {

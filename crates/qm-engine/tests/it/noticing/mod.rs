@@ -7,18 +7,19 @@ use jiff::SignedDuration;
 use qm_core::alert::AlertState;
 use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::config::{AwsAccess, BucketPlace, Config, S3Encryption, S3Place};
-use qm_core::id::{BucketName, DestinationName, NotifierName, RevisionNumber};
+use qm_core::id::{BucketName, RevisionNumber};
 use qm_core::name::Prefix;
 use qm_core::ports::bucket::{Bucket, Buckets};
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::connector::{Connector, NotifierPort};
 use qm_core::ports::ledger::{Alerts as _, Arrivals as _, EventState, Inbox as _, RawEvent};
-use qm_engine::{NoticeReconciler, Outside, Ports, Reconciler as _, Running, Wake};
+use qm_engine::{NoticeReconciler, Ports, Reconciler as _, Running, Wake};
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+use crate::doors::Doors;
+use crate::hands::Hands;
 use crate::settings::{bucket, config};
 use stock::Stock;
 
@@ -37,18 +38,6 @@ struct Only(Arc<Stock>);
 impl Buckets for Only {
     fn get(&self, _: &BucketName) -> Option<Arc<dyn Bucket>> {
         Some(Arc::clone(&self.0) as _)
-    }
-}
-
-struct Nobody;
-
-impl Outside for Nobody {
-    fn connector(&self, _: &DestinationName) -> Option<Arc<dyn Connector>> {
-        None
-    }
-
-    fn notifier(&self, _: &NotifierName) -> Option<Arc<dyn NotifierPort>> {
-        None
     }
 }
 
@@ -79,7 +68,8 @@ impl Notices {
         let ports = Ports {
             ledger: Arc::new(ledger.clone()),
             buckets: Arc::new(Only(Arc::clone(&stock))),
-            outside: Arc::new(Nobody),
+            outside: Arc::new(Doors::default()),
+            sources: Arc::new(Hands::new(ledger.clone(), clock.clone())),
             clock: Arc::new(clock.clone()),
             config: config.subscribe(),
             wake: Wake::default(),

@@ -4,13 +4,16 @@
 use rusqlite::Connection;
 
 use crate::sqlite::{
-    alerts, arrivals, current_names, deliveries, inbox, kept, line, migrate, name_attributes,
-    operations, overtaking, slots,
+    alerts, arrivals, attempts, current_names, deliveries, finished, inbox, kept, line, migrate,
+    name_attributes, operations, overtaking, slots,
 };
 
 /// Small by themselves: what is pending, lists given with the call.
-const SCANS_ALLOWED: [&str; 4] = [
+const SCANS_ALLOWED: [&str; 6] = [
     "SCAN CONSTANT ROW",
+    // One row a destination, one a state.
+    "SCAN destinations",
+    "SCAN c",
     "SCAN json_each VIRTUAL TABLE INDEX 1:",
     "SCAN p",
     "SCAN pending_names",
@@ -52,11 +55,12 @@ fn check(connection: &Connection, sql: &str, indexes: &[&str], sorts: bool) {
 }
 
 /// Indexes of rows that wait for something.
-const PARTIAL: [&str; 10] = [
+const PARTIAL: [&str; 11] = [
     "arrivals_outbox",
     "current_names_hidden",
     "inbox_dead",
     "inbox_waiting",
+    "deliveries_finished",
     "deliveries_next",
     "deliveries_running",
     "deliveries_overtaken",
@@ -125,13 +129,37 @@ fn deliveries_in_line() {
         &["deliveries_running", "deliveries_waiting"],
         false,
     );
-    check(c, line::MOVE_UP, &["deliveries_waiting"], false);
+    check(
+        c,
+        line::MOVE_UP,
+        &["deliveries_waiting", "deliveries_independent"],
+        false,
+    );
     let next = [
         "deliveries_next",
         "deliveries_running",
         "deliveries_waiting",
     ];
     check(c, line::NEXT_READY, &next, false);
+    check(c, line::WAITING_AT, &["deliveries_next"], false);
+}
+
+#[test]
+fn attempts_and_what_follows_them() {
+    let c = &migrated();
+    check(c, attempts::FINISH, &["deliveries_after"], false);
+    check(c, attempts::END, &[], false);
+    check(c, attempts::HAS_INTERRUPTED, &["deliveries_running"], false);
+    check(c, attempts::TAKE_OVER, &["deliveries_running"], false);
+    let mark = ["deliveries_after", "deliveries_version"];
+    check(c, finished::MARK, &mark, false);
+    let needed = [
+        "deliveries_finished",
+        "arrivals_unrouted",
+        "deliveries_version",
+    ];
+    check(c, finished::FINISHED, &needed, false);
+    check(c, deliveries::OLDEST_OPEN, &["deliveries_state"], false);
 }
 
 #[test]
@@ -142,13 +170,13 @@ fn deliveries_and_what_overtakes_them() {
     let supersede = ["deliveries_overtaken", "deliveries_target"];
     check(c, overtaking::SUPERSEDE, &supersede, false);
     check(c, overtaking::IS_LATEST, &["deliveries_target"], false);
-    check(c, deliveries::INTERRUPTED, &[], true);
 }
 
 #[test]
 fn alerts_and_slots() {
     let c = &migrated();
     check(c, alerts::DUE, &["notifications_waiting"], true);
+    check(c, alerts::IS_DUE, &["notifications_waiting"], false);
     check(c, alerts::NEXT, &["notifications_waiting"], false);
     check(c, alerts::FIRING, &["alerts_firing"], false);
     check(c, slots::MISSED, &[], false);

@@ -2,7 +2,6 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::wire::attributes::encode_wire;
 use crate::wire::{Decoded, Extension, Operation, WireAttributes, extension, kind};
 
 pub(super) fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -74,7 +73,7 @@ fn encode_operation(out: &mut BytesMut, operation: &Operation) -> u8 {
         } => {
             put_string(out, path);
             out.put_u32(flags.0);
-            encode_wire(out, attributes);
+            attributes.encode(out);
             kind::OPEN
         }
         Operation::Close { handle } => {
@@ -91,17 +90,17 @@ fn encode_operation(out: &mut BytesMut, operation: &Operation) -> u8 {
         }
         Operation::Setstat { path, attributes } => {
             put_string(out, path);
-            encode_wire(out, attributes);
+            attributes.encode(out);
             kind::SETSTAT
         }
         Operation::Fsetstat { handle, attributes } => {
             put_string(out, &handle.to_bytes());
-            encode_wire(out, attributes);
+            attributes.encode(out);
             kind::FSETSTAT
         }
         Operation::Mkdir { path } => {
             put_string(out, path);
-            encode_wire(out, &WireAttributes::default());
+            WireAttributes::default().encode(out);
             kind::MKDIR
         }
         Operation::Rename { from, to } => {
@@ -166,7 +165,7 @@ fn encode_extension(out: &mut BytesMut, request: &Extension, name: impl Fn(&mut 
         Extension::Lsetstat { path, attributes } => {
             name(out, extension::LSETSTAT);
             put_string(out, path);
-            encode_wire(out, attributes);
+            attributes.encode(out);
         }
         Extension::ExpandPath { path } => {
             name(out, extension::EXPAND_PATH);

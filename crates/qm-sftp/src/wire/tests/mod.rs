@@ -16,7 +16,7 @@ fn decode_all(stream: &[u8], piece_bytes: usize) -> Result<Vec<Decoded>, Framing
     let mut decoded = Vec::new();
     for piece in stream.chunks(piece_bytes.max(1)) {
         framer.push(Bytes::copy_from_slice(piece));
-        while let Some(packet) = framer.next()? {
+        while let Some(packet) = framer.next_packet()? {
             decoded.push(decode(packet)?);
         }
     }
@@ -159,7 +159,7 @@ fn large_writes_are_not_copied() {
     for piece in &pieces {
         framer.push(piece.clone());
     }
-    let decoded = decode(framer.next().unwrap().unwrap()).unwrap();
+    let decoded = decode(framer.next_packet().unwrap().unwrap()).unwrap();
     let Decoded::Write { data, .. } = decoded else {
         panic!("{decoded:?}");
     };

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use qm_core::id::{Sha256Digest, VersionId};
 use qm_core::ports::mailbox::{VersionEntry, VersionState};
 
-use crate::wire::cursor::Cursor;
-use crate::wire::{Replies, decode_versions, kind};
+use crate::wire::{Cursor, Replies, kind};
+use qm_sftp_wire::decode_versions;
 
 fn time() -> impl Strategy<Value = Timestamp> {
     (0..4_000_000_000_000_000_i64)

@@ -16,6 +16,8 @@ const PARTS_IN_FLIGHT: usize = 8;
 /// What is copied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CopySource<'a> {
+    /// Another bucket of the service; `None` for this one.
+    pub(crate) bucket: Option<&'a str>,
     pub(crate) key: &'a str,
     /// What it is: the copy fails with `Conflict` if it is another object by now.
     pub(crate) head: &'a Head,
@@ -28,7 +30,7 @@ impl S3Client {
         source: CopySource<'_>,
         to: &str,
         metadata: Metadata,
-        existing: Existing,
+        existing: Existing<'_>,
     ) -> Result<()> {
         if source.head.size_bytes > self.limits.copy_bytes_max {
             return Box::pin(self.copy_in_parts(source, to, metadata, existing)).await;
@@ -46,7 +48,9 @@ impl S3Client {
             .set_content_type(source.head.content_type.clone())
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
-            .set_if_none_match(existing.condition())
+            .set_acl(self.acl.clone())
+            .set_if_none_match(existing.none())
+            .set_if_match(existing.expected())
             .customize()
             .config_override(self.working());
         Box::pin(call.send())
@@ -60,7 +64,7 @@ impl S3Client {
         source: CopySource<'_>,
         to: &str,
         metadata: Metadata,
-        existing: Existing,
+        existing: Existing<'_>,
     ) -> Result<()> {
         let upload_id = self
             .begin(to, metadata, source.head.content_type.clone())
@@ -130,7 +134,8 @@ impl S3Client {
 
     /// As a header names it.
     fn name_of(&self, source: CopySource<'_>) -> String {
-        let mut name = format!("{}/{}", self.bucket, percent_encoded(source.key));
+        let bucket = source.bucket.unwrap_or(&self.bucket);
+        let mut name = format!("{bucket}/{}", percent_encoded(source.key));
         if let Some(native) = &source.head.native_version {
             name.push_str("?versionId=");
             name.push_str(&percent_encoded(native));

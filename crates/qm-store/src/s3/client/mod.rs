@@ -14,7 +14,7 @@ use aws_sdk_s3::config::{
     Builder, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::ServerSideEncryption;
+use aws_sdk_s3::types::{ObjectCannedAcl, ServerSideEncryption};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -46,9 +46,14 @@ const BYTES_PER_SECOND_MIN: u64 = 256 << 10;
 const SPILLED_READ_BYTES: usize = 1 << 20;
 
 /// A bucket of S3, and how to ask it.
+#[derive(Clone)]
 pub(crate) struct S3Client {
     sdk: aws_sdk_s3::Client,
+    /// Where it is reached: buckets with the same one can copy from each other.
+    service: String,
     bucket: String,
+    /// What objects made here are given to others by.
+    acl: Option<ObjectCannedAcl>,
     encryption: S3Encryption,
     /// Over TLS nobody changes the bytes on their way, and a second digest of all of them would
     /// cost as much as ours.
@@ -102,11 +107,14 @@ pub(crate) trait SpilledBytes: Send + Sync {
 
 /// What to do if there is an object under the key already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Existing {
+pub(crate) enum Existing<'a> {
     /// The new one takes its place.
     Replace,
     /// The call fails with `Conflict`.
     Refuse,
+    /// The new one takes the place of the object with this etag; of another one, or of none, the
+    /// call fails with `Conflict`.
+    Expect(&'a str),
 }
 
 impl S3Client {
@@ -143,11 +151,26 @@ impl S3Client {
             .is_some_and(|endpoint| endpoint.starts_with("http://"));
         Self {
             sdk: aws_sdk_s3::Client::from_conf(config.build()),
+            service: settings::service(shared),
             bucket: place.bucket.clone(),
+            acl: None,
             encryption: place.encryption.clone(),
             signs_payload,
             limits,
         }
+    }
+
+    /// The same, and the owner of the bucket gets what it makes.
+    pub(crate) fn for_owner(&self) -> Self {
+        Self {
+            acl: Some(ObjectCannedAcl::BucketOwnerFullControl),
+            ..self.clone()
+        }
+    }
+
+    /// Where the bucket is reached.
+    pub(crate) fn service(&self) -> &str {
+        &self.service
     }
 
     /// What the object of a version under a key carries.

@@ -43,6 +43,7 @@ impl S3Client {
             .key(key)
             .set_metadata(Some(metadata))
             .set_content_type(content_type)
+            .set_acl(self.acl.clone())
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
             .send()
@@ -136,7 +137,7 @@ impl S3Client {
         key: &str,
         upload_id: &str,
         parts: &[Part],
-        existing: Existing,
+        existing: Existing<'_>,
     ) -> Result<()> {
         let parts = parts.iter().map(|part| {
             CompletedPart::builder()
@@ -154,7 +155,8 @@ impl S3Client {
             .key(key)
             .upload_id(upload_id)
             .multipart_upload(upload)
-            .set_if_none_match(existing.condition())
+            .set_if_none_match(existing.none())
+            .set_if_match(existing.expected())
             .customize()
             .config_override(self.working());
         Box::pin(call.send())
@@ -212,12 +214,20 @@ impl S3Client {
     }
 }
 
-impl Existing {
-    /// As a condition of a request.
-    pub(super) fn condition(self) -> Option<String> {
+impl Existing<'_> {
+    /// As the condition that there is none.
+    pub(super) fn none(self) -> Option<String> {
         match self {
-            Self::Replace => None,
+            Self::Replace | Self::Expect(_) => None,
             Self::Refuse => Some("*".to_owned()),
+        }
+    }
+
+    /// As the condition that it is a certain one.
+    pub(super) fn expected(self) -> Option<String> {
+        match self {
+            Self::Replace | Self::Refuse => None,
+            Self::Expect(etag) => Some(etag.to_owned()),
         }
     }
 }

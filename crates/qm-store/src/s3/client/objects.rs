@@ -41,7 +41,7 @@ impl S3Client {
         key: &str,
         body: PartBody,
         metadata: Metadata,
-        existing: Existing,
+        existing: Existing<'_>,
     ) -> Result<()> {
         let (encryption, kms_key) = self.server_side_encryption();
         let size_bytes = body.size_bytes();
@@ -54,7 +54,9 @@ impl S3Client {
             .set_metadata(Some(metadata))
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
-            .set_if_none_match(existing.condition())
+            .set_acl(self.acl.clone())
+            .set_if_none_match(existing.none())
+            .set_if_match(existing.expected())
             .body(body.into_stream())
             .customize()
             .config_override(self.carrying(size_bytes));

@@ -18,6 +18,23 @@ pub(crate) enum Versioning {
     None,
 }
 
+/// What buckets have in common that can copy from each other: an endpoint, or a part of Amazon's
+/// world.
+pub(super) fn service(config: &aws_config::SdkConfig) -> String {
+    if let Some(endpoint) = config.endpoint_url() {
+        return endpoint.trim_end_matches('/').to_owned();
+    }
+    let region = config.region().map(AsRef::as_ref).unwrap_or_default();
+    let partition = ["cn", "us-gov", "us-iso", "us-isob", "eusc"]
+        .into_iter()
+        .find(|partition| {
+            region
+                .strip_prefix(partition)
+                .is_some_and(|rest| rest.starts_with('-'))
+        });
+    format!("aws {}", partition.unwrap_or("commercial"))
+}
+
 impl S3Client {
     /// Whether the store keeps versions. A store that does not know the question
     /// keeps none.
@@ -145,6 +162,28 @@ mod tests {
         check(Some(2), None, 0);
         check(None, Some(365), 1);
         check(Some(1), Some(1), 2);
+    }
+
+    #[test]
+    fn services_are_told_apart() {
+        let amazon = |region: &'static str| {
+            let region = aws_config::Region::new(region);
+            service(&aws_config::SdkConfig::builder().region(region).build())
+        };
+        assert_eq!(amazon("eu-west-1"), amazon("us-east-1"));
+        assert_ne!(amazon("us-gov-west-1"), amazon("us-east-1"));
+        assert_ne!(amazon("us-iso-east-1"), amazon("us-isob-east-1"));
+        assert_ne!(amazon("cn-north-1"), amazon("us-gov-west-1"));
+        let own = |endpoint: &str| {
+            service(
+                &aws_config::SdkConfig::builder()
+                    .endpoint_url(endpoint)
+                    .build(),
+            )
+        };
+        assert_eq!(own("http://store:9000/"), own("http://store:9000"));
+        assert_ne!(own("http://store:9000"), own("http://store:9001"));
+        assert_ne!(own("http://store:9000"), amazon("us-east-1"));
     }
 
     #[test]

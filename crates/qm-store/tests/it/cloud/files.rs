@@ -256,6 +256,7 @@ pub(super) fn staging(number: u128, name: &str) -> Staging {
         size_hint: None,
         envelope: None,
         digest: DigestBy::Bucket,
+        deposit: None,
     }
 }
 

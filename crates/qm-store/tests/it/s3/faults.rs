@@ -157,6 +157,7 @@ async fn a_part_that_cannot_be_sent_leaves_no_upload() {
         size_hint: None,
         envelope: None,
         digest: qm_core::ports::bucket::DigestBy::Bucket,
+        deposit: None,
     };
     let mut staged = world.bucket.stage(staging).await.unwrap();
     let chunk = qm_core::ports::bucket::Chunk {

@@ -6,6 +6,7 @@
 )]
 
 mod contract;
+mod deposits;
 mod faults;
 mod moto;
 mod names;

@@ -9,7 +9,7 @@ use super::world::somebody_else;
 
 /// With what makes it answer as S3 does; the recipe's server reads the same.
 const CORRECTED: &str = concat!(
-    include_str!("../../../../../recipes/agency-uploads/s3_corrected.py"),
+    include_str!("../../../../../recipes/s3_corrected.py"),
     "\nimport sys\nfrom moto.server import main\n\nmain(sys.argv[1:])\n"
 );
 

@@ -25,10 +25,16 @@ type Reply = Response<BoxBody<Bytes, std::io::Error>>;
 pub(super) struct Server {
     endpoint: String,
     faults: Arc<Mutex<Vec<Fault>>>,
-    /// `METHOD path?query` of every request.
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     folder: TempDir,
     accepting: tokio::task::JoinHandle<()>,
+}
+
+/// A request that came.
+struct Seen {
+    /// `METHOD path?query`.
+    line: String,
+    acl: Option<String>,
 }
 
 /// Something that goes wrong a number of times.
@@ -123,7 +129,14 @@ impl Server {
     }
 
     pub(super) fn requests(&self) -> Vec<String> {
-        self.seen.lock().clone()
+        let seen = self.seen.lock();
+        seen.iter().map(|seen| seen.line.clone()).collect()
+    }
+
+    /// The canned ACLs that requests asked for.
+    pub(super) fn acls(&self) -> Vec<String> {
+        let seen = self.seen.lock();
+        seen.iter().filter_map(|seen| seen.acl.clone()).collect()
     }
 }
 
@@ -160,12 +173,15 @@ async fn serve(
     socket: TcpStream,
     service: S3Service,
     faults: Arc<Mutex<Vec<Fault>>>,
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 ) {
     let answer = service_fn(move |request: Request<Incoming>| {
         let (service, faults) = (service.clone(), Arc::clone(&faults));
-        seen.lock()
-            .push(format!("{} {}", request.method(), request.uri()));
+        let acl = request.headers().get("x-amz-acl");
+        seen.lock().push(Seen {
+            line: format!("{} {}", request.method(), request.uri()),
+            acl: acl.map(|acl| acl.to_str().unwrap().to_owned()),
+        });
         async move {
             let what = next(&faults, &request);
             answer(what, service, request).await

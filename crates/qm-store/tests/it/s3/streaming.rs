@@ -22,6 +22,7 @@ fn staging(number: u128, path: &str) -> Staging {
         size_hint: None,
         envelope: None,
         digest: DigestBy::Bucket,
+        deposit: None,
     }
 }
 

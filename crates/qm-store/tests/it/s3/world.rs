@@ -135,6 +135,7 @@ impl World {
             size_hint: None,
             envelope: None,
             digest: DigestBy::Bucket,
+            deposit: None,
         };
         let mut staged = self.bucket.stage(staging).await.unwrap();
         let chunk = Chunk {

@@ -106,6 +106,7 @@ pub(crate) fn staging(number: u64) -> Staging {
         size_hint: None,
         envelope: None,
         digest: DigestBy::Bucket,
+        deposit: None,
     }
 }
 

@@ -5,6 +5,7 @@
     reason = "a suite panics where the contract is broken"
 )]
 
+mod deposits;
 mod envelopes;
 mod folders;
 mod operations;
@@ -121,7 +122,13 @@ pub async fn all(fresh: &dyn Fn() -> Arc<dyn Bucket>, promises: &Promises) {
     operations::restored(&*fresh()).await;
     operations::bytes_that_are_gone_are_not_published(&*fresh()).await;
     operations::an_open_file_does_not_change(&*fresh(), promises).await;
+    deposits::a_deposit_appears_whole(&*fresh()).await;
+    deposits::a_deposit_can_be_put_again(&*fresh()).await;
+    deposits::only_what_was_seen_is_replaced(&*fresh()).await;
+    deposits::an_earlier_attempt_is_replaced(&*fresh(), promises).await;
+    deposits::a_deposit_is_a_file_like_any_other(&*fresh()).await;
     if promises.folders == Folders::Real {
+        deposits::a_folder_is_not_replaced(&*fresh()).await;
         operations::no_folder_no_publication(&*fresh()).await;
         folders::a_folder_needs_its_parent(&*fresh()).await;
     }
@@ -165,6 +172,7 @@ fn staging_for(number: u64, path: &str) -> Staging {
         size_hint: None,
         envelope: None,
         digest: DigestBy::Bucket,
+        deposit: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use qm_core::Kind;
 use qm_core::alert::{Alert, AlertState, NewAlert, Notification, NotificationState};
 use qm_core::ports::ledger::Ledger;
+use std::time::Duration;
 
 use crate::ledger::sample::{alert, minute, notifier, text};
 
@@ -76,6 +77,42 @@ pub async fn an_alert_fires_once_until_it_is_resolved(ledger: &dyn Ledger) {
     );
 }
 
+/// Those whose time has come, held for no time.
+async fn due_at(ledger: &dyn Ledger, at: i64, limit: u32) -> Vec<Notification> {
+    let due = ledger.due_notifications(minute(at), Duration::ZERO, limit);
+    due.await.unwrap()
+}
+
+/// Whoever is given a message is the only one, until it says what became of it or for as long as
+/// it asked for.
+pub async fn messages_are_held(ledger: &dyn Ledger) {
+    const TEN: Duration = Duration::from_mins(10);
+    let held = |at, limit| async move {
+        let due = ledger.due_notifications(minute(at), TEN, limit);
+        let due = due.await.unwrap();
+        due.iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    assert!(ledger.raise(alert("late")).await.unwrap());
+    let first = held(0, 1).await;
+    let second = held(1, 9).await;
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert!(first[0] < second[0]);
+    assert!(held(9, 9).await.is_empty());
+    let next = ledger.next_notification().await.unwrap();
+    assert_eq!(next, Some(minute(10)));
+    assert_eq!(held(10, 9).await, first);
+    assert_eq!(held(11, 9).await, second);
+    let failed = Some("no route to host".to_owned());
+    let said = ledger.notified(first[0], failed, Some(minute(12)), minute(11));
+    said.await.unwrap();
+    assert_eq!(held(12, 9).await, first, "as soon as it said");
+    let said = ledger.notified(second[0], None, None, minute(12));
+    said.await.unwrap();
+    let said = ledger.notified(first[0], None, None, minute(12));
+    said.await.unwrap();
+    assert!(held(99, 9).await.is_empty());
+}
+
 /// Oldest first, none before its time.
 pub async fn messages_become_due_in_order(ledger: &dyn Ledger) {
     assert_eq!(ledger.next_notification().await.unwrap(), None);
@@ -96,7 +133,7 @@ pub async fn messages_become_due_in_order(ledger: &dyn Ledger) {
         (30, 9, &["one", "two", "three"]),
     ];
     for (at, limit, expect) in table {
-        let due = ledger.due_notifications(minute(at), limit).await.unwrap();
+        let due = due_at(ledger, at, limit).await;
         let keys: Vec<&str> = due
             .iter()
             .map(|message| message.alert_key.as_str())
@@ -113,7 +150,7 @@ async fn message(ledger: &dyn Ledger, id: i64) -> Notification {
 /// Tried again later, dead, or sent.
 pub async fn an_attempt_to_send_ends_in_one_state(ledger: &dyn Ledger) {
     assert!(ledger.raise(alert("late")).await.unwrap());
-    let due = ledger.due_notifications(minute(0), 9).await.unwrap();
+    let due = due_at(ledger, 0, 9).await;
     let (sre, desk) = (due[0].id, due[1].id);
     assert_eq!(due[0].state, NotificationState::Waiting);
     assert_eq!((due[0].attempts, &due[0].last_error), (0, &None));
@@ -127,10 +164,7 @@ pub async fn an_attempt_to_send_ends_in_one_state(ledger: &dyn Ledger) {
     assert_eq!(retried.state, NotificationState::Waiting);
     assert_eq!((retried.attempts, retried.ready_at), (1, minute(5)));
     assert_eq!(retried.last_error, failed());
-    assert_eq!(
-        ledger.due_notifications(minute(4), 9).await.unwrap().len(),
-        1
-    );
+    assert_eq!(due_at(ledger, 4, 9).await.len(), 1);
     ledger.notified(sre, None, None, minute(5)).await.unwrap();
     let sent = message(ledger, sre).await;
     assert_eq!(sent.state, NotificationState::Sent);
@@ -143,13 +177,7 @@ pub async fn an_attempt_to_send_ends_in_one_state(ledger: &dyn Ledger) {
     let dead = message(ledger, desk).await;
     assert_eq!(dead.state, NotificationState::Dead);
     assert_eq!((dead.attempts, dead.last_error), (1, failed()));
-    assert!(
-        ledger
-            .due_notifications(minute(99), 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(due_at(ledger, 99, 9).await.is_empty());
     assert_eq!(ledger.next_notification().await.unwrap(), None);
 
     for id in [sre, desk] {
@@ -163,7 +191,7 @@ pub async fn an_attempt_to_send_ends_in_one_state(ledger: &dyn Ledger) {
 /// All of them, with their attempts begun anew; what was sent stays sent.
 pub async fn dead_messages_are_sent_again(ledger: &dyn Ledger) {
     assert!(ledger.raise(alert("late")).await.unwrap());
-    let due = ledger.due_notifications(minute(0), 9).await.unwrap();
+    let due = due_at(ledger, 0, 9).await;
     ledger
         .notified(due[0].id, None, None, minute(0))
         .await

@@ -39,7 +39,13 @@ pub async fn the_outbox_is_in_order(ledger: &dyn Ledger) {
 
 /// Deliveries wait from the time given; the arrival leaves the outbox and knows their number.
 pub async fn routing_creates_deliveries_once(ledger: &dyn Ledger) {
-    let there = arrive(ledger, "north/a.csv", 1).await;
+    let upload = NameChange {
+        at: minute(2),
+        ..publish("north/a.csv", 1)
+    };
+    run(ledger, upload).await;
+    let there = newest(ledger).await;
+    assert_eq!(there.at, minute(2));
     let new = vec![
         new_delivery(&there, "products", "share", "a.csv"),
         new_delivery(&there, "products", "archive", "2026/a.csv"),
@@ -63,9 +69,11 @@ pub async fn routing_creates_deliveries_once(ledger: &dyn Ledger) {
             target: new.target.clone(),
             state: waiting(3),
             attempts: 0,
+            possible_duplicate: false,
             fence: 0,
             last_error: None,
             revision: REVISION,
+            arrived_at: there.at,
             created_at: minute(3),
             updated_at: minute(3),
         })

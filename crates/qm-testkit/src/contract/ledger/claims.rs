@@ -1,12 +1,13 @@
 //! Which deliveries are claimed, and in what order.
 
-use qm_core::delivery::DeliveryState;
+use qm_core::delivery::{DeliveryState, NewDelivery};
+use qm_core::id::{DeliveryId, DestinationName};
 use qm_core::ports::ledger::{Attempt, Ledger};
 
 use crate::ledger::sample::{REVISION, version};
 use crate::ledger::sample::{
-    arrive, claim, claim_and_finish, claim_to, deliver, deliver_by, delivery, finish, ids, minute,
-    new_delivery, upload_and_deliver, waiting,
+    arrive, claim, claim_and_finish, claim_to, deliver, deliver_by, deliver_new, delivery, finish,
+    ids, minute, new_delivery, route, running, upload_and_deliver, waiting,
 };
 
 /// State, fence, count and attempt row, in what is returned and in what is kept.
@@ -16,10 +17,7 @@ pub async fn a_claim_begins_an_attempt(ledger: &dyn Ledger) {
     let before = delivery(ledger, id).await;
     let claimed = claim(ledger, 2, 9).await;
     assert_eq!(ids(&claimed), [id]);
-    let running = DeliveryState::Running {
-        lease_until: minute(12),
-    };
-    assert_eq!(claimed[0].state, running);
+    assert_eq!(claimed[0].state, running());
     assert_eq!(claimed[0].attempts, 1);
     assert!(claimed[0].fence > before.fence);
     assert_eq!(claimed[0].updated_at, minute(2));
@@ -136,6 +134,111 @@ pub async fn a_long_line_behind_one_does_not_hide_others(ledger: &dyn Ledger) {
         finish(ledger, &claimed[0], DeliveryState::Delivered, 0).await;
     }
     assert!(claim(ledger, 0, 9).await.is_empty());
+}
+
+/// One for each that something could be claimed for, those that were looked up included.
+pub async fn destinations_that_are_waited_for(ledger: &dyn Ledger) {
+    let waiting_at = |at| async move {
+        let found = ledger.waiting_at(minute(at)).await.unwrap();
+        let mut names: Vec<String> = found.iter().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    assert!(waiting_at(99).await.is_empty());
+    for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+        upload_and_deliver(ledger, name, number).await;
+    }
+    let there = arrive(ledger, "d", 4).await;
+    let looked_up = DestinationName::looked_up(&route("push"), "partners/north");
+    let new = NewDelivery {
+        id: DeliveryId::derive(there.version.id, &route("push"), &looked_up),
+        destination: looked_up.clone(),
+        ..new_delivery(&there, "push", "share", "d")
+    };
+    let id = deliver_new(ledger, &there, new).await;
+    assert_eq!(delivery(ledger, id).await.destination, looked_up);
+    let later = arrive(ledger, "e", 5).await;
+    let new = vec![new_delivery(&later, "products", "archive", "e")];
+    let routed = ledger.route(later.seq, new, REVISION, minute(30));
+    assert_eq!(routed.await.unwrap(), 1);
+    assert!(claim_to(ledger, "archive", 0, 9).await.is_empty());
+    assert_eq!(waiting_at(29).await, ["push/partners/north", "share"]);
+    let all = ["archive", "push/partners/north", "share"];
+    assert_eq!(waiting_at(30).await, all);
+
+    let claimed = claim(ledger, 0, 9).await;
+    assert_eq!(waiting_at(0).await, ["push/partners/north"]);
+    finish(ledger, &claimed[0], DeliveryState::Delivered, 1).await;
+    finish(ledger, &claimed[1], DeliveryState::Dead, 1).await;
+    assert_eq!(waiting_at(1).await, ["push/partners/north"]);
+    finish(ledger, &claimed[2], waiting(20), 1).await;
+    assert_eq!(waiting_at(19).await, ["push/partners/north"]);
+    assert_eq!(waiting_at(20).await, ["push/partners/north", "share"]);
+}
+
+/// Of one key, in order of arrival: independent or not.
+async fn line(ledger: &dyn Ledger, independent: &[bool]) -> Vec<DeliveryId> {
+    let mut ids = Vec::new();
+    for (number, is_independent) in (1..).zip(independent) {
+        let there = arrive(ledger, "a", number).await;
+        let new = NewDelivery {
+            is_independent: *is_independent,
+            ..new_delivery(&there, "products", "share", "a")
+        };
+        ids.push(deliver_new(ledger, &there, new).await);
+    }
+    ids
+}
+
+/// An older one that waits holds up nobody who is independent, one that runs does.
+pub async fn an_independent_one_waits_for_running_ones_only(ledger: &dyn Ledger) {
+    let line = line(ledger, &[true; 4]).await;
+    let first = claim(ledger, 0, 9).await;
+    assert_eq!(ids(&first), line[..1], "one runs at a time");
+    finish(ledger, &first[0], waiting(60), 1).await;
+    assert_eq!(ledger.next_ready().await.unwrap(), Some(minute(0)));
+    let second = claim(ledger, 1, 9).await;
+    assert_eq!(ids(&second), line[1..2]);
+    assert!(claim(ledger, 60, 9).await.is_empty(), "the older one, too");
+    finish(ledger, &second[0], waiting(70), 61).await;
+    // Its turn has come, and it is older.
+    let first = claim(ledger, 61, 9).await;
+    assert_eq!(ids(&first), line[..1]);
+    finish(ledger, &first[0], waiting(80), 62).await;
+    for expect in &line[2..] {
+        let next = claim(ledger, 62, 9).await;
+        assert_eq!(ids(&next), [*expect]);
+        finish(ledger, &next[0], DeliveryState::Delivered, 63).await;
+    }
+    assert!(claim(ledger, 69, 9).await.is_empty());
+    assert_eq!(ledger.next_ready().await.unwrap(), Some(minute(70)));
+    assert_eq!(ids(&claim(ledger, 70, 9).await), line[1..2]);
+}
+
+/// One that is not independent waits for older ones of whatever kind, and holds up none that is.
+pub async fn independent_ones_pass_by_those_that_are_not(ledger: &dyn Ledger) {
+    let line = line(ledger, &[false, true, false, true]).await;
+    let first = claim(ledger, 0, 9).await;
+    assert_eq!(ids(&first), line[..1]);
+    finish(ledger, &first[0], waiting(60), 1).await;
+    let second = claim(ledger, 1, 9).await;
+    assert_eq!(ids(&second), line[1..2]);
+    finish(ledger, &second[0], waiting(50), 2).await;
+    let fourth = claim(ledger, 2, 9).await;
+    assert_eq!(ids(&fourth), line[3..]);
+    finish(ledger, &fourth[0], DeliveryState::Delivered, 3).await;
+    assert!(claim(ledger, 49, 9).await.is_empty());
+    let second = claim(ledger, 50, 9).await;
+    assert_eq!(ids(&second), line[1..2]);
+    finish(ledger, &second[0], DeliveryState::Delivered, 51).await;
+    assert!(
+        claim(ledger, 59, 9).await.is_empty(),
+        "the first still waits"
+    );
+    let first = claim(ledger, 60, 9).await;
+    assert_eq!(ids(&first), line[..1]);
+    finish(ledger, &first[0], DeliveryState::Delivered, 61).await;
+    assert_eq!(ids(&claim(ledger, 61, 9).await), line[2..3]);
 }
 
 /// The earliest of those that could be claimed, whatever their destination.

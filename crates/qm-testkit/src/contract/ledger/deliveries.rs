@@ -2,13 +2,13 @@
 
 use qm_core::Kind;
 use qm_core::alert::AlertState;
-use qm_core::delivery::DeliveryState;
+use qm_core::delivery::{DeliveryState, Transition};
 use qm_core::id::DeliveryId;
 use qm_core::ports::ledger::{Attempt, DeliveryFilter, Ledger};
 
 use crate::ledger::sample::{
-    alert, arrive, claim, claim_and_finish, deliver_by, delivery, destination, finish, ids, minute,
-    route, transition, upload_and_deliver, waiting,
+    REVISION, alert, arrive, audit, claim, claim_and_finish, deliver_by, delivery, destination,
+    finish, ids, minute, new_delivery, route, running, transition, upload_and_deliver, waiting,
 };
 
 /// New state, note and alert together; the reason of a failure is kept with the delivery.
@@ -67,9 +67,11 @@ pub async fn a_lost_lease_is_a_conflict(ledger: &dyn Ledger) {
         assert_eq!(refused.await.unwrap_err().kind(), Kind::Conflict);
     }
     assert_eq!(delivery(ledger, id).await, second);
-    let endless = transition(second.state.clone(), "endless");
-    let refused = ledger.finish(&second, endless, None, minute(2)).await;
-    assert_eq!(refused.unwrap_err().kind(), Kind::Bug);
+    for state in [second.state.clone(), DeliveryState::Cancelled] {
+        let endless = transition(state, "endless");
+        let refused = ledger.finish(&second, endless, None, minute(2)).await;
+        assert_eq!(refused.unwrap_err().kind(), Kind::Bug);
+    }
     finish(ledger, &second, DeliveryState::Delivered, 3).await;
     let again = transition(DeliveryState::Delivered, "again");
     let refused = ledger.finish(&second, again, Some(alert("lost")), minute(4));
@@ -94,19 +96,91 @@ pub async fn a_lost_lease_is_a_conflict(ledger: &dyn Ledger) {
     assert_eq!(refused.unwrap_err().kind(), Kind::NotFound);
 }
 
-/// What runs after a crash, to be asked about and ended with its own fence.
-pub async fn interrupted_ones_are_found_and_finished(ledger: &dyn Ledger) {
-    assert!(ledger.interrupted().await.unwrap().is_empty());
+/// What this run does not hold is its own, under a new fence: the same attempt goes on, and whoever
+/// began it has no say any more.
+pub async fn interrupted_ones_are_taken_over(ledger: &dyn Ledger) {
+    let interrupted =
+        |held: Vec<DeliveryId>| async move { ledger.interrupted(&held, minute(5)).await.unwrap() };
+    assert!(interrupted(vec![]).await.is_empty());
     let first = upload_and_deliver(ledger, "a", 1).await;
     let second = upload_and_deliver(ledger, "b", 2).await;
-    upload_and_deliver(ledger, "c", 3).await;
-    let claimed = claim(ledger, 0, 2).await;
-    assert_eq!(ids(&claimed), [first, second]);
-    let interrupted = ledger.interrupted().await.unwrap();
-    assert_eq!(interrupted, claimed);
-    finish(ledger, &interrupted[0], DeliveryState::Delivered, 9).await;
-    finish(ledger, &interrupted[1], waiting(9), 9).await;
-    assert!(ledger.interrupted().await.unwrap().is_empty());
+    let third = upload_and_deliver(ledger, "c", 3).await;
+    upload_and_deliver(ledger, "d", 4).await;
+    let claimed = claim(ledger, 0, 3).await;
+    assert_eq!(ids(&claimed), [first, second, third]);
+    assert!(interrupted(vec![third, first, second]).await.is_empty());
+    let taken = interrupted(vec![second]).await;
+    assert_eq!(ids(&taken), [first, third]);
+    for (before, taken) in [(&claimed[0], &taken[0]), (&claimed[2], &taken[1])] {
+        assert!(taken.fence > before.fence);
+        assert_eq!((taken.attempts, &taken.state), (1, &running()));
+        assert_eq!(taken.updated_at, minute(5));
+        assert_eq!(delivery(ledger, taken.id).await, *taken);
+        assert!(!ledger.is_latest(before).await.unwrap());
+        assert!(ledger.is_latest(taken).await.unwrap());
+        let late = transition(DeliveryState::Delivered, "late");
+        let refused = ledger.finish(before, late, None, minute(6)).await;
+        assert_eq!(refused.unwrap_err().kind(), Kind::Conflict);
+    }
+    finish(ledger, &claimed[1], DeliveryState::Delivered, 6).await;
+    finish(ledger, &taken[0], DeliveryState::Delivered, 9).await;
+    let attempt = |number, began_at, ended_at| Attempt {
+        number,
+        began_at: minute(began_at),
+        ended_at: Some(minute(ended_at)),
+        note: Some("note".to_owned()),
+    };
+    assert_eq!(ledger.attempts(first).await.unwrap(), [attempt(1, 0, 9)]);
+    // Numbers have no gaps, whatever the fences were.
+    finish(ledger, &taken[1], waiting(9), 9).await;
+    let again = claim(ledger, 9, 9).await;
+    finish(ledger, &again[0], DeliveryState::Delivered, 10).await;
+    let attempts = ledger.attempts(third).await.unwrap();
+    assert_eq!(attempts, [attempt(1, 0, 9), attempt(2, 9, 10)]);
+    assert_eq!(ids(&interrupted(vec![]).await), ids(&again[1..]));
+}
+
+/// Once nobody knew whether the destination got it, it stays so.
+pub async fn a_possible_duplicate_is_remembered(ledger: &dyn Ledger) {
+    let id = upload_and_deliver(ledger, "a", 1).await;
+    let mut claimed = claim(ledger, 0, 1).await.remove(0);
+    assert!(!claimed.possible_duplicate);
+    for (possible_duplicate, expect) in [(false, false), (true, true), (false, true)] {
+        let ended = Transition {
+            possible_duplicate,
+            ..transition(waiting(0), "no answer")
+        };
+        let finished = ledger.finish(&claimed, ended, None, minute(0));
+        finished.await.unwrap();
+        assert_eq!(delivery(ledger, id).await.possible_duplicate, expect);
+        claimed = claim(ledger, 0, 1).await.remove(0);
+        assert_eq!(claimed.possible_duplicate, expect);
+    }
+    finish(ledger, &claimed, DeliveryState::Delivered, 1).await;
+    assert!(delivery(ledger, id).await.possible_duplicate);
+}
+
+/// Waiting or running, by creation; a redriven one has been open since it was created.
+pub async fn the_oldest_that_is_open(ledger: &dyn Ledger) {
+    let oldest = || async {
+        let oldest = ledger.oldest_open().await.unwrap();
+        oldest.map(|delivery| delivery.id)
+    };
+    assert_eq!(oldest().await, None);
+    let first = upload_and_deliver(ledger, "a", 1).await;
+    let second = upload_and_deliver(ledger, "b", 2).await;
+    assert_eq!(oldest().await, Some(first));
+    let claimed = claim(ledger, 0, 1).await;
+    assert_eq!(oldest().await, Some(first), "it runs");
+    finish(ledger, &claimed[0], DeliveryState::Dead, 1).await;
+    assert_eq!(oldest().await, Some(second));
+    let redriven = ledger.redrive(DeliveryFilter::default(), audit("all"), minute(9));
+    assert_eq!(redriven.await.unwrap(), [first]);
+    assert_eq!(oldest().await, Some(first));
+    for claimed in claim(ledger, 9, 9).await {
+        finish(ledger, &claimed, DeliveryState::Delivered, 10).await;
+    }
+    assert_eq!(oldest().await, None);
 }
 
 /// Every condition alone and together; newest first; 0 is no limit.
@@ -191,7 +265,46 @@ pub async fn deliveries_are_filtered(ledger: &dyn Ledger) {
     }
 }
 
-/// Every state that occurs, with its earliest time.
+/// Created at that time or later, and before; with everything else that the filter names.
+pub async fn deliveries_are_filtered_by_time(ledger: &dyn Ledger) {
+    let mut created = Vec::new();
+    for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+        let there = arrive(ledger, name, number).await;
+        let new = new_delivery(&there, "products", "share", name);
+        created.push(new.id);
+        let at = minute(10 * i64::from(number));
+        let routed = ledger.route(there.seq, vec![new], REVISION, at);
+        assert_eq!(routed.await.unwrap(), 1);
+    }
+    let filter = |since: Option<i64>, until: Option<i64>| DeliveryFilter {
+        since: since.map(minute),
+        until: until.map(minute),
+        ..DeliveryFilter::default()
+    };
+    let table: [(Option<i64>, Option<i64>, &[usize]); 7] = [
+        (Some(10), None, &[2, 1, 0]),
+        (Some(11), None, &[2, 1]),
+        (Some(31), None, &[]),
+        (None, Some(30), &[1, 0]),
+        (None, Some(10), &[]),
+        (Some(20), Some(30), &[1]),
+        (Some(20), Some(20), &[]),
+    ];
+    for (since, until, expect) in table {
+        let found = ledger.deliveries(filter(since, until)).await.unwrap();
+        let expect: Vec<DeliveryId> = expect.iter().map(|at| created[*at]).collect();
+        assert_eq!(ids(&found), expect, "{since:?} until {until:?}");
+    }
+    for claimed in claim(ledger, 60, 9).await {
+        finish(ledger, &claimed, DeliveryState::Dead, 60).await;
+    }
+    let redriven = ledger.redrive(filter(Some(20), Some(30)), audit("b"), minute(61));
+    assert_eq!(redriven.await.unwrap(), [created[1]]);
+    let cancelled = ledger.cancel(filter(None, Some(30)), audit("a, b"), minute(62));
+    assert_eq!(cancelled.await.unwrap(), [created[1], created[0]]);
+}
+
+/// Every state that occurs, with the time of the first that waits.
 pub async fn deliveries_are_counted(ledger: &dyn Ledger) {
     assert!(ledger.counts().await.unwrap().is_empty());
     for (name, number) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)] {
@@ -202,9 +315,10 @@ pub async fn deliveries_are_counted(ledger: &dyn Ledger) {
     finish(ledger, &claimed[1], waiting(30), 1).await;
     let mut counts = ledger.counts().await.unwrap();
     counts.sort_by_key(|(state, _)| state.as_str());
-    let running = DeliveryState::Running {
-        lease_until: minute(10),
-    };
-    let expect = [(DeliveryState::Delivered, 1), (running, 1), (waiting(0), 3)];
+    let expect = [
+        (DeliveryState::Delivered, 1),
+        (running(), 1),
+        (waiting(0), 3),
+    ];
     assert_eq!(counts, expect);
 }

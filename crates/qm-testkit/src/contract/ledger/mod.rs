@@ -1,4 +1,5 @@
-//! The contract of `qm_core::ports::ledger`, grouped by noun. [`run_all`] runs every case.
+//! The contract of `qm_core::ports::ledger`, grouped by noun. [`run_all`] runs every case. What is
+//! promised only when several nodes share a ledger is in [`shared`].
 
 #![expect(
     clippy::unwrap_used,
@@ -9,9 +10,11 @@ pub mod account_keys;
 pub mod alerts;
 pub mod arrivals;
 pub mod audit;
+pub mod cancelling;
 pub mod claims;
 pub mod deliveries;
 pub mod duplicates;
+pub mod finished;
 pub mod found;
 pub mod inbox;
 pub mod kept;
@@ -23,6 +26,7 @@ pub mod partials;
 pub mod redrive;
 pub mod retention;
 pub mod revisions;
+pub mod shared;
 pub mod slots;
 
 use qm_core::ports::ledger::Ledger;
@@ -39,11 +43,17 @@ pub struct Case {
 
 type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
+impl Case {
+    /// Runs it on an empty ledger, opened as [`crate::ledger::sample::node`].
+    pub async fn run(&self, ledger: &dyn Ledger) {
+        (self.run)(ledger).await;
+    }
+}
+
 /// Runs every case on a ledger of its own: `fresh` makes an empty one for the case of that name.
 pub async fn run_all(mut fresh: impl FnMut(&'static str) -> Arc<dyn Ledger>) {
     for case in CASES {
-        let ledger = fresh(case.name);
-        (case.run)(ledger.as_ref()).await;
+        case.run(fresh(case.name).as_ref()).await;
     }
 }
 
@@ -60,19 +70,27 @@ macro_rules! cases {
 cases! {
     account_keys: keys_are_added_once_and_removed_once;
     alerts: an_alert_fires_once_until_it_is_resolved messages_become_due_in_order
-        an_attempt_to_send_ends_in_one_state dead_messages_are_sent_again
+        messages_are_held an_attempt_to_send_ends_in_one_state dead_messages_are_sent_again
         alerts_are_listed_newest_first;
     arrivals: the_outbox_is_in_order routing_creates_deliveries_once
         a_route_fires_once_a_version only_what_is_there_is_routed
         arrivals_of_a_time_and_folder arrivals_of_a_time_are_paged;
     audit: records_are_kept_as_they_were;
+    cancelling: open_ones_are_given_up only_what_the_filter_names cancelling_frees_the_line;
     claims: a_claim_begins_an_attempt claims_follow_the_order_of_arrival
         one_of_an_ordering_key_runs an_older_one_is_never_overtaken
         a_dead_one_blocks_nobody one_arrival_by_two_routes_is_serial
-        a_long_line_behind_one_does_not_hide_others the_next_ready_one;
+        a_long_line_behind_one_does_not_hide_others the_next_ready_one
+        destinations_that_are_waited_for an_independent_one_waits_for_running_ones_only
+        independent_ones_pass_by_those_that_are_not;
     deliveries: an_attempt_ends_in_one_transaction a_lost_lease_is_a_conflict
-        interrupted_ones_are_found_and_finished deliveries_are_filtered deliveries_are_counted;
+        interrupted_ones_are_taken_over a_possible_duplicate_is_remembered
+        the_oldest_that_is_open deliveries_are_filtered deliveries_are_filtered_by_time
+        deliveries_are_counted;
     duplicates: the_same_again_within_a_day a_failed_arrival_is_no_original;
+    finished: an_object_is_finished_with_its_last_delivery
+        superseded_and_cancelled_ones_are_not_waited_for only_what_was_delivered_is_followed
+        an_arrival_that_is_not_routed_is_waited_for a_rejected_object_is_finished_at_once;
     found: a_found_file_arrives a_file_is_found_once reports_at_once_are_one_arrival
         uploads_without_an_object_are_hidden;
     inbox: an_event_is_received_once what_is_too_long_is_refused events_become_due_in_order

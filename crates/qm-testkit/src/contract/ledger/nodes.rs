@@ -2,12 +2,13 @@
 
 use qm_core::ports::ledger::{Ledger, NodeReport};
 
-use crate::ledger::sample::minute;
+use crate::ledger::sample::{minute, node};
 
 /// There is one, with all that it said.
 pub async fn a_report_replaces_the_last(ledger: &dyn Ledger) {
-    assert_eq!(ledger.node().await.unwrap(), None);
+    assert!(ledger.nodes().await.unwrap().is_empty());
     let running = NodeReport {
+        node: node(),
         sftp_address: "[::1]:2022".parse().unwrap(),
         fingerprints: vec!["SHA256:a".to_owned(), "SHA256:b\"'".to_owned()],
         process: u32::MAX,
@@ -16,12 +17,15 @@ pub async fn a_report_replaces_the_last(ledger: &dyn Ledger) {
         alive_at: Some(minute(5)),
     };
     ledger.report(running.clone()).await.unwrap();
-    assert_eq!(ledger.node().await.unwrap(), Some(running.clone()));
+    assert_eq!(
+        ledger.nodes().await.unwrap(),
+        std::slice::from_ref(&running)
+    );
     let stopped = NodeReport {
         fingerprints: vec![],
         alive_at: None,
         ..running
     };
     ledger.report(stopped.clone()).await.unwrap();
-    assert_eq!(ledger.node().await.unwrap(), Some(stopped));
+    assert_eq!(ledger.nodes().await.unwrap(), [stopped]);
 }

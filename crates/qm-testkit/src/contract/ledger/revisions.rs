@@ -2,9 +2,9 @@
 
 use qm_core::Kind;
 use qm_core::id::RevisionNumber;
-use qm_core::ports::ledger::{Ledger, Revision};
+use qm_core::ports::ledger::{Ledger, Revision, TakenUp};
 
-use crate::ledger::sample::{audit, minute};
+use crate::ledger::sample::{audit, minute, node};
 
 /// The newest decides: an older text that comes back is a new revision.
 pub async fn the_same_text_is_one_revision(ledger: &dyn Ledger) {
@@ -21,8 +21,7 @@ pub async fn the_same_text_is_one_revision(ledger: &dyn Ledger) {
         number: RevisionNumber(3),
         config: "one".to_owned(),
         at: minute(3),
-        taken_up_at: None,
-        rejected: None,
+        taken_up: vec![],
     };
     assert_eq!(ledger.revision().await.unwrap(), Some(third));
     let records = ledger.audit(9).await.unwrap();
@@ -34,16 +33,22 @@ pub async fn the_same_text_is_one_revision(ledger: &dyn Ledger) {
 pub async fn a_revision_is_taken_up_or_rejected(ledger: &dyn Ledger) {
     let applied = ledger.apply("one".to_owned(), audit("one"), minute(0));
     let applied = applied.await.unwrap();
-    let reason = Some("the folder is missing".to_owned());
-    let said = ledger.taken_up(applied.number, reason.clone(), minute(1));
-    said.await.unwrap();
-    let rejected = ledger.revision().await.unwrap().unwrap();
-    assert_eq!((rejected.taken_up_at, rejected.rejected), (None, reason));
-    let said = ledger.taken_up(applied.number, None, minute(2));
-    said.await.unwrap();
-    let taken_up = ledger.revision().await.unwrap().unwrap();
-    assert_eq!(taken_up.taken_up_at, Some(minute(2)));
-    assert_eq!(taken_up.rejected, None);
+    for (at, rejected) in [(1, Some("the folder is missing")), (2, None)] {
+        let rejected = rejected.map(str::to_owned);
+        let said = ledger.taken_up(applied.number, rejected.clone(), minute(at));
+        said.await.unwrap();
+        let expect = TakenUp {
+            node: node(),
+            at: minute(at),
+            rejected,
+        };
+        let found = ledger.revision().await.unwrap().unwrap();
+        assert_eq!(found.taken_up, [expect]);
+        let same = ledger.apply("one".to_owned(), audit("one"), minute(at));
+        assert_eq!(same.await.unwrap(), found);
+    }
     let unknown = ledger.taken_up(RevisionNumber(9), None, minute(3)).await;
     assert_eq!(unknown.unwrap_err().kind(), Kind::NotFound);
+    let next = ledger.apply("two".to_owned(), audit("two"), minute(4));
+    assert!(next.await.unwrap().taken_up.is_empty());
 }

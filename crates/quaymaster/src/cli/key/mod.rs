@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::account::{explain, running};
 use super::{Ledger, ledger, table};
+use crate::node::OpenLedger;
 use crate::system::SystemClock;
 use import::ImportCommand;
 use qm_access::{EncryptionKeyFolder, Generation, KeyState, StateChange};
@@ -15,8 +16,6 @@ use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::config::{Config, EncryptionKey};
 use qm_core::id::EncryptionKeyName;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::Audit as _;
-use qm_ledger::SqliteLedger;
 
 /// The running node sees every change at the next use of the key, without a restart.
 #[derive(Subcommand)]
@@ -88,14 +87,14 @@ impl KeyCommand {
 
 /// The encryption keys of a node: what its configuration names and what lies in its folder.
 struct Keys {
-    ledger: SqliteLedger,
+    ledger: OpenLedger,
     config: Config,
     folder: EncryptionKeyFolder,
 }
 
 impl Keys {
     async fn open(options: &Ledger) -> anyhow::Result<Self> {
-        let ledger = options.open()?;
+        let ledger = options.open().await?;
         let config = running(&ledger).await?;
         let folder = EncryptionKeyFolder::new(config.node.encryption_keys.clone());
         Ok(Self {

@@ -33,7 +33,7 @@ impl Door {
                 )?;
                 return Ok((client, Self::Node));
             }
-            match Alone::start(&data).await? {
+            match Alone::start(&data, ledger).await? {
                 Start::Started(alone, stream) => {
                     let client = Client::open(stream).await.map_err(explain)?;
                     return Ok((client, Self::Alone(alone)));

@@ -42,7 +42,9 @@ pub(crate) fn plan(old: Option<&Config>, new: &Config) -> Plan {
         "node",
         old.map(|c| facts::node(&c.node)),
         facts::node(&new.node),
-        |fact| matches!(fact, "data" | "secrets" | "encryption_keys").then_some(NEXT_START),
+        |fact| {
+            matches!(fact, "data" | "secrets" | "encryption_keys" | "ledger").then_some(NEXT_START)
+        },
     );
     let listen = old.map(|c| facts::sftp(&c.sftp));
     plan.one("listen.sftp", listen, facts::sftp(&new.sftp), |fact| {
@@ -95,7 +97,7 @@ impl Plan {
             });
             return;
         };
-        for ((fact, before), (_, after)) in old.into_iter().zip(new) {
+        for (fact, before, after) in side_by_side(old, new) {
             if before != after {
                 self.changes.push(Change {
                     kind: ChangeKind::Changed,
@@ -164,6 +166,18 @@ impl fmt::Display for Change {
             None => Ok(()),
         }
     }
+}
+
+/// A thing that becomes one of another kind has other facts: those of before, then the new ones.
+fn side_by_side(old: Facts, mut new: Facts) -> Vec<(&'static str, Option<String>, Option<String>)> {
+    let mut both = Vec::new();
+    for (fact, before) in old {
+        let after = new.iter().position(|(name, _)| *name == fact);
+        let after = after.and_then(|index| new.remove(index).1);
+        both.push((fact, before, after));
+    }
+    both.extend(new.into_iter().map(|(fact, after)| (fact, None, after)));
+    both
 }
 
 fn described(facts: &Facts) -> String {

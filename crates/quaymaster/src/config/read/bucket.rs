@@ -55,7 +55,13 @@ fn bucket(section: &mut Section<'_>, context: &Context<'_>, report: &mut Report)
         values::whole(item, 0..=KEEP_VERSIONS_MAX)
     });
     let keep_for = section.optional(report, "keep_for", values::positive_duration);
-    let place = place(url?, section, report);
+    let url = url?;
+    // Every node sees an object store.
+    let is_shared = match url {
+        BucketUrl::Directory(_) => section.optional(report, "shared", values::truth),
+        BucketUrl::S3 { .. } | BucketUrl::Gcs { .. } | BucketUrl::Azure { .. } => None,
+    };
+    let place = place(url, section, report);
     let watch = watch(section, report);
     Some(Bucket {
         place: place?,
@@ -63,6 +69,7 @@ fn bucket(section: &mut Section<'_>, context: &Context<'_>, report: &mut Report)
         keep_versions: keep_versions.unwrap_or(KEEP_VERSIONS),
         keep_for: Some(keep_for.unwrap_or(KEEP_FOR)),
         watch,
+        is_shared: is_shared.unwrap_or(false),
     })
 }
 

@@ -1,26 +1,35 @@
 //! `[destination.NAME]`.
 
-use qm_core::config::{Destination, Directory};
-use qm_core::id::DestinationName;
+use qm_core::config::{BucketDestination, Destination, DestinationPlace, Directory};
+use qm_core::id::{BucketName, DestinationName};
 use std::collections::BTreeMap;
 
-use super::{Context, each, is_of_kind};
+use super::{Context, each, kind, limits, sftp};
 use crate::config::places;
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
 use crate::config::tree::Item;
-use crate::config::values;
+use crate::config::values::{self, text};
 
 /// Readable by the group that shares the folder, by nobody else.
 const MODE: u32 = 0o640;
 /// Likewise.
 const FOLDER_MODE: u32 = 0o750;
-/// Deliveries at a time to one destination, so that a slow one never takes every worker.
-const CONCURRENCY: u32 = 4;
-/// More at a time only wait for the same disk.
-const CONCURRENCY_MAX: u32 = 64;
 /// `chown` takes the largest number as "leave it as it is".
 const OWNER_MAX: u32 = u32::MAX - 1;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Directory,
+    Bucket,
+    Sftp,
+}
+
+const KINDS: [(&str, Kind); 3] = [
+    ("directory", Kind::Directory),
+    ("bucket", Kind::Bucket),
+    ("sftp", Kind::Sftp),
+];
 
 pub(super) fn destinations(
     top: &mut Section<'_>,
@@ -33,14 +42,61 @@ pub(super) fn destinations(
         report,
         DestinationName::parse,
         |_, mut section, report| {
-            if !is_of_kind(&mut section, report, "directory") {
-                return None;
-            }
-            let directory = directory(&mut section, context, report);
+            let kind = kind(&mut section, report, &KINDS)?;
+            let destination = destination(kind, &mut section, context, report);
             section.finish(report);
-            directory.map(Destination::Directory)
+            destination
         },
     )
+}
+
+fn destination(
+    kind: Kind,
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Destination> {
+    let place = match kind {
+        Kind::Directory => directory(section, context, report).map(DestinationPlace::Directory),
+        Kind::Bucket => bucket(section, context, report).map(DestinationPlace::Bucket),
+        Kind::Sftp => sftp::sftp(section, report).map(DestinationPlace::Sftp),
+    };
+    let strip = section.optional(report, "strip", places::prefix);
+    let name = section.optional(report, "name", values::template);
+    if strip.is_some() && name.is_some() {
+        let fault =
+            Fault::new("strip: nothing is left to cut off where `name` says the whole name")
+                .help("leave one of the two out");
+        report.say_of(&section.key("strip"), fault);
+    }
+    let limits = limits::limits(section, report);
+    Some(Destination {
+        place: place?,
+        name,
+        strip: strip.unwrap_or_default(),
+        limits,
+    })
+}
+
+fn bucket(
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<BucketDestination> {
+    let bucket = section.required(report, "bucket", |item| {
+        let name = text(item)?;
+        context.names.bucket(name)?;
+        Ok(BucketName::parse(name)?)
+    });
+    let prefix = section.optional(report, "prefix", places::prefix);
+    let acl = section.optional(report, "acl", |item| {
+        values::word(item, &[("bucket-owner-full-control", ())])
+    });
+    Some(BucketDestination {
+        bucket: bucket?,
+        prefix: prefix.unwrap_or_default(),
+        owner_full_control: acl.is_some(),
+    })
 }
 
 fn directory(
@@ -50,22 +106,16 @@ fn directory(
 ) -> Option<Directory> {
     let owner = |item: &Item| values::whole(item, 0..=OWNER_MAX);
     let folder = section.required(report, "path", |item| places::folder(item, context.base));
-    let strip = section.optional(report, "strip", places::prefix);
     let uid = section.optional(report, "uid", owner);
     let gid = section.optional(report, "gid", owner);
     let mode = section.optional(report, "mode", |item| owned(item, 0o600, "rw"));
     let folder_mode = section.optional(report, "folder_mode", |item| owned(item, 0o700, "rwx"));
-    let concurrency = section.optional(report, "concurrency", |item| {
-        values::whole(item, 1..=CONCURRENCY_MAX)
-    });
     Some(Directory {
         folder: folder?,
-        strip: strip.unwrap_or_default(),
         uid,
         gid,
         mode: mode.unwrap_or(MODE),
         folder_mode: folder_mode.unwrap_or(FOLDER_MODE),
-        concurrency: concurrency.unwrap_or(CONCURRENCY),
     })
 }
 

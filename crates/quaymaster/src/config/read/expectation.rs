@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{Context, account, each, notifier_name};
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
+use crate::config::sizes;
 use crate::config::tree::Item;
 use crate::config::values::{self, text};
 
@@ -53,7 +54,7 @@ fn expectation(
     });
     let files = section.required(report, "files", |item| pattern(item, context));
     let types = account::types(section, report);
-    let min_size = section.optional(report, "min_size", values::size);
+    let min_size = section.optional(report, "min_size", sizes::size);
     let due = section.required(report, "due", values::time);
     let on = section.required(report, "on", values::days);
     let zone = section.required(report, "zone", values::zone);

@@ -6,9 +6,12 @@ mod bucket;
 mod destination;
 mod encryption_key;
 mod expectation;
+mod limits;
 mod node;
 mod notifier;
 mod route;
+mod screen;
+mod sftp;
 
 use qm_core::config::Config;
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,16 +147,22 @@ fn each<N: Ord, T>(
     all
 }
 
-/// True if the table is of a kind that there is; what an unknown kind needs, nobody knows.
-fn is_of_kind(section: &mut Section<'_>, report: &mut Report, kind: &'static str) -> bool {
+/// The kind of the table, if there is one of that name; what an unknown kind needs, nobody knows.
+fn kind<T: Copy>(
+    section: &mut Section<'_>,
+    report: &mut Report,
+    kinds: &[(&'static str, T)],
+) -> Option<T> {
     if !section.has("kind") {
         let fault = Fault::new(format!("[{}] needs `kind`", section.title()));
-        report.say(section.place(), fault.help(format!("kind = \"{kind}\"")));
-        return true;
+        let written: Vec<String> = kinds
+            .iter()
+            .map(|(kind, _)| format!("\"{kind}\""))
+            .collect();
+        let help = format!("kind = {}", written.join(" or "));
+        report.say(section.place(), fault.help(help));
     }
-    section
-        .optional(report, "kind", |item| values::word(item, &[(kind, ())]))
-        .is_some()
+    section.optional(report, "kind", |item| values::word(item, kinds))
 }
 
 /// A notifier by name, which must exist.

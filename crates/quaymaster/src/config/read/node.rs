@@ -46,6 +46,12 @@ pub(super) fn node(
     let alert = section.list(report, "alert", |item| notifier_name(item, &context.names));
     let partial_kept = section.optional(report, "partial_kept", values::positive_duration);
     let partial_alert_after = section.optional(report, "partial_alert_after", values::duration);
+    let dead_letters_alert = section.optional(report, "dead_letters_alert", |item| {
+        values::whole(item, 1..=u32::MAX)
+    });
+    let undelivered_alert_after =
+        section.optional(report, "undelivered_alert_after", values::positive_duration);
+    let ledger = section.optional(report, "ledger", places::ledger);
     section.finish(report);
     let data = data?;
     Some(Node {
@@ -55,6 +61,9 @@ pub(super) fn node(
         alert: alert.unwrap_or_default(),
         partial_kept: partial_kept.unwrap_or(PARTIAL_KEPT),
         partial_alert_after: partial_alert_after.unwrap_or(PARTIAL_ALERT_AFTER),
+        dead_letters_alert,
+        undelivered_alert_after,
+        ledger: ledger.unwrap_or_default(),
     })
 }
 
@@ -65,6 +74,7 @@ pub(super) fn sftp(top: &mut Section<'_>, report: &mut Report) -> Option<SftpLis
         connections_max: CONNECTIONS_MAX,
         connections_per_account_max: CONNECTIONS_PER_ACCOUNT_MAX,
         idle: IDLE,
+        host_key: None,
     };
     if !top.has("listen") {
         // Asked for all the same: it is a known table.
@@ -82,11 +92,13 @@ pub(super) fn sftp(top: &mut Section<'_>, report: &mut Report) -> Option<SftpLis
     let connections_max = section.optional(report, "connections_max", count);
     let per_account = section.optional(report, "connections_per_account_max", count);
     let idle = section.optional(report, "idle", values::positive_duration);
+    let host_key = section.optional(report, "host_key", places::secret);
     section.finish(report);
     Some(SftpListen {
         address: address.unwrap_or(default.address),
         connections_max: connections_max.unwrap_or(default.connections_max),
         connections_per_account_max: per_account.unwrap_or(default.connections_per_account_max),
         idle: idle.unwrap_or(default.idle),
+        host_key,
     })
 }

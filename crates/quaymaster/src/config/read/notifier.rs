@@ -6,11 +6,10 @@ use qm_core::retry::RetryPolicy;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Context, each, is_of_kind};
+use super::{Context, each, kind};
 use crate::config::places;
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
-use crate::config::tree::Item;
 use crate::config::values::{self, text};
 
 pub(super) fn notifiers(
@@ -24,9 +23,7 @@ pub(super) fn notifiers(
         report,
         NotifierName::parse,
         |_, mut section, report| {
-            if !is_of_kind(&mut section, report, "email") {
-                return None;
-            }
+            kind(&mut section, report, &[("email", ())])?;
             let email = email(&mut section, context, report);
             section.finish(report);
             email.map(Notifier::Email)
@@ -49,7 +46,7 @@ fn email(section: &mut Section<'_>, context: &Context<'_>, report: &mut Report) 
         )
     });
     let security = security.unwrap_or(SmtpSecurity::StartTls);
-    let port = section.optional(report, "port", port);
+    let port = section.optional(report, "port", values::port);
     let login = login(section, report);
     let ca_file = section.optional(report, "ca_file", |item| places::folder(item, context.base));
     let retry = section.optional(report, "retry", values::retry);
@@ -91,11 +88,6 @@ fn login(section: &mut Section<'_>, report: &mut Report) -> Option<SmtpLogin> {
         user: user?,
         password: password?,
     })
-}
-
-fn port(item: &Item) -> Result<u16, Fault> {
-    let port = values::whole(item, 1..=u32::from(u16::MAX))?;
-    u16::try_from(port).map_err(|_| Fault::new("not a port"))
 }
 
 /// The registered ports of mail submission and relay.

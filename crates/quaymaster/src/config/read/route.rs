@@ -1,14 +1,15 @@
 //! `[route.NAME]`.
 
-use qm_core::config::{OnFailure, Route};
+use qm_core::config::{AfterDelivery, Deliver, Lookup, OnFailure, Route, SecretStore};
 use qm_core::id::{DestinationName, RouteName};
 use qm_core::retry::RetryPolicy;
 use std::collections::BTreeMap;
 
 use super::expectation::pattern;
-use super::{Context, each, notifier_name};
+use super::{Context, aws, each, kind, limits, notifier_name, screen};
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
+use crate::config::sizes;
 use crate::config::tree::Item;
 use crate::config::values::{self, text};
 
@@ -46,34 +47,116 @@ fn route(
         when.finish(report);
         arrives
     });
-    let deliver = section.filled_list(
-        report,
-        "deliver",
-        |item| destination_name(item, context),
-        "nothing would be delivered",
-    );
+    let deliver = deliver(section, context, report);
+    let screen = screen::screen(section, report);
     let retry = section.optional(report, "retry", values::retry);
+    let max_age = section.optional(report, "max_age", values::positive_duration);
     let on_failure = section.optional(report, "on_failure", |item| {
         values::word(
             item,
             &[
                 ("block", OnFailure::Block),
                 ("skip_superseded", OnFailure::SkipSuperseded),
+                ("independent", OnFailure::Independent),
             ],
         )
     });
-    let min_size = section.optional(report, "min_size", values::size);
+    let min_size = section.optional(report, "min_size", sizes::size);
+    let after = after(section, report);
     let alert = section.list(report, "alert", |item| notifier_name(item, &context.names));
     Some(Route {
         name: name?.clone(),
         arrives: arrives?,
         deliver: deliver?,
+        screen,
         retry: retry.unwrap_or_else(RetryPolicy::lambda),
+        max_age,
         // Nothing is passed over unless it is said so.
         on_failure: on_failure.unwrap_or(OnFailure::SkipSuperseded),
         // Flag files are empty and must arrive.
         min_size_bytes: min_size.unwrap_or(0),
+        after: after.unwrap_or(AfterDelivery::Keep),
         alert: alert.unwrap_or_default(),
+    })
+}
+
+/// Destinations by name, or one that is looked up.
+fn deliver(
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Deliver> {
+    // Asked for even if it is not there: it is a known table.
+    let lookup = section.section(report, "lookup");
+    if !section.has("lookup") {
+        return section
+            .filled_list(
+                report,
+                "deliver",
+                |item| destination_name(item, context),
+                "nothing would be delivered",
+            )
+            .map(Deliver::To);
+    }
+    if section.has("deliver") {
+        let fault = Fault::new("lookup: the route has `deliver` as well")
+            .help("keep one of the two; for both write a second route");
+        report.say_of(&section.key("deliver"), fault);
+        // Asked for all the same: it is a known key.
+        let _ = section.optional(report, "deliver", |_| Ok(()));
+    }
+    let mut lookup = lookup?;
+    let read = kind(&mut lookup, report, &[("secrets", ())])
+        .and_then(|()| self::lookup(&mut lookup, report));
+    if read.is_some() {
+        lookup.finish(report);
+    }
+    read.map(Deliver::LookUp)
+}
+
+#[derive(Clone, Copy)]
+enum Store {
+    Node,
+    Aws,
+}
+
+fn lookup(section: &mut Section<'_>, report: &mut Report) -> Option<Lookup> {
+    let name = section.required(report, "name", values::template);
+    let store = section.optional(report, "store", |item| {
+        values::word(item, &[("node", Store::Node), ("aws", Store::Aws)])
+    });
+    // The keys of a store are unknown where another one is named.
+    let store = match store.unwrap_or(Store::Node) {
+        Store::Node => SecretStore::Node,
+        Store::Aws => SecretStore::Aws(aws::access(section, report)),
+    };
+    let require_tags = section.optional(report, "require_tag", values::tags);
+    let limits = limits::limits(section, report);
+    Some(Lookup {
+        name: name?,
+        store,
+        require_tags: require_tags.unwrap_or_default(),
+        limits,
+    })
+}
+
+/// `"keep"`, `"delete"` or `{ move = "…" }`.
+fn after(section: &mut Section<'_>, report: &mut Report) -> Option<AfterDelivery> {
+    if section.has_table("after") {
+        let mut after = section.section(report, "after")?;
+        let to = after.required(report, "move", values::template);
+        after.finish(report);
+        return to.map(AfterDelivery::Move);
+    }
+    let is_deleted = section.optional(report, "after", |item| {
+        values::word(item, &[("keep", false), ("delete", true)]).map_err(|fault| {
+            fault.help("write `keep`, `delete`, or { move = \"archive/{arrived:%Y}/{name}\" }")
+        })
+    })?;
+    Some(if is_deleted {
+        AfterDelivery::Delete
+    } else {
+        AfterDelivery::Keep
     })
 }
 

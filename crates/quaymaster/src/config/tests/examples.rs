@@ -1,7 +1,10 @@
 //! Configurations that are right, and what is assumed where they say nothing.
 
 use qm_core::account::Verb;
-use qm_core::config::{BucketPlace, Config, Destination, Notifier, OnFailure, SmtpSecurity};
+use qm_core::config::{
+    AfterDelivery, BucketPlace, Config, DestinationPlace, LedgerPlace, Notifier, OnFailure,
+    SmtpSecurity,
+};
 use qm_core::retry::RetryPolicy;
 use std::path::Path;
 use std::time::Duration;
@@ -119,11 +122,14 @@ fn everything_that_can_be_said() {
     assert_eq!(route.retry, RetryPolicy::camel());
     assert_eq!(route.on_failure, OnFailure::Block);
 
-    let Destination::Directory(share) = config.destinations.values().next().unwrap();
-    assert_eq!(share.strip.as_str(), "north");
+    let destination = config.destinations.values().next().unwrap();
+    assert_eq!(destination.strip.as_str(), "north");
+    assert_eq!(destination.limits.concurrency, 8);
+    let DestinationPlace::Directory(share) = &destination.place else {
+        panic!("not a directory");
+    };
     assert_eq!((share.uid, share.gid), (Some(10_002), Some(0)));
     assert_eq!((share.mode, share.folder_mode), (0o664, 0o770));
-    assert_eq!(share.concurrency, 8);
 }
 
 #[test]
@@ -157,7 +163,11 @@ fn what_is_assumed() {
     assert_eq!(config.node.secrets, None);
     assert_eq!(config.node.partial_kept, Duration::from_hours(24));
     assert_eq!(config.node.partial_alert_after, Duration::from_mins(10));
+    assert_eq!(config.node.ledger, LedgerPlace::Sqlite);
+    assert_eq!(config.node.dead_letters_alert, None);
+    assert_eq!(config.node.undelivered_alert_after, None);
     assert_eq!(config.sftp.address.to_string(), "0.0.0.0:2022");
+    assert_eq!(config.sftp.host_key, None);
     assert_eq!(config.sftp.connections_max, 1_000);
     assert_eq!(config.sftp.connections_per_account_max, 20);
     assert_eq!(config.sftp.idle, Duration::from_mins(30));
@@ -190,11 +200,22 @@ fn what_is_assumed() {
     assert_eq!(route.retry, RetryPolicy::lambda());
     assert_eq!(route.on_failure, OnFailure::SkipSuperseded);
     assert_eq!(route.min_size_bytes, 0);
+    assert_eq!(route.after, AfterDelivery::Keep);
+    assert_eq!(route.max_age, None);
+    assert!(route.screen.is_open());
 
-    let Destination::Directory(share) = config.destinations.values().next().unwrap();
+    let destination = config.destinations.values().next().unwrap();
+    assert_eq!(destination.limits.concurrency, 4);
+    assert_eq!(destination.limits.bytes_per_second, None);
+    assert_eq!(destination.limits.closed, None);
+    assert_eq!(destination.limits.breaker.failures, 5);
+    assert_eq!(destination.limits.breaker.pause, Duration::from_mins(1));
+    let DestinationPlace::Directory(share) = &destination.place else {
+        panic!("not a directory");
+    };
     assert_eq!(share.folder, Path::new("/etc/share"));
     assert_eq!((share.mode, share.folder_mode), (0o640, 0o750));
-    assert_eq!((share.uid, share.concurrency), (None, 4));
+    assert_eq!(share.uid, None);
 }
 
 #[test]
@@ -205,7 +226,11 @@ fn the_least_there_is() {
 
 #[test]
 fn a_revision_comes_back_as_it_was() {
-    for text in [full(), "node.data = \"/data\"".to_owned()] {
+    for text in [
+        full(),
+        super::delivering::ALL.to_owned(),
+        "node.data = \"/data\"".to_owned(),
+    ] {
         let config = right(&text);
         let json = revision::to_json(&config).unwrap();
         let back: Config = revision::from_json(&json).unwrap();

@@ -115,7 +115,7 @@ fn columns_are_characters_and_tabs_stay_tabs() {
             "quaymaster.toml:2:31: unknown key `größe` in [listen.sftp]
     2 | listen.sftp = { idle = \"30m\", \"größe\"…
       |                               ^^^^^^^
-  help: known here: address, connections_max, connections_per_account_max, idle",
+  help: known here: address, connections_max, connections_per_account_max, idle, host_key",
             "quaymaster.toml:3:17: url: a text in quotes is needed, not a whole number
     3 | \tbucket.b.url = 7
       | \t               ^",

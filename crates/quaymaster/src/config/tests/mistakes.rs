@@ -38,7 +38,7 @@ quaymaster.toml:4:16: partial_kept: `1 day` is not a time span
 quaymaster.toml:5:1: unknown key `colour` in [node]
     5 | colour…
       | ^^^^^^
-  help: known here: data, secrets, encryption_keys, alert, partial_kept, partial_alert_after
+  help: known here: data, secrets, encryption_keys, alert, partial_kept, partial_alert_after, dead_letters_alert, undelivered_alert_after, ledger
 
 quaymaster.toml:8:1: unknown key `adress` in [listen.sftp]
     8 | adress…
@@ -208,7 +208,7 @@ quaymaster.toml:57:9: retry: `lamda` is not a way to retry
 quaymaster.toml:58:14: on_failure: `ignore` is not known here
    58 | on_failure = "ignore"
       |              ^^^^^^^^
-  help: known are: block, skip_superseded
+  help: known are: block, skip_superseded, independent
 
 quaymaster.toml:61:20: arrives: `*/raw/*` has no bucket before its first `/`
    61 | when = { arrives = "*/raw/*", marker = "done.flag" }
@@ -258,7 +258,7 @@ quaymaster.toml:72:14: `bad name` is not a valid name
 quaymaster.toml:72:14: [destination."bad name"] needs `kind`
    72 | [destination."bad name"]
       |              ^^^^^^^^^^
-  help: kind = "directory"
+  help: kind = "directory" or "bucket" or "sftp"
 
 quaymaster.toml:75:2: unknown table `rout`
    75 | [rout…

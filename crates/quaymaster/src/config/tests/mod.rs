@@ -1,5 +1,7 @@
 //! The configuration from text, as its authors meet it.
 
+mod delivering;
+mod delivering_mistakes;
 mod encryption_keys;
 mod examples;
 mod files;
@@ -7,6 +9,7 @@ mod mistakes;
 mod plan;
 mod rules;
 mod secrecy;
+mod shared;
 mod values;
 
 use qm_core::config::Config;

@@ -17,7 +17,7 @@ fn from_nothing() {
 + expectation north-daily: partner north, files landing/north/*, types csv, min_size 1024 bytes, due 17:00:05, on weekly:mon,fri, zone Europe/Dublin, grace 30m, alert sre
 + notifier sre: to sre@example.org night@example.org, from quaymaster@example.org, host mail.example.org, port 2525, security tls, user quaymaster, password secret:smtp-password, ca_file /etc/quaymaster/ca.pem, retry 3 attempts, +60s, +600s
 + route products: arrives landing/north/*.csv, deliver share, retry 4 attempts, +600s, +1200s, +2400s, on_failure block, min_size 1 bytes, alert sre
-+ destination share: path /mnt/share, strip north, uid 10002, gid 0, mode 0664, folder_mode 0770, concurrency 8"
++ destination share: kind directory, path /mnt/share, uid 10002, gid 0, mode 0664, folder_mode 0770, strip north, concurrency 8, breaker 5 failures, 1m"
     );
 }
 
@@ -72,6 +72,48 @@ fn changes() {
         let new = right(&full().replacen(from, to, 1));
         assert_eq!(plan(Some(&old), &new).to_string(), expect);
         assert_eq!(plan(Some(&new), &new).to_string(), "nothing changes");
+    }
+}
+
+#[test]
+fn deliveries() {
+    let new = right(super::delivering::ALL);
+    let text = plan(None, &new).to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            ["+ route", "+ destination", "+ node", "+ listen"]
+                .iter()
+                .any(|kind| line.starts_with(kind))
+        })
+        .collect();
+    assert_eq!(lines.join("\n"), DELIVERIES.trim());
+}
+
+const DELIVERIES: &str = "
++ node: data /data, encryption_keys /data/encryption-keys, partial_kept 1d, partial_alert_after 10m, dead_letters_alert 10, undelivered_alert_after 1h, ledger PostgreSQL by secret:ledger
++ listen.sftp: address 0.0.0.0:2022, connections_max 1000, connections_per_account_max 20, idle 30m, host_key secret:host-key
++ route bank: arrives landing/in/*.csv, deliver bank copies, screen names *.csv /[a-z]+\\.csv/; types csv; at least 1 bytes; at most 1073741824 bytes; rejected go to quarantine/{key}, retry 3 attempts, +60s, +120s, max_age 2d, on_failure independent, min_size 0 bytes, after move to archive/{arrived:%Y}/{name}
++ route push: arrives staging/*/**, lookup secret sftp/{path.0} in AWS Secrets Manager region eu-west-1 with tag service=push, retry 3 attempts, +60s, +120s, on_failure skip_superseded, min_size 0 bytes, after delete, concurrency 2, breaker 5 failures, 1m
++ destination bank: kind sftp, host sftp.bank.example:2222, user quay, private_key secret:bank-key, passphrase secret:bank-passphrase, password secret:bank-password, host_keys SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s, folder in/{arrived:%Y}, create_folders true, proxy socks5://me@proxy.example:1080 with secret:proxy-password, source_address 203.0.113.7, name {stem}-{arrived@Europe/Dublin:%Y%m%d}.csv, concurrency 1, bandwidth 10485760 bytes/s, closed sun 02:00-04:00 in Europe/Dublin, breaker 3 failures, 5m
++ destination copies: kind bucket, bucket archive, prefix in, acl bucket-owner-full-control, strip in, concurrency 4, breaker 5 failures, 1m
+";
+
+#[test]
+fn a_destination_that_becomes_one_of_another_kind() {
+    let old = right(&full());
+    let text = full();
+    let (before, _) = text.split_once("[destination.share]").unwrap();
+    let new = right(&format!(
+        "{before}[destination.share]\nkind = \"bucket\"\nbucket = \"spare\"\n[bucket.spare]\nurl = \"file:///srv/spare\"\n"
+    ));
+    let text = plan(Some(&old), &new).to_string();
+    for line in [
+        "~ destination share: kind directory → bucket",
+        "~ destination share: path /mnt/share → none",
+        "~ destination share: bucket none → spare",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
 }
 

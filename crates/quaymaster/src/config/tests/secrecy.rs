@@ -49,3 +49,33 @@ fn a_private_key_pasted_by_mistake_is_not_shown() {
         assert!(!problems.contains("hunter2"), "{problems}");
     }
 }
+
+/// A password that was pasted where its name belongs.
+#[test]
+fn no_problem_of_a_destination_or_the_ledger_shows_a_secret() {
+    let sftp = "kind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\n";
+    for (table, line) in [
+        (sftp, "private_key = \"hunter2\""),
+        (sftp, "passphrase = \"hunter2\""),
+        (sftp, "password = \"hunter2\""),
+        (sftp, "proxy = \"socks5://me:hunter2@proxy.example:1080\""),
+        (sftp, "proxy = \"ftp://me:hunter2@proxy.example:1080\""),
+        (sftp, "proxy = [\"socks5://me:hunter2@proxy.example:1080\"]"),
+        (sftp, "proxy_password = \"hunter2\""),
+        (sftp, "secret_key = \"hunter2\""),
+    ] {
+        let text = format!("node.data = \"d\"\n[destination.x]\n{table}{line}\n");
+        let problems = read(&[("quaymaster.toml", &text)]).unwrap_err().join("\n");
+        assert!(
+            problems.contains("quaymaster.toml:6:"),
+            "{line}: {problems}"
+        );
+        assert!(!problems.contains("hunter2"), "{line}: {problems}");
+    }
+    for ledger in ["postgres://me:hunter2@db.example/quay", "mysql://hunter2"] {
+        let text = format!("[node]\ndata = \"d\"\nledger = \"{ledger}\"\n");
+        let problems = read(&[("quaymaster.toml", &text)]).unwrap_err().join("\n");
+        assert!(problems.contains("put the connection string"), "{problems}");
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+}

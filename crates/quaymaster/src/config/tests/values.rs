@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{NORTH_KEY, messages, read};
 
 /// A configuration with one line more in a table that has all it needs.
-fn with(table: &str, line: &str) -> String {
+pub(super) fn with(table: &str, line: &str) -> String {
     let mut text = String::new();
     for (name, needed) in [
         ("[node]", "data = \"data\""),
@@ -38,7 +38,11 @@ fn with(table: &str, line: &str) -> String {
 
 /// The value that the line becomes, as `show` prints it, or the first line of each problem.
 #[track_caller]
-fn check(table: &str, show: impl Fn(&Config) -> String, cases: &[(&str, Result<&str, &str>)]) {
+pub(super) fn check(
+    table: &str,
+    show: impl Fn(&Config) -> String,
+    cases: &[(&str, Result<&str, &str>)],
+) {
     for (line, expect) in cases {
         let text = with(table, line);
         match (read(&[("quaymaster.toml", &text)]), expect) {
@@ -161,8 +165,10 @@ fn permissions() {
     check(
         "[destination.d]",
         |c| {
-            let qm_core::config::Destination::Directory(d) =
-                c.destinations.values().next().unwrap();
+            let destination = c.destinations.values().next().unwrap();
+            let qm_core::config::DestinationPlace::Directory(d) = &destination.place else {
+                panic!("not a directory");
+            };
             format!("{:o}", d.mode)
         },
         &[
@@ -256,7 +262,7 @@ fn places() {
             (
                 "url = \"file:///srv/x\"\nregion = \"eu-west-1\"",
                 Err(
-                    "unknown key `region` in [bucket.b]\n  help: known here: url, encryption_key, keep_versions, keep_for, watch",
+                    "unknown key `region` in [bucket.b]\n  help: known here: url, encryption_key, keep_versions, keep_for, shared, watch",
                 ),
             ),
             (

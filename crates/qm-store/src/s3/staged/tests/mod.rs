@@ -99,6 +99,7 @@ fn final_name(number: u128) -> Staging {
         size_hint: None,
         envelope: None,
         digest: DigestBy::Bucket,
+        deposit: None,
     }
 }
 

@@ -1,0 +1,181 @@
+//! `destination test`: every step of a delivery with a small file, told in words.
+
+use bytes::Bytes;
+use qm_core::delivery::Outcome;
+use qm_core::ports::connector::Finding;
+use qm_core::{Error, Kind, Result};
+use qm_sftp_wire::client::{Client, call};
+use qm_sftp_wire::{OpenFlags, WireAttributes, extension};
+
+use super::faults::fault;
+use super::names::{Names, join};
+use super::session::{Line, Session};
+use super::{SftpConnector, publish, upload};
+use crate::findings::Findings;
+
+const CONTENT: &[u8] =
+    b"quaymaster tests whether it can deliver here; this file is removed at once\n";
+
+pub(super) async fn probe(connector: &SftpConnector) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    let result = try_all(connector, &mut findings).await;
+    findings.ended(result)
+}
+
+async fn try_all(connector: &SftpConnector, findings: &mut Findings) -> Result<()> {
+    let mut session = log_in(connector, findings).await?;
+    let client = &mut session.client;
+    let (folder, made) = folder(connector, client, findings).await?;
+    let written = write(connector, client, &folder, findings).await;
+    for folder in made.iter().rev() {
+        let removed = client.call(call::remove_folder(folder)).await;
+        // The failure that came first is the one that is told.
+        if written.is_ok() {
+            findings.begin("remove the folder");
+            removed.map_err(|error| fault("removing the folder", folder, error))?;
+            findings.found(format!("{} is gone again", folder.escape_debug()));
+        }
+    }
+    session.farewell().await;
+    written
+}
+
+async fn log_in(connector: &SftpConnector, findings: &mut Findings) -> Result<Session> {
+    let dialer = &connector.dialer;
+    findings.begin("connect");
+    let (stream, words) = dialer.reach.connect(dialer.patience.connect).await?;
+    findings.found(words);
+    findings.begin("host key");
+    let (stream, line) = Line::of(stream)?;
+    let mut greeted = dialer.login.greet(stream, dialer.patience.login).await?;
+    let pins = dialer.login.pins.len();
+    findings.found(format!("{}, one of {pins} pinned", greeted.host_key));
+    findings.begin("login");
+    let limit = dialer.patience.login;
+    let how = dialer.login.prove(&mut greeted.handle, limit).await?;
+    findings.found(format!("as {} {how}", dialer.login.user.escape_debug()));
+    findings.begin("sftp");
+    let session = dialer.begin_sftp(greeted.handle, line).await?;
+    findings.found(abilities(&session.client));
+    Ok(session)
+}
+
+fn abilities(client: &Client) -> String {
+    let mut offered: Vec<&str> = [extension::POSIX_RENAME, extension::FSYNC, extension::LIMITS]
+        .into_iter()
+        .filter(|name| client.offers(name))
+        .collect();
+    if upload::offers_digests(client) {
+        offered.push(extension::CHECK_FILE);
+    }
+    let offered = match &offered[..] {
+        [] => "nothing beyond version 3".to_owned(),
+        some => some.join(", "),
+    };
+    format!(
+        "offers {offered}; takes {} bytes in a write",
+        client.write_bytes_max()
+    )
+}
+
+/// The folder as far as it is the same for every file, and what of it had to be made.
+async fn folder(
+    connector: &SftpConnector,
+    client: &mut Client,
+    findings: &mut Findings,
+) -> Result<(String, Vec<String>)> {
+    findings.begin("folder");
+    let template = connector.folder.as_str();
+    let (folder, more) = match template.split_once('{') {
+        None => (template, ""),
+        Some((fixed, _)) => (
+            fixed.rsplit_once('/').map_or("", |(folder, _)| folder),
+            "; what is below it depends on the file",
+        ),
+    };
+    let path = if folder.is_empty() { "." } else { folder };
+    let made = match client.call(call::stat(path)).await {
+        Ok(_) => Vec::new(),
+        Err(error) if error.kind() == Kind::NotFound && connector.create_folders => {
+            upload::make_folders(client, folder).await?
+        }
+        Err(error) => return Err(fault("looking for the folder", folder, error)),
+    };
+    let shown = client.call(call::real_path(path)).await;
+    let shown = shown.unwrap_or_else(|_| path.to_owned());
+    let verb = if made.is_empty() {
+        "is there"
+    } else {
+        "was made"
+    };
+    findings.found(format!("{} {verb}{more}", shown.escape_debug()));
+    Ok((folder.to_owned(), made))
+}
+
+async fn write(
+    connector: &SftpConnector,
+    client: &mut Client,
+    folder: &str,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut mark = [0; 8];
+    aws_lc_rs::rand::fill(&mut mark)
+        .map_err(|_| Error::new(Kind::Unavailable, "there is no randomness for a name"))?;
+    let mark = format!("{:016x}", u64::from_be_bytes(mark));
+    let names = Names::beside(join(folder, &format!(".quaymaster-test-{mark}")), &mark);
+    findings.begin("write");
+    if let Err(error) = put(client, &names.temp).await {
+        let _ = client.call(call::remove(&names.temp)).await;
+        return Err(error);
+    }
+    findings.found(format!("{} bytes arrived", CONTENT.len()));
+    findings.begin("rename");
+    let named = publish::publish(client, &names, &connector.known_way).await;
+    let way = match named {
+        Ok((way, _)) => way,
+        Err(outcome) => {
+            let _ = client.call(call::remove(&names.temp)).await;
+            return Err(cause(outcome));
+        }
+    };
+    findings.found(format!("by {}", way.words()));
+    findings.begin("remove");
+    let removed = client.call(call::remove(&names.target)).await;
+    removed.map_err(|error| fault("removing the test file", &names.target, error))?;
+    findings.found("the test file is gone again".to_owned());
+    Ok(())
+}
+
+async fn put(client: &mut Client, temp: &str) -> Result<()> {
+    let failed = |error| fault("writing a test file", temp, error);
+    let flags = OpenFlags(OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
+    let opened = call::open(temp, flags, &WireAttributes::default());
+    let file = client.call(opened).await.map_err(failed)?;
+    let content = Bytes::from_static(CONTENT);
+    client.write(&file, 0, content).await.map_err(failed)?;
+    let settled = client.settle().await;
+    let closed = client.call(call::close(&file)).await;
+    settled.and(closed).map_err(failed)?;
+    let held = client
+        .call(call::stat(temp))
+        .await
+        .map_err(failed)?
+        .size_bytes;
+    if held == CONTENT.len() as u64 {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Unavailable,
+        "the server holds another number of bytes",
+    )
+    .with("size_bytes", CONTENT.len())
+    .with("held_bytes", held))
+}
+
+/// Why it was not named.
+fn cause(outcome: Outcome) -> Error {
+    match outcome {
+        Outcome::Failed(error) | Outcome::Unclear(error) | Outcome::Rejected(error) => error,
+        Outcome::Delivered(words) => Error::new(Kind::Bug, words),
+    }
+}

@@ -1,0 +1,14 @@
+//! The connector `sftp` against OpenSSH's server, and against servers that fail on purpose.
+
+mod cuts;
+mod delivering;
+mod front;
+mod hosts;
+mod keys;
+mod line;
+mod naming;
+mod probing;
+mod routes;
+mod silence;
+mod sshd;
+mod world;

@@ -1,0 +1,211 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+const ED25519: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJjU3aLKKfJxChKCN5/F1LNz4S6/pnDKsuDa3D7p4PKm";
+
+fn complete() -> Value {
+    json!({
+        "host": "sftp.example.org",
+        "username": "quay",
+        "password": "canary-password",
+        "known_hosts": [ED25519],
+    })
+}
+
+/// The complete secret with these fields instead; `null` takes one out.
+fn with(fields: &Value) -> Secret {
+    let mut secret = complete();
+    let all = secret.as_object_mut().unwrap();
+    for (name, value) in fields.as_object().unwrap() {
+        all.insert(name.clone(), value.clone());
+    }
+    Secret::new(secret.to_string())
+}
+
+#[track_caller]
+fn check(fields: &Value, expect: impl FnOnce(&LookedUp) -> bool) {
+    let found = parse(&with(fields)).unwrap();
+    assert!(expect(&found), "{found:?}");
+}
+
+#[track_caller]
+fn check_refused(fields: &Value, names: &str) {
+    let error = parse(&with(fields)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.chain().contains(names), "{}", error.chain());
+    assert!(!format!("{error:?} {:?}", error.remedy()).contains("canary"));
+}
+
+#[test]
+fn what_is_needed_and_what_is_otherwise() {
+    check(&json!({}), |found| {
+        *found
+            == LookedUp {
+                place: Sftp {
+                    host: "sftp.example.org".to_owned(),
+                    port: 22,
+                    user: "quay".to_owned(),
+                    private_key: None,
+                    passphrase: None,
+                    password: Some(Secret::new("canary-password".to_owned())),
+                    host_keys: vec![ED25519.to_owned()],
+                    folder: Template::parse(".").unwrap(),
+                    create_folders: false,
+                    proxy: None,
+                    source_address: None,
+                },
+                pattern: None,
+                name: None,
+            }
+    });
+}
+
+#[test]
+fn every_field() {
+    let secret = json!({
+        "port": 2222,
+        "private_key": "canary-key",
+        "private_key_passphrase": "canary-phrase",
+        "remote_dir": "/in/{arrived:%Y}",
+        "create_dir": true,
+        "pattern": r"\d+\.csv",
+        "pattern_type": "regex",
+        "remote_name": "{stem}.txt",
+        "PGPPublicKey": "of another system",
+    });
+    check(&secret, |found| {
+        let is_revealed = |secret: &Option<Secret>, text| secret.as_ref().unwrap().reveal() == text;
+        found.place.port == 2222
+            && is_revealed(&found.place.private_key, "canary-key")
+            && is_revealed(&found.place.passphrase, "canary-phrase")
+            && found.place.folder.as_str() == "/in/{arrived:%Y}"
+            && found.place.create_folders
+            && found.pattern == Some(NamePattern::regex(r"\d+\.csv").unwrap())
+            && found.name == Some(Template::parse("{stem}.txt").unwrap())
+    });
+}
+
+#[test]
+fn spellings() {
+    let other = json!({"username": null, "Username": "u", "password": "", "Password": "p", "PrivateKey": "k"});
+    check(&other, |found| {
+        found.place.user == "u"
+            && found.place.password == Some(Secret::new("p".to_owned()))
+            && found.place.private_key == Some(Secret::new("k".to_owned()))
+    });
+    check(&json!({"port": "2022", "create_dir": "true"}), |found| {
+        found.place.port == 2022 && found.place.create_folders
+    });
+    check(&json!({"pattern": "*.csv"}), |found| {
+        found.pattern == Some(NamePattern::glob("*.csv").unwrap())
+    });
+    let lines = format!("# scanned\nsftp.example.org {ED25519}\n[sftp.example.org]:22 {ED25519}\n");
+    check(&json!({"known_hosts": lines}), |found| {
+        found.place.host_keys == [ED25519, ED25519]
+    });
+    check(&json!({"host": "2001:db8::1"}), |found| {
+        found.place.host == "2001:db8::1"
+    });
+}
+
+#[test]
+fn what_is_missing_or_wrong() {
+    for (fields, names) in [
+        (json!({"host": null}), "no `host`"),
+        (json!({"host": ""}), "no `host`"),
+        (json!({"host": "canary host"}), "`host`"),
+        (json!({"host": ["canary"]}), "`host`"),
+        (json!({"host": "canary.example.org/x"}), "`host`"),
+        (json!({"port": 0}), "`port`"),
+        (json!({"port": 65536}), "`port`"),
+        (json!({"port": "canary"}), "`port`"),
+        (json!({"port": 22.5}), "`port`"),
+        (json!({"username": null}), "no `username`"),
+        (json!({"username": "canary\n"}), "`username`"),
+        (json!({"password": null}), "neither a `private_key`"),
+        (json!({"password": 5}), "`password`"),
+        (json!({"private_key": {"canary": 1}}), "`private_key`"),
+        (json!({"create_dir": "canary"}), "`create_dir`"),
+        (json!({"remote_dir": "{canary}"}), "`remote_dir`"),
+        (json!({"remote_name": "canary}"}), "`remote_name`"),
+        (json!({"pattern": "canary/*"}), "`pattern`"),
+        (
+            json!({"pattern": "canary(", "pattern_type": "regex"}),
+            "`pattern`",
+        ),
+        (json!({"pattern_type": "canary"}), "`pattern_type`"),
+        (json!({"known_hosts": 7}), "`known_hosts`"),
+        (json!({"known_hosts": [7]}), "`known_hosts`"),
+        (json!({"known_hosts": ["canary canary"]}), "`known_hosts`"),
+        (
+            json!({"known_hosts": format!("|1|canary|canary {ED25519}")}),
+            "hashed",
+        ),
+        (
+            json!({"known_hosts": format!("@revoked canary {ED25519}")}),
+            "marker",
+        ),
+    ] {
+        check_refused(&fields, names);
+    }
+}
+
+#[test]
+fn without_a_host_key_nobody_is_believed() {
+    for none in [json!(null), json!(""), json!([]), json!("# canary only")] {
+        let error = parse(&with(&json!({"known_hosts": none}))).unwrap_err();
+        assert!(error.to_string().contains("no host key"), "{error}");
+        let help = error.remedy().unwrap();
+        assert!(help.contains("ssh-keyscan") && help.contains("another channel"));
+    }
+}
+
+#[test]
+fn what_is_not_json_is_not_quoted() {
+    let large = format!("{{\"canary\": \"{}\"}}", "x".repeat(SECRET_BYTES_MAX));
+    for text in [
+        "",
+        "canary",
+        "\"canary\"",
+        "[\"canary\"]",
+        "{\"canary\"}",
+        "{\"host\": canary}",
+        &large,
+    ] {
+        let error = parse(&Secret::new(text.to_owned())).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_value_shows_anywhere(
+        name in prop::sample::select(vec![
+            "host", "port", "username", "private_key", "private_key_passphrase", "password", "known_hosts",
+            "remote_dir", "create_dir", "pattern", "pattern_type", "remote_name",
+        ]),
+        shape in 0_u8..4,
+        text in "[{}()|@*#/ \\\\a-z\n]{0,12}canary42[{}()|@*#/ \\\\a-z\n]{0,12}",
+    ) {
+        let value = match shape {
+            0 => json!(text),
+            1 => json!([text]),
+            2 => json!({ text: 1 }),
+            _ => json!([[text]]),
+        };
+        match parse(&with(&json!({ name: value }))) {
+            Err(error) => {
+                let told = format!("{error:?} {:?}", error.remedy());
+                prop_assert!(!told.contains("canary42"), "{}", told);
+            }
+            Ok(found) if ["private_key", "private_key_passphrase", "password"].contains(&name) => {
+                let told = format!("{found:?}");
+                prop_assert!(!told.contains("canary42"), "{}", told);
+            }
+            Ok(_) => {}
+        }
+    }
+}

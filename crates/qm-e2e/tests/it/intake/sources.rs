@@ -1,0 +1,290 @@
+//! What the node does to objects when their deliveries have ended.
+
+use jiff::SignedDuration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{CREATE, Fixed, bucket_name, chunk, path};
+use qm_core::account::{SshPublicKey, Verb};
+use qm_core::id::{AccountName, NodeName, VersionId};
+use qm_core::name::{MailboxPath, ObjectKey, ObjectPath};
+use qm_core::operation::{Change, NameChange};
+use qm_core::ports::access::Principal;
+use qm_core::ports::bucket::Bucket;
+use qm_core::ports::ledger::{Arrivals as _, Audit as _, Names as _};
+use qm_core::ports::mailbox::{Mailbox, Mailboxes as _};
+use qm_core::ports::source::Sources as _;
+use qm_intake::{Intake, Parts, TakenOver};
+use qm_store::{DirectoryBucket, Durability};
+use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
+use std::collections::BTreeMap;
+
+/// One of the nodes on a bucket, and the mailbox of an account on it.
+struct Desk {
+    intake: Intake,
+    mailbox: Arc<dyn Mailbox>,
+    ledger: MemoryLedger,
+    bucket: Arc<dyn Bucket>,
+    clock: TestClock,
+    folder: Arc<tempfile::TempDir>,
+}
+
+const LEASE: SignedDuration = SignedDuration::from_secs(30);
+
+fn node(name: &str) -> NodeName {
+    NodeName::parse(name).unwrap()
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let bucket = Arc::new(DirectoryBucket::open(folder.path(), Durability::Full).unwrap());
+        let clock = TestClock::at("2026-11-20T12:00:00Z");
+        let ledger = MemoryLedger::shared(&node("one"), clock.clone(), LEASE);
+        Self::on(folder, bucket, ledger, clock, 1).await
+    }
+
+    async fn join(&self, name: &str) -> Self {
+        let ledger = self.ledger.join(&node(name));
+        let (folder, bucket) = (Arc::clone(&self.folder), Arc::clone(&self.bucket));
+        Self::on(folder, bucket, ledger, self.clock.clone(), 2).await
+    }
+
+    async fn on(
+        folder: Arc<tempfile::TempDir>,
+        bucket: Arc<dyn Bucket>,
+        ledger: MemoryLedger,
+        clock: TestClock,
+        seed: u32,
+    ) -> Self {
+        let rules = Fixed {
+            may: BTreeSet::from(Verb::ALL),
+            types: None,
+        };
+        let intake = Intake::new(Parts {
+            ledger: Arc::new(ledger.clone()),
+            buckets: Arc::new(BTreeMap::from([(bucket_name(), Arc::clone(&bucket))])),
+            rules: Arc::new(rules),
+            clock: Arc::new(clock.clone()),
+            identifiers: Arc::new(TestIdentifiers::new(seed)),
+        });
+        let principal = Principal {
+            account: AccountName::parse("north").unwrap(),
+            key: SshPublicKey::parse(super::KEY).unwrap(),
+        };
+        let mailbox = intake.open(&principal, [127, 0, 0, 1].into()).await;
+        Self {
+            intake,
+            mailbox: mailbox.unwrap(),
+            ledger,
+            bucket,
+            clock,
+            folder,
+        }
+    }
+
+    async fn put(&self, name: &str, text: &str) -> VersionId {
+        let mut upload = self.mailbox.write(&path(name), CREATE).await.unwrap();
+        upload.write(vec![chunk(0, text)]).await.unwrap();
+        upload.commit().await.unwrap();
+        self.settled().await;
+        self.ledger.current(&at(name)).await.unwrap().unwrap().id
+    }
+
+    /// The ends of operations are recorded behind the answer.
+    async fn settled(&self) {
+        while !self.ledger.pending().await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn on_disk(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join(name)).ok()
+    }
+
+    async fn remove(&self, name: &str, version: VersionId) -> bool {
+        let removed = self.intake.remove(&at(name), version, "delivered").await;
+        self.settled().await;
+        removed.unwrap()
+    }
+
+    async fn move_to(&self, name: &str, version: VersionId, to: &str) -> bool {
+        let (from, to) = (at(name), ObjectKey::parse(to).unwrap());
+        let moved = self.intake.move_to(&from, version, &to, "delivered");
+        let moved = moved.await.unwrap();
+        self.settled().await;
+        moved
+    }
+
+    async fn arrivals(&self) -> usize {
+        self.ledger.latest(100).await.unwrap().len()
+    }
+}
+
+fn at(name: &str) -> ObjectPath {
+    ObjectPath {
+        bucket: bucket_name(),
+        key: ObjectKey::parse(name).unwrap(),
+    }
+}
+
+fn other() -> VersionId {
+    VersionId::from_parts(9, 9)
+}
+
+#[tokio::test]
+async fn the_delivered_version_goes_and_no_other() {
+    let desk = Desk::new().await;
+    let one = desk.put("a.csv", "one").await;
+    assert!(!desk.remove("a.csv", other()).await);
+    assert!(!desk.remove("none.csv", one).await);
+    let two = desk.put("a.csv", "two").await;
+    assert!(!desk.remove("a.csv", one).await, "replaced meanwhile");
+    assert_eq!(desk.on_disk("a.csv").as_deref(), Some("two"));
+    assert!(desk.remove("a.csv", two).await);
+    assert_eq!(desk.on_disk("a.csv"), None);
+    assert!(!desk.remove("a.csv", two).await, "gone already");
+    // Somebody put another file there behind our back.
+    let three = desk.put("b.csv", "three").await;
+    std::fs::write(desk.folder.path().join("new"), "theirs").unwrap();
+    let folder = desk.folder.path();
+    std::fs::rename(folder.join("new"), folder.join("b.csv")).unwrap();
+    assert!(!desk.remove("b.csv", three).await);
+    assert_eq!(desk.on_disk("b.csv").as_deref(), Some("theirs"));
+    let audit = desk.ledger.audit(100).await.unwrap();
+    let by_node = audit.iter().filter(|(_, row)| row.actor == "node");
+    let subjects: Vec<_> = by_node.map(|(_, row)| row.subject.as_str()).collect();
+    assert_eq!(subjects, ["landing/a.csv (delivered)"]);
+}
+
+#[tokio::test]
+async fn the_delivered_version_moves_without_a_trigger() {
+    let desk = Desk::new().await;
+    let one = desk.put("a.csv", "one").await;
+    let arrivals = desk.arrivals().await;
+    assert!(!desk.move_to("a.csv", other(), "done/2026/a.csv").await);
+    assert!(!desk.folder.path().join("done").exists());
+    assert!(desk.move_to("a.csv", one, "a.csv").await, "where it is");
+    assert!(desk.move_to("a.csv", one, "done/2026/a.csv").await);
+    assert_eq!(desk.on_disk("done/2026/a.csv").as_deref(), Some("one"));
+    assert_eq!(desk.on_disk("a.csv"), None);
+    assert!(!desk.move_to("a.csv", one, "done/2026/a.csv").await);
+    assert_eq!(desk.arrivals().await, arrivals);
+    let moved = desk.ledger.current(&at("done/2026/a.csv")).await.unwrap();
+    assert_eq!(moved.unwrap().id, one);
+}
+
+#[tokio::test]
+async fn what_has_the_name_in_the_archive_is_superseded() {
+    let desk = Desk::new().await;
+    let one = desk.put("a.csv", "one").await;
+    assert!(desk.move_to("a.csv", one, "done/a.csv").await);
+    // Nothing was routed yet, so its bytes are needed.
+    let two = desk.put("a.csv", "two").await;
+    assert!(desk.move_to("a.csv", two, "done/a.csv").await);
+    assert_eq!(desk.on_disk("done/a.csv").as_deref(), Some("two"));
+    let version = desk.ledger.version(one).await.unwrap().unwrap();
+    let key = at("done/a.csv").key;
+    let kept = desk.bucket.open_version(one, &key, &version.identity);
+    let kept = kept.await.unwrap().read(0, 99).await.unwrap();
+    assert_eq!(kept, "one");
+}
+
+/// What a node records that dies before it acts.
+async fn begins_to_remove(desk: &Desk, name: &str) {
+    let version = desk.ledger.current(&at(name)).await.unwrap();
+    let (_, audit) = desk.ledger.audit(1).await.unwrap().remove(0);
+    let change = NameChange {
+        path: at(name),
+        change: Change::Remove,
+        version,
+        replaces: None,
+        keep_aside: false,
+        keep_moved: false,
+        arrival: None,
+        account: None,
+        at: audit.at,
+        audit,
+    };
+    desk.ledger.record(change).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_another_node_changes_is_waited_for() {
+    let one = Desk::new().await;
+    one.put("a.csv", "one").await;
+    let two = one.join("two").await;
+    begins_to_remove(&two, "a.csv").await;
+    let name = MailboxPath::parse(b"a.csv").unwrap();
+    let replaced = async {
+        let mut upload = one.mailbox.write(&name, CREATE).await?;
+        upload.write(vec![chunk(0, "newer")]).await?;
+        upload.commit().await
+    };
+    // It may only end when the other has.
+    let ended = async {
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        let pending = two.ledger.pending().await.unwrap();
+        assert_eq!(pending.len(), 1, "nobody else ended it");
+        two.bucket.run(&pending[0]).await.unwrap();
+        two.ledger.complete(&pending[0]).await.unwrap();
+    };
+    let (replaced, ()) = tokio::join!(replaced, ended);
+    replaced.unwrap();
+    assert_eq!(one.on_disk("a.csv").as_deref(), Some("newer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_stays_busy_is_told() {
+    let one = Desk::new().await;
+    let version = one.put("a.csv", "one").await;
+    let two = one.join("two").await;
+    begins_to_remove(&two, "a.csv").await;
+    let busy = one.intake.remove(&at("a.csv"), version, "delivered").await;
+    let busy = busy.unwrap_err();
+    assert_eq!(busy.kind(), qm_core::Kind::Unavailable);
+    assert_eq!(one.on_disk("a.csv").as_deref(), Some("one"));
+}
+
+#[tokio::test]
+async fn what_a_dead_node_began_is_completed_once() {
+    let one = Desk::new().await;
+    one.put("a.csv", "one").await;
+    one.put("b.csv", "two").await;
+    let two = one.join("two").await;
+    begins_to_remove(&two, "a.csv").await;
+    // While it lives it is left alone.
+    assert_eq!(one.intake.take_over().await.unwrap(), TakenOver::default());
+    assert_eq!(one.on_disk("a.csv").as_deref(), Some("one"));
+    one.clock.advance(LEASE);
+    let three = one.join("three").await;
+    let taken = three.intake.take_over().await.unwrap();
+    let expect = TakenOver {
+        completed: 1,
+        ..TakenOver::default()
+    };
+    assert_eq!(taken, expect);
+    assert_eq!(three.on_disk("a.csv"), None);
+    assert_eq!(three.on_disk("b.csv").as_deref(), Some("two"));
+    let again = three.intake.take_over().await.unwrap();
+    assert_eq!(again, TakenOver::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_here_is_not_taken_over() {
+    let desk = Arc::new(Desk::new().await);
+    let busy = {
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move {
+            for round in 0..50 {
+                desk.put("a.csv", &round.to_string()).await;
+            }
+        })
+    };
+    while !busy.is_finished() {
+        let taken = desk.intake.take_over().await.unwrap();
+        assert_eq!(taken, TakenOver::default());
+    }
+    busy.await.unwrap();
+    assert_eq!(desk.on_disk("a.csv").as_deref(), Some("49"));
+}

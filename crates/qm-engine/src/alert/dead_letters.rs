@@ -1,0 +1,140 @@
+//! Deliveries as a whole: too many dead letters, or one that has been open for too long. Told
+//! once, and that it is over once it is.
+
+use jiff::Timestamp;
+use qm_core::Result;
+use qm_core::alert::{NewAlert, Text};
+use qm_core::config::Config;
+use qm_core::delivery::{Delivery, DeliveryState};
+use std::time::Duration;
+
+use crate::driver::REST_MAX;
+use crate::pace::Pace;
+use crate::pass::Faults;
+use crate::retain::later;
+use crate::{Pass, Ports};
+
+/// The key of the alert about the number of dead letters.
+const NUMBER_KEY: &str = "dead-letters";
+/// The key of the alert about the age of what is open.
+const AGE_KEY: &str = "undelivered";
+
+/// Raises and resolves; when the oldest one will have been open for too long.
+pub(super) async fn look(ports: &Ports, config: &Config, pace: &Pace, faults: &mut Faults) -> Pass {
+    let now = ports.clock.now();
+    let every = config
+        .node
+        .undelivered_alert_after
+        .map_or(REST_MAX, |after| after.min(REST_MAX))
+        .max(Duration::from_secs(1));
+    if let Some(until) = pace.rests_until(now, every) {
+        return Pass::default().at(Some(until));
+    }
+    let number = faults.keep(number(ports, config, now).await);
+    let age = faults.keep(age(ports, config, now).await);
+    let mut pass = age.unwrap_or_default();
+    pass.has_progressed |= number == Some(true);
+    if number.is_some() && age.is_some() {
+        pace.looked(now, pass.next);
+    }
+    pass
+}
+
+async fn number(ports: &Ports, config: &Config, now: Timestamp) -> Result<bool> {
+    let Some(most) = config.node.dead_letters_alert else {
+        return ports.ledger.resolve(NUMBER_KEY, None, now).await;
+    };
+    let counts = ports.ledger.counts().await?;
+    let dead = counts
+        .into_iter()
+        .find(|(state, _)| *state == DeliveryState::Dead)
+        .map_or(0, |(_, count)| count);
+    if dead >= u64::from(most.max(1)) {
+        return ports.ledger.raise(many(config, dead, now)).await;
+    }
+    let over = Text {
+        subject: "Fewer deliveries are given up".to_owned(),
+        body: format!(
+            "{dead} deliveries are given up now, fewer than {most}, the number from which on the gateway \
+             tells of it."
+        ),
+    };
+    ports.ledger.resolve(NUMBER_KEY, Some(over), now).await
+}
+
+async fn age(ports: &Ports, config: &Config, now: Timestamp) -> Result<Pass> {
+    let mut pass = Pass::default();
+    let oldest = match config.node.undelivered_alert_after {
+        Some(after) => ports.ledger.oldest_open().await?.map(|oldest| {
+            let told_at = later(oldest.created_at, after);
+            (oldest, told_at)
+        }),
+        None => None,
+    };
+    match oldest {
+        Some((oldest, told_at)) if told_at <= now => {
+            let alert = old(config, &oldest, now);
+            pass.has_progressed = ports.ledger.raise(alert).await?;
+        }
+        Some(_) | None => {
+            let over = Text {
+                subject: "Deliveries are on time again".to_owned(),
+                body: "No delivery has been open for too long any more.".to_owned(),
+            };
+            let over = config.node.undelivered_alert_after.map(|_| over);
+            pass.has_progressed = ports.ledger.resolve(AGE_KEY, over, now).await?;
+            pass = pass.at(oldest.map(|(_, told_at)| told_at));
+        }
+    }
+    Ok(pass)
+}
+
+fn many(config: &Config, dead: u64, now: Timestamp) -> NewAlert {
+    NewAlert {
+        key: NUMBER_KEY.to_owned(),
+        text: Text {
+            subject: format!("{dead} deliveries are given up"),
+            body: format!(
+                "{dead} deliveries have failed so often or for such a reason that the gateway does not try \
+                 them again by itself. Each file is still there.\n\nWhich and why: quaymaster delivery list \
+                 --state dead\nWhen the cause is mended: quaymaster delivery redrive --all\nIf they are not \
+                 wanted any more: quaymaster delivery cancel ID"
+            ),
+        },
+        notifiers: config.node.alert.clone(),
+        at: now,
+    }
+}
+
+fn old(config: &Config, oldest: &Delivery, now: Timestamp) -> NewAlert {
+    let Delivery {
+        id,
+        source,
+        destination,
+        route,
+        created_at,
+        attempts,
+        ..
+    } = oldest;
+    let why = match &oldest.last_error {
+        Some(error) => format!("The last of {attempts} attempts failed: {error}"),
+        None => {
+            "It waits for its turn: the destination may be busy, closed or left alone because it \
+                 fails."
+                .to_owned()
+        }
+    };
+    NewAlert {
+        key: AGE_KEY.to_owned(),
+        text: Text {
+            subject: format!("{source} has not been delivered to {destination}"),
+            body: format!(
+                "The delivery of {source} to {destination} by route {route} has been open since \
+                 {created_at}; others may be as well. {why}\n\nMore of it: quaymaster delivery show {id}\nAll \
+                 that wait: quaymaster delivery list --state waiting"
+            ),
+        },
+        notifiers: config.node.alert.clone(),
+        at: now,
+    }
+}

@@ -1,0 +1,134 @@
+//! The breakers of the destinations, in memory: a start tries every destination again.
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use qm_core::breaker::Breaker;
+use qm_core::config::BreakerPolicy;
+use qm_core::delivery::Outcome;
+use qm_core::id::DestinationName;
+use qm_core::{Error, Kind, Result};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::Ports;
+
+/// One a destination; those that are not here are closed.
+#[derive(Default)]
+pub(super) struct Breakers(Mutex<BTreeMap<DestinationName, Breaker>>);
+
+impl Breakers {
+    /// See [`Breaker::admits`].
+    pub(super) fn admits(
+        &self,
+        destination: &DestinationName,
+        wanted: u32,
+        now: Timestamp,
+    ) -> (u32, Option<Timestamp>) {
+        let breakers = self.0.lock();
+        let breaker = breakers.get(destination).copied().unwrap_or_default();
+        breaker.admits(wanted, now)
+    }
+
+    /// Something goes there now.
+    pub(super) fn begun(&self, destination: &DestinationName, now: Timestamp) {
+        if let Some(breaker) = self.0.lock().get_mut(destination) {
+            *breaker = breaker.begun(now);
+        }
+    }
+
+    /// What went there has ended; `worked` is `None` if it tells nothing of the destination.
+    fn ended(
+        &self,
+        destination: &DestinationName,
+        worked: Option<bool>,
+        policy: BreakerPolicy,
+        now: Timestamp,
+    ) {
+        let mut breakers = self.0.lock();
+        let before = breakers.get(destination).copied().unwrap_or_default();
+        let after = match worked {
+            Some(worked) => before.ended(worked, policy, now),
+            // The next one tries.
+            None if before == Breaker::Trying => Breaker::Open { until: now },
+            None => before,
+        };
+        match after {
+            Breaker::Closed => breakers.remove(destination),
+            Breaker::Failing(_) | Breaker::Open { .. } | Breaker::Trying => {
+                breakers.insert(destination.clone(), after)
+            }
+        };
+        log(destination, before, after);
+    }
+}
+
+fn log(destination: &DestinationName, before: Breaker, after: Breaker) {
+    match (before, after) {
+        (Breaker::Closed | Breaker::Failing(_), Breaker::Open { until }) => {
+            tracing::warn!(%destination, %until, "destination fails and is left alone");
+        }
+        (Breaker::Open { .. } | Breaker::Trying, Breaker::Closed) => {
+            tracing::info!(%destination, "destination works again");
+        }
+        (
+            Breaker::Closed | Breaker::Failing(_) | Breaker::Open { .. } | Breaker::Trying,
+            Breaker::Closed | Breaker::Failing(_) | Breaker::Open { .. } | Breaker::Trying,
+        ) => {}
+    }
+}
+
+/// What an attempt tells of its destination; told when it is dropped, so also by one that panics:
+/// a breaker that waits for an end that never comes would shut its destination for good.
+pub(super) struct Report {
+    pub(super) ports: Ports,
+    pub(super) breakers: Arc<Breakers>,
+    pub(super) destination: DestinationName,
+    /// Whether the destination worked, if it was asked.
+    pub(super) worked: Mutex<Option<bool>>,
+}
+
+impl Report {
+    /// The destination was asked to deliver.
+    pub(super) fn heard(&self, outcome: &Outcome) {
+        *self.worked.lock() = match outcome {
+            Outcome::Delivered(_) => Some(true),
+            Outcome::Failed(error) | Outcome::Unclear(error) => works(error),
+            Outcome::Rejected(_) => None,
+        };
+    }
+
+    /// The destination was asked whether something is there.
+    pub(super) fn answered(&self, answer: &Result<bool>) {
+        *self.worked.lock() = match answer {
+            Ok(_) => Some(true),
+            Err(error) => works(error),
+        };
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let (_, config) = self.ports.running();
+        let Some(limits) = config.destination_limits(&self.destination) else {
+            self.breakers.0.lock().remove(&self.destination);
+            return;
+        };
+        let now = self.ports.clock.now();
+        self.breakers
+            .ended(&self.destination, *self.worked.lock(), limits.breaker, now);
+    }
+}
+
+/// Whether a destination works that said this; a refusal of one file comes from one that does.
+fn works(error: &Error) -> Option<bool> {
+    match error.kind() {
+        Kind::Limit | Kind::Timeout | Kind::Unauthenticated | Kind::Unavailable => Some(false),
+        Kind::AlreadyExists
+        | Kind::Conflict
+        | Kind::Invalid
+        | Kind::NotFound
+        | Kind::Refused
+        | Kind::Unsupported => Some(true),
+        Kind::Bug => None,
+    }
+}

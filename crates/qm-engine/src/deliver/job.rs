@@ -1,0 +1,34 @@
+//! What an attempt is given.
+
+use qm_core::config::{Config, Route};
+use qm_core::delivery::Delivery;
+use qm_core::retry::RetryPolicy;
+use std::sync::{Arc, LazyLock};
+
+use super::breakers::Report;
+use super::stall::Progress;
+use super::throttle::Paced;
+use crate::Ports;
+
+/// One delivery that runs, under the revision that ran when it was begun.
+pub(super) struct Job {
+    pub(super) ports: Ports,
+    pub(super) config: Arc<Config>,
+    pub(super) delivery: Delivery,
+    pub(super) progress: Arc<Progress>,
+    pub(super) report: Report,
+    pub(super) pace: Option<Paced>,
+}
+
+impl Job {
+    /// The delivery's route, unless the revision lost it.
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.config.routes.get(&self.delivery.route)
+    }
+
+    /// The delivery's retry policy; none for a route that is gone.
+    pub(super) fn policy(&self) -> &RetryPolicy {
+        static NO_RETRY: LazyLock<RetryPolicy> = LazyLock::new(|| RetryPolicy::pauses(Vec::new()));
+        self.route().map_or(&NO_RETRY, |route| &route.retry)
+    }
+}

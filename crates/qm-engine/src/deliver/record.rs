@@ -1,0 +1,127 @@
+//! How an attempt ended becomes a row, then a line in the log: every change of a delivery's state
+//! that the engine makes goes through here.
+
+use jiff::Timestamp;
+use qm_core::Kind;
+use qm_core::alert::{NewAlert, Text, dead_letter, dead_letter_key};
+use qm_core::delivery::{Delivery, DeliveryState, Transition};
+use qm_core::id::NotifierName;
+use std::time::Duration;
+
+use super::job::Job;
+use super::notifiers;
+
+/// Between attempts to record an outcome; doubles up to the longer one. The row stays `running`
+/// until it is recorded, so giving up is no choice.
+const RECORD_PAUSE_FIRST: Duration = Duration::from_secs(1);
+const RECORD_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// What a dead letter's alert says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Said {
+    /// That the delivery failed.
+    Failed,
+    /// That the file was too old to be delivered.
+    Expired,
+}
+
+/// Records how the attempt ended, as often as it takes; then says so in the log.
+pub(super) async fn record(job: &Job, transition: Transition, said: Said) {
+    let delivery = &job.delivery;
+    let now = job.ports.clock.now();
+    let alert = transition
+        .is_dead_letter
+        .then(|| alert(job, &transition, said, now));
+    let mut pause = RECORD_PAUSE_FIRST;
+    loop {
+        let finished = job
+            .ports
+            .ledger
+            .finish(delivery, transition.clone(), alert.clone(), now);
+        match finished.await {
+            Ok(()) => break,
+            // Recorded by an earlier try whose answer was lost, or another worker's.
+            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => {
+                tracing::warn!(delivery = %delivery.id, error = error.chain(), "outcome not recorded");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(
+                    delivery = %delivery.id,
+                    error = error.chain(),
+                    "outcome not recorded yet, trying again"
+                );
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(RECORD_PAUSE_MAX);
+    }
+    log(delivery, &transition);
+}
+
+fn alert(job: &Job, transition: &Transition, said: Said, now: Timestamp) -> NewAlert {
+    let (delivery, reason) = (&job.delivery, transition.note.as_str());
+    let notifiers = notifiers(delivery, &job.config);
+    let mut alert = match said {
+        Said::Failed => dead_letter(delivery, reason, notifiers, now),
+        Said::Expired => expired(delivery, reason, notifiers, now),
+    };
+    if delivery.possible_duplicate || transition.possible_duplicate {
+        alert.text.body.push_str(
+            "\n\nAn attempt ended without an answer: the destination may have the file all the same. A \
+             redrive asks it first.",
+        );
+    }
+    alert
+}
+
+fn expired(
+    delivery: &Delivery,
+    reason: &str,
+    notifiers: Vec<NotifierName>,
+    at: Timestamp,
+) -> NewAlert {
+    NewAlert {
+        key: dead_letter_key(delivery),
+        text: Text {
+            subject: format!(
+                "Delivery of {} to {} expired",
+                delivery.source, delivery.destination
+            ),
+            body: format!(
+                "{} was not delivered to {} by route {}.\n\nReason: {reason}\n\nIf it is wanted all the \
+                 same: raise `max_age` of the route, then quaymaster delivery redrive {}",
+                delivery.source, delivery.destination, delivery.route, delivery.id
+            ),
+        },
+        notifiers,
+        at,
+    }
+}
+
+fn log(delivery: &Delivery, transition: &Transition) {
+    let (id, attempt) = (delivery.id, delivery.attempts);
+    let (source, state) = (delivery.source.to_string(), transition.state.as_str());
+    let (destination, note) = (delivery.destination.as_str(), &transition.note);
+    let possible_duplicate = delivery.possible_duplicate || transition.possible_duplicate;
+    match transition.state {
+        DeliveryState::Dead => {
+            tracing::error!(
+                %id, ?source, ?destination, attempt, state, note, possible_duplicate,
+                "delivery failed"
+            );
+        }
+        DeliveryState::Waiting { .. } | DeliveryState::Running { .. } => {
+            tracing::warn!(
+                %id, ?source, ?destination, attempt, state, note, possible_duplicate,
+                "attempt failed"
+            );
+        }
+        DeliveryState::Delivered | DeliveryState::Superseded | DeliveryState::Cancelled => {
+            tracing::info!(
+                %id, ?source, ?destination, attempt, state, note, possible_duplicate,
+                "delivery ended"
+            );
+        }
+    }
+}

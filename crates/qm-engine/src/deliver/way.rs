@@ -1,0 +1,104 @@
+//! The way of a delivery: by which route, to which destination, under which name there.
+
+use qm_core::config::{Config, Deliver, Route};
+use qm_core::delivery::Delivery;
+use qm_core::ports::connector::Shipment;
+use qm_core::template::Facts;
+use qm_core::{Error, Kind, Result};
+
+use super::job::Job;
+use crate::Way;
+use crate::facts::{facts, name};
+
+/// A way that was found.
+pub(super) struct Found<'a> {
+    pub(super) route: &'a Route,
+    pub(super) way: Way,
+    pub(super) target: String,
+    facts: Facts<'a>,
+}
+
+/// Finds the way; an error says what is missing on it.
+pub(super) async fn find(job: &Job) -> Result<Found<'_>> {
+    let (config, delivery) = (&*job.config, &job.delivery);
+    let facts = facts(config, &delivery.source, delivery.arrived_at);
+    let route = job.route().ok_or_else(|| {
+        gone(format!(
+            "route `{}` is not in the configuration any more",
+            delivery.route
+        ))
+    })?;
+    check_names(config, route, delivery, &facts)?;
+    let way = job.ports.outside.way(delivery).await?;
+    let target = match &way.name {
+        Some(template) => name(template, &facts)?.as_str().to_owned(),
+        None => delivery.target.clone(),
+    };
+    Ok(Found {
+        route,
+        way,
+        target,
+        facts,
+    })
+}
+
+impl Found<'_> {
+    /// What the connector is given.
+    pub(super) fn shipment<'a>(&'a self, job: &'a Job) -> Shipment<'a> {
+        Shipment {
+            delivery: &job.delivery,
+            target: &self.target,
+            facts: self.facts,
+            pace: job.pace.as_ref().map(|pace| pace as _),
+        }
+    }
+}
+
+/// The destination is there, and the names that were made when the file was routed could be made.
+fn check_names(
+    config: &Config,
+    route: &Route,
+    delivery: &Delivery,
+    facts: &Facts<'_>,
+) -> Result<()> {
+    let to = &delivery.destination;
+    let Some((_, key)) = to.as_looked_up() else {
+        let destination = config.destinations.get(to).ok_or_else(|| {
+            gone(format!(
+                "destination `{to}` is not in the configuration any more"
+            ))
+        })?;
+        return destination.target(facts).map(|_| ()).map_err(unnamed);
+    };
+    match &route.deliver {
+        Deliver::To(_) => Err(gone(format!(
+            "route `{}` does not look up its destination any more",
+            route.name
+        ))),
+        Deliver::LookUp(lookup) if key.is_empty() => {
+            lookup.key(facts).map_err(unnamed)?;
+            Err(Error::new(
+                Kind::Refused,
+                "the name to look up could not be made when the file arrived; let it arrive again",
+            )
+            .during("looking up the way"))
+        }
+        Deliver::LookUp(_) => Ok(()),
+    }
+}
+
+fn gone(message: String) -> Error {
+    Error::new(Kind::Refused, message)
+        .during("looking up the way")
+        .help("put it back into the configuration and redrive the delivery")
+}
+
+/// Trying again makes the same name of the same facts.
+fn unnamed(cause: Error) -> Error {
+    Error::new(
+        Kind::Refused,
+        format!("no name could be made: {}", cause.public_message()),
+    )
+    .during("looking up the way")
+    .source(cause)
+}

@@ -1,0 +1,147 @@
+//! What a change of a name is, given what the name shows: decided under its lock.
+
+use crate::Shared;
+use crate::names::{Wanted, check_folder, file_at, gone};
+use qm_core::audit::Decision;
+use qm_core::id::VersionId;
+use qm_core::name::ObjectPath;
+use qm_core::operation::{Change, NameChange, Version};
+use qm_core::ports::bucket::Bucket;
+use qm_core::ports::mailbox::Existing;
+use qm_core::temp_name;
+use qm_core::{Error, Kind, Result, Retry};
+
+impl Shared {
+    /// What is recorded, given what is there now; `None` if the name does not show the `only`
+    /// version that is meant.
+    pub(crate) async fn decide(
+        &self,
+        bucket: &dyn Bucket,
+        wanted: &Wanted,
+        lands_on: &ObjectPath,
+        only: Option<VersionId>,
+    ) -> Result<Option<NameChange>> {
+        let moves = match (&wanted.change, only) {
+            (Change::Publish | Change::Restore, _) => wanted.version.clone(),
+            (Change::Rename { .. } | Change::Remove, Some(only)) => {
+                let shown = self.shown(bucket, &wanted.path, only).await?;
+                let Some(version) = shown else {
+                    return Ok(None);
+                };
+                Some(version)
+            }
+            (Change::Rename { .. } | Change::Remove, None) => {
+                file_at(bucket, &wanted.path.key).await?.ok_or_else(gone)?;
+                self.current(bucket, &wanted.path).await?
+            }
+        };
+        let replaces = if wanted.change == Change::Remove {
+            moves.as_ref().map(|version| version.id)
+        } else {
+            check_folder(bucket, &lands_on.key).await?;
+            self.replaced(bucket, lands_on, wanted.existing).await?
+        };
+        if let Some(name) = &wanted.content_of {
+            qm_content::check_file(bucket, &wanted.path.key, name).await?;
+        }
+        let keep_aside = match replaces {
+            Some(_) if self.is_versioned(lands_on) => true,
+            _ => self.is_needed(replaces).await?,
+        };
+        let is_rename = matches!(wanted.change, Change::Rename { .. });
+        let keep_moved = is_rename
+            && self
+                .is_needed(moves.as_ref().map(|version| version.id))
+                .await?;
+        let at = self.now();
+        Ok(Some(NameChange {
+            // A file that did not come through us has no version to arrive.
+            arrival: wanted.arrival.filter(|_| moves.is_some()),
+            path: wanted.path.clone(),
+            change: wanted.change.clone(),
+            version: moves,
+            replaces,
+            keep_aside,
+            keep_moved,
+            account: wanted.account.clone(),
+            at,
+            audit: wanted.act.record(at, Decision::Allowed),
+        }))
+    }
+
+    /// The version that the landing replaces, if the file there is one of ours.
+    async fn replaced(
+        &self,
+        bucket: &dyn Bucket,
+        lands_on: &ObjectPath,
+        existing: Existing,
+    ) -> Result<Option<VersionId>> {
+        if file_at(bucket, &lands_on.key).await?.is_none() {
+            return Ok(None);
+        }
+        if existing == Existing::Refuse {
+            return Err(Error::new(
+                Kind::AlreadyExists,
+                "a file with that name is already there",
+            ));
+        }
+        Ok(self
+            .current(bucket, lands_on)
+            .await?
+            .map(|version| version.id))
+    }
+
+    /// The version under the name, unless somebody put another file there behind our back.
+    pub(crate) async fn current(
+        &self,
+        bucket: &dyn Bucket,
+        path: &ObjectPath,
+    ) -> Result<Option<Version>> {
+        let identity = bucket.identity(&path.key).await?;
+        let current = self.parts.ledger.current(path).await?;
+        Ok(current.filter(|version| identity.as_ref() == Some(&version.identity)))
+    }
+
+    /// That version, if the name shows it. In a watched folder somebody may have written into the
+    /// very file: until the watch has looked at it, nobody knows.
+    async fn shown(
+        &self,
+        bucket: &dyn Bucket,
+        path: &ObjectPath,
+        only: VersionId,
+    ) -> Result<Option<Version>> {
+        let current = self.current(bucket, path).await?;
+        let Some(version) = current.filter(|version| version.id == only) else {
+            return Ok(None);
+        };
+        if !self.parts.rules.is_watched(&path.bucket) || !bucket.keeps_attributes() {
+            return Ok(Some(version));
+        }
+        let Some(entry) = file_at(bucket, &path.key).await? else {
+            return Ok(None);
+        };
+        if entry.size_bytes != version.size_bytes || entry.modified > version.received_at {
+            return Err(Error::new(
+                Kind::Conflict,
+                "the file may have been written to since it arrived",
+            )
+            .retry(Retry::Later)
+            .with("path", path));
+        }
+        Ok(Some(version))
+    }
+
+    /// Whether what is superseded or removed under the name stays among the versions; what has a
+    /// temp name was never a version of anything.
+    fn is_versioned(&self, path: &ObjectPath) -> bool {
+        self.parts.rules.keeps_versions(&path.bucket)
+            && !temp_name::is_temp(path.key.file_name(), &[])
+    }
+
+    async fn is_needed(&self, version: Option<VersionId>) -> Result<bool> {
+        match version {
+            Some(version) => self.parts.ledger.is_needed(version).await,
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Attempts of deliveries: how they begin and end, and who takes over those that nobody runs.
+
+use jiff::Timestamp;
+use qm_core::alert::NewAlert;
+use qm_core::delivery::{Delivery, DeliveryState, Transition};
+use qm_core::id::DeliveryId;
+use qm_core::ports::ledger::Attempt;
+use qm_core::{Error, Kind};
+
+use super::connection::Connection;
+use super::deliveries::by_number;
+use super::fault::Sql;
+use super::finished::{REJECTED, finish_version, has_after};
+use super::lease::lease_goes_on;
+use super::statements::{micros, only, stored_text};
+use super::{alerts, line};
+
+/// Begins attempts of waiting ones whose lines are locked.
+pub(super) async fn begin(connection: &Connection, numbers: &[i64], now: Timestamp) -> Sql<()> {
+    let holder = connection.holder()?;
+    connection
+        .run(
+            "WITH begun AS (
+                 UPDATE deliveries SET state = 'running', ready_at = NULL, node = $2, epoch = $3,
+                     attempts = attempts + 1, fence = fence + 1, updated_at = $4
+                 WHERE number = ANY ($1) RETURNING number)
+             INSERT INTO attempts (delivery, number, began_at)
+             SELECT b.number, coalesce((SELECT max(a.number) FROM attempts a
+                 WHERE a.delivery = b.number), 0) + 1, $4 FROM begun b",
+            &[&numbers, &holder.node, &holder.epoch, &micros(now)],
+        )
+        .await?;
+    Ok(())
+}
+
+const FINISH: &str = concat!(
+    "UPDATE deliveries SET state = $3, ready_at = $4, node = NULL, epoch = NULL, last_error = $5,
+         possible_duplicate = possible_duplicate OR $6, finished = $7, updated_at = $8
+     WHERE id = $1 AND fence = $2 AND state = 'running' AND node = $9 AND epoch = $10 AND ",
+    lease_goes_on!("$9", "$10"),
+    " RETURNING number, version, ",
+    has_after!()
+);
+
+const END: &str = "UPDATE attempts SET ended_at = $2, note = $3
+     WHERE delivery = $1 AND number = (SELECT max(number) FROM attempts WHERE delivery = $1)";
+
+pub(super) async fn finish(
+    connection: &Connection,
+    delivery: &Delivery,
+    transition: &Transition,
+    alert: Option<&NewAlert>,
+    at: Timestamp,
+) -> Sql<()> {
+    let note = stored_text(&transition.note);
+    let (ready_at, last_error) = match &transition.state {
+        DeliveryState::Running { .. } | DeliveryState::Cancelled => {
+            return Err(Error::new(Kind::Bug, "an attempt cannot end like this")
+                .with("state", transition.state.as_str())
+                .into());
+        }
+        DeliveryState::Delivered => (None, None),
+        DeliveryState::Waiting { ready_at } => (Some(micros(*ready_at)), Some(&note)),
+        DeliveryState::Dead | DeliveryState::Superseded => (None, Some(&note)),
+    };
+    let (destination, target) = (delivery.destination.as_str(), delivery.target.as_str());
+    line::lock(connection, destination, target).await?;
+    let holder = connection.holder()?;
+    let ended = connection
+        .first(
+            FINISH,
+            &[
+                &delivery.id.to_string(),
+                &delivery.fence,
+                &transition.state.as_str(),
+                &ready_at,
+                &last_error,
+                &transition.possible_duplicate,
+                &transition.is_rejected.then_some(REJECTED),
+                &micros(at),
+                &holder.node,
+                &holder.epoch,
+            ],
+            |columns| {
+                let number: i64 = columns.value()?;
+                Ok((number, columns.value::<String>()?, columns.value()?))
+            },
+        )
+        .await?;
+    let Some((number, version, has_after)) = ended else {
+        return Err(lost(connection, delivery).await?.into());
+    };
+    connection.run(END, &[&number, &micros(at), &note]).await?;
+    line::settle(connection, destination, target, at).await?;
+    if has_after {
+        finish_version(connection, &version).await?;
+    }
+    if let Some(alert) = alert {
+        alerts::raise(connection, alert).await?;
+    }
+    Ok(())
+}
+
+async fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
+    let is_there = connection
+        .holds(
+            "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = $1)",
+            &[&delivery.id.to_string()],
+        )
+        .await?;
+    let error = if is_there {
+        Error::new(Kind::Conflict, "the delivery is not this worker's any more")
+    } else {
+        Error::new(Kind::NotFound, "no such delivery")
+    };
+    Ok(error.with("delivery", delivery.id))
+}
+
+/// Running ones of runs that are over, and those of this run that it does not hold.
+macro_rules! interrupted {
+    () => {
+        concat!(
+            "FROM deliveries d WHERE d.state = 'running' AND (
+                 (d.node = $1 AND d.epoch = $2 AND d.id <> ALL ($3)) OR NOT ",
+            lease_goes_on!("d.node", "d.epoch"),
+            ")"
+        )
+    };
+}
+
+const HAS_INTERRUPTED: &str = concat!("SELECT EXISTS (SELECT 1 ", interrupted!(), ")");
+
+/// Two that look at once share them.
+const TAKE_OVER: &str = concat!(
+    "UPDATE deliveries SET fence = fence + 1, node = $1, epoch = $2, updated_at = $4
+     WHERE number IN (SELECT d.number ",
+    interrupted!(),
+    " FOR UPDATE OF d SKIP LOCKED) AND ",
+    lease_goes_on!("$1", "$2"),
+    " RETURNING number"
+);
+
+pub(super) async fn has_interrupted(
+    connection: &Connection,
+    node: &str,
+    epoch: i64,
+    held: &[String],
+) -> Sql<bool> {
+    connection
+        .holds(HAS_INTERRUPTED, &[&node, &epoch, &held])
+        .await
+}
+
+/// They are this run's, under a new fence.
+pub(super) async fn take_over(
+    connection: &Connection,
+    held: &[String],
+    now: Timestamp,
+) -> Sql<Vec<Delivery>> {
+    let holder = connection.holder()?;
+    let mut numbers = connection
+        .all(
+            TAKE_OVER,
+            &[&holder.node, &holder.epoch, &held, &micros(now)],
+            only::value::<i64>,
+        )
+        .await?;
+    numbers.sort_unstable();
+    by_number(connection, &numbers).await
+}
+
+pub(super) async fn list(connection: &Connection, id: DeliveryId) -> Sql<Vec<Attempt>> {
+    connection
+        .all(
+            "SELECT a.number, a.began_at, a.ended_at, a.note
+             FROM deliveries d JOIN attempts a ON a.delivery = d.number
+             WHERE d.id = $1 ORDER BY a.number",
+            &[&id.to_string()],
+            |columns| {
+                Ok(Attempt {
+                    number: columns.number()?,
+                    began_at: columns.time()?,
+                    ended_at: columns.time_if_any()?,
+                    note: columns.value()?,
+                })
+            },
+        )
+        .await
+}

@@ -1,0 +1,97 @@
+//! The audit.
+
+use async_trait::async_trait;
+use qm_core::audit::{AuditRecord, Decision};
+use qm_core::ports::BoxFuture;
+use qm_core::ports::ledger::Audit;
+use qm_core::{Error, Kind, Result};
+
+use super::PostgresLedger;
+use super::connection::Connection;
+use super::fault::Sql;
+use super::job::{Manner, Wakes};
+use super::statements::{Columns, micros, stored_text};
+use crate::words::activity;
+
+pub(super) async fn append(connection: &Connection, record: &AuditRecord) -> Sql<()> {
+    let (decision, reason) = match &record.decision {
+        Decision::Allowed => ("allowed", None),
+        Decision::Denied(rule) => ("denied", Some(rule)),
+        Decision::Failed(reason) => ("failed", Some(reason)),
+    };
+    connection
+        .run(
+            "INSERT INTO audit (at, actor, source, activity, subject, decision, reason)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                &micros(record.at),
+                &stored_text(&record.actor),
+                &record.source.map(|source| source.to_string()),
+                &record.activity.as_str(),
+                &stored_text(&record.subject),
+                &decision,
+                &reason.map(|reason| stored_text(reason)),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+fn row(columns: &mut Columns<'_>) -> Sql<(i64, AuditRecord)> {
+    Ok((
+        columns.value()?,
+        AuditRecord {
+            at: columns.time()?,
+            actor: columns.value()?,
+            source: columns.parsed_if_any(str::parse)?,
+            activity: columns.parsed(activity)?,
+            subject: columns.value()?,
+            decision: decision(columns)?,
+        },
+    ))
+}
+
+fn decision(columns: &mut Columns<'_>) -> Sql<Decision> {
+    let word: String = columns.value()?;
+    let reason: Option<String> = columns.value()?;
+    match (word.as_str(), reason) {
+        ("allowed", None) => Ok(Decision::Allowed),
+        ("denied", Some(rule)) => Ok(Decision::Denied(rule)),
+        ("failed", Some(reason)) => Ok(Decision::Failed(reason)),
+        (_, _) => Err(Error::new(
+            Kind::Bug,
+            "the ledger holds a decision that this program does not know",
+        )
+        .with("decision", word)
+        .into()),
+    }
+}
+
+#[async_trait]
+impl Audit for PostgresLedger {
+    fn append(&self, record: AuditRecord) -> BoxFuture<Result<()>> {
+        let manner = Manner {
+            wakes: Wakes::Nobody,
+            ..Manner::default()
+        };
+        let appended = self.enqueue(manner, "append to the audit", record, |c, record| {
+            Box::pin(append(c, record))
+        });
+        Box::pin(appended)
+    }
+
+    async fn audit(&self, limit: u32) -> Result<Vec<(i64, AuditRecord)>> {
+        self.read("read the audit", i64::from(limit), |c, limit| {
+            Box::pin(async move {
+                c.all(
+                    "SELECT seq, at, actor, source, activity, subject, decision, reason
+                 FROM audit ORDER BY seq DESC LIMIT $1",
+                    &[limit],
+                    row,
+                )
+                .await
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,113 @@
+//! What operators do with deliveries that did not end well: new attempts, or none any more.
+
+use jiff::Timestamp;
+use qm_core::audit::AuditRecord;
+use qm_core::delivery::Delivery;
+use qm_core::id::DeliveryId;
+use qm_core::ports::ledger::DeliveryFilter;
+
+use super::connection::Connection;
+use super::deliveries::list;
+use super::fault::Sql;
+use super::finished::{finish_version, has_after};
+use super::statements::{micros, only};
+use super::{alerts, audit, line};
+
+/// Dead ones wait again, in line by their arrival.
+pub(super) async fn redrive(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    record: &AuditRecord,
+    at: Timestamp,
+) -> Sql<Vec<DeliveryId>> {
+    let mut redriven = Vec::new();
+    let dead = list(connection, filter, Some(&["dead"])).await?;
+    lock_lines(connection, &dead).await?;
+    for delivery in &dead {
+        // Somebody else may have been faster.
+        let changed = connection
+            .run(
+                "UPDATE deliveries SET state = 'waiting', ready_at = $2, finished = NULL,
+                     attempts = 0, updated_at = $2
+                 WHERE id = $1 AND state = 'dead'",
+                &[&delivery.id.to_string(), &micros(at)],
+            )
+            .await?;
+        if changed > 0 {
+            end_alert(connection, delivery, at).await?;
+            redriven.push(delivery.id);
+        }
+    }
+    settle_lines(connection, &dead, at).await?;
+    audit::append(connection, record).await?;
+    Ok(redriven)
+}
+
+const CANCEL: &str = concat!(
+    "UPDATE deliveries SET state = 'cancelled', ready_at = NULL, updated_at = $2
+     WHERE id = $1 AND state IN ('waiting', 'dead') RETURNING CASE WHEN ",
+    has_after!(),
+    " THEN version END"
+);
+
+/// Waiting and dead ones end. What stood behind them moves up, and their version may have been
+/// waiting for them only.
+pub(super) async fn cancel(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    record: &AuditRecord,
+    at: Timestamp,
+) -> Sql<Vec<DeliveryId>> {
+    let mut cancelled = Vec::new();
+    let open = list(connection, filter, Some(&["waiting", "dead"])).await?;
+    lock_lines(connection, &open).await?;
+    for delivery in &open {
+        let ended = connection
+            .first(
+                CANCEL,
+                &[&delivery.id.to_string(), &micros(at)],
+                only::value::<Option<String>>,
+            )
+            .await?;
+        let Some(followed) = ended else { continue };
+        if let Some(version) = followed {
+            finish_version(connection, &version).await?;
+        }
+        end_alert(connection, delivery, at).await?;
+        cancelled.push(delivery.id);
+    }
+    settle_lines(connection, &open, at).await?;
+    audit::append(connection, record).await?;
+    Ok(cancelled)
+}
+
+/// In one order, so that two who do this never wait for each other.
+async fn lock_lines(connection: &Connection, deliveries: &[Delivery]) -> Sql<()> {
+    for (destination, target) in lines(deliveries) {
+        line::lock(connection, destination, target).await?;
+    }
+    Ok(())
+}
+
+async fn settle_lines(connection: &Connection, deliveries: &[Delivery], at: Timestamp) -> Sql<()> {
+    for (destination, target) in lines(deliveries) {
+        line::settle(connection, destination, target, at).await?;
+    }
+    Ok(())
+}
+
+fn lines(deliveries: &[Delivery]) -> Vec<(&str, &str)> {
+    let mut lines: Vec<(&str, &str)> = deliveries
+        .iter()
+        .map(|delivery| (delivery.destination.as_str(), delivery.target.as_str()))
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
+
+async fn end_alert(connection: &Connection, delivery: &Delivery, at: Timestamp) -> Sql<()> {
+    let key = alerts::dead_letter_key(&delivery.id.to_string());
+    alerts::resolve(connection, &key, None, at).await?;
+    Ok(())
+}

@@ -1,0 +1,395 @@
+//! Deliveries. Which waiting one is claimed next is decided in [`line`].
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use qm_core::alert::NewAlert;
+use qm_core::arrival::Arrival;
+use qm_core::audit::AuditRecord;
+use qm_core::delivery::{Delivery, DeliveryState, Finished, NewDelivery, Transition};
+use qm_core::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
+use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
+use qm_core::{Error, Kind, Result};
+
+use super::connection::Connection;
+use super::fault::Sql;
+use super::statements::{Columns, Params, count, micros, only, stored_text, version_columns};
+use super::{PostgresLedger, attempts, dead_letters, finished, line, overtaking};
+
+macro_rules! select_deliveries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT d.id, d.arrival, a.bucket, a.key, a.at, ",
+            version_columns!(),
+            ", d.route, d.destination, d.target, d.state, d.ready_at, d.node, d.attempts,
+             d.possible_duplicate, d.fence, d.last_error, d.revision, d.created_at, d.updated_at
+             FROM deliveries d JOIN arrivals a ON a.seq = d.arrival
+             JOIN versions v ON v.id = d.version ",
+            $rest
+        )
+    };
+}
+
+const BY_NUMBER: &str =
+    select_deliveries!("WHERE d.number = ANY ($1) ORDER BY array_position($1, d.number)");
+
+/// What a filter says; a parameter that is NULL says nothing.
+macro_rules! filtered {
+    ($index:literal) => {
+        concat!(
+            select_deliveries!("WHERE "),
+            $index,
+            " AND ($2::text IS NULL OR d.state = $2)
+             AND ($3::text IS NULL OR d.route = $3)
+             AND ($4::text IS NULL OR d.destination = $4)
+             AND ($5::bigint IS NULL OR d.created_at >= $5)
+             AND ($6::bigint IS NULL OR d.created_at < $6)
+             AND ($7::text[] IS NULL OR d.state = ANY ($7))
+             ORDER BY d.number DESC LIMIT $8"
+        )
+    };
+}
+
+const THE_ONE: &str = filtered!("d.id = $1");
+const THE_DEAD: &str = filtered!("$1::text IS NULL AND d.state = 'dead'");
+const ALL: &str = filtered!("$1::text IS NULL");
+
+const OLDEST_OPEN: &str = select_deliveries!(
+    "WHERE d.number = (SELECT min(number) FROM deliveries
+         WHERE state IN ('waiting', 'running'))"
+);
+
+const COUNTS: &str = "SELECT c.state,
+         CASE c.state WHEN 'waiting' THEN coalesce(
+             (SELECT min(ready_at) FROM lines WHERE NOT is_running),
+             (SELECT min(ready_at) FROM deliveries WHERE state = 'waiting')) END,
+         CASE c.state WHEN 'running' THEN
+             (SELECT min(node) FROM deliveries WHERE state = 'running') END,
+         c.count
+     FROM (SELECT state, count(*) AS count FROM deliveries GROUP BY state) c ORDER BY c.state";
+
+/// Creates those of routes that have not fired for this version; returns how many.
+pub(super) async fn create(
+    connection: &Connection,
+    arrival: &Arrival,
+    new: &[NewDelivery],
+    revision: RevisionNumber,
+    at: Timestamp,
+) -> Sql<u32> {
+    let fired = connection
+        .all(
+            "SELECT DISTINCT route FROM deliveries WHERE version = $1",
+            &[&arrival.version.id.to_string()],
+            only::value::<String>,
+        )
+        .await?;
+    let mut created = 0;
+    for delivery in new {
+        if !fired.iter().any(|route| route == delivery.route.as_str()) {
+            created += insert(connection, arrival, delivery, revision, at).await?;
+        }
+    }
+    Ok(created)
+}
+
+async fn insert(
+    connection: &Connection,
+    arrival: &Arrival,
+    new: &NewDelivery,
+    revision: RevisionNumber,
+    at: Timestamp,
+) -> Sql<u32> {
+    let target = stored_text(&new.target);
+    let destination = new.destination.as_str();
+    line::lock(connection, destination, &target).await?;
+    let key: Params<'_> = &[
+        &destination,
+        &target,
+        &arrival.seq.0,
+        &arrival.path.bucket.as_str(),
+        &arrival.path.key.as_str(),
+    ];
+    // Arrivals are routed in order, so this finds one only when a rename or another node made it
+    // otherwise.
+    let is_overtaken = connection.holds(overtaking::IS_OVERTAKEN, key).await?;
+    let added = connection
+        .run(
+            "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
+                 ready_at, is_independent, is_overtaken, has_after, possible_duplicate, attempts,
+                 fence, revision, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10, false, 0, 0, $11, $7, $7)
+             ON CONFLICT (id) DO NOTHING",
+            &[
+                &new.id.to_string(),
+                &arrival.seq.0,
+                &arrival.version.id.to_string(),
+                &new.route.as_str(),
+                &destination,
+                &target,
+                &micros(at),
+                &new.is_independent,
+                &is_overtaken,
+                &new.has_after,
+                &revision.0,
+            ],
+        )
+        .await?;
+    connection.run(overtaking::OVERTAKE, key).await?;
+    line::settle(connection, destination, &target, at).await?;
+    Ok(count(added))
+}
+
+fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
+    let id = columns.parsed(str::parse)?;
+    let arrival = ArrivalSeq(columns.value()?);
+    let source = columns.path()?;
+    let arrived_at = columns.time()?;
+    Ok(Delivery {
+        id,
+        arrival,
+        source,
+        version: columns.version()?,
+        route: columns.parsed(RouteName::parse)?,
+        destination: columns.parsed(DestinationName::recorded)?,
+        target: columns.value()?,
+        state: state(columns)?,
+        attempts: columns.number()?,
+        possible_duplicate: columns.value()?,
+        fence: columns.value()?,
+        last_error: columns.value()?,
+        revision: RevisionNumber(columns.value()?),
+        arrived_at,
+        created_at: columns.time()?,
+        updated_at: columns.time()?,
+    })
+}
+
+fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
+    let word: String = columns.value()?;
+    let ready_at = columns.time_if_any()?;
+    let node = columns.parsed_if_any(NodeName::parse)?;
+    match (word.as_str(), ready_at, node) {
+        ("waiting", Some(ready_at), None) => Ok(DeliveryState::Waiting { ready_at }),
+        ("running", None, Some(node)) => Ok(DeliveryState::Running { node }),
+        ("delivered", None, None) => Ok(DeliveryState::Delivered),
+        ("dead", None, None) => Ok(DeliveryState::Dead),
+        ("superseded", None, None) => Ok(DeliveryState::Superseded),
+        ("cancelled", None, None) => Ok(DeliveryState::Cancelled),
+        (_, _, _) => Err(Error::new(
+            Kind::Bug,
+            "the ledger holds a state that this program does not know",
+        )
+        .with("state", word)
+        .into()),
+    }
+}
+
+/// In the order of the numbers.
+pub(super) async fn by_number(connection: &Connection, numbers: &[i64]) -> Sql<Vec<Delivery>> {
+    connection.all(BY_NUMBER, &[&numbers], delivery).await
+}
+
+/// Newest first; only those in one of `states`, if it is given.
+pub(super) async fn list(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    states: Option<&[&str]>,
+) -> Sql<Vec<Delivery>> {
+    let is_of_dead = filter.state == Some("dead") || states == Some(&["dead"]);
+    let sql = match filter.id {
+        Some(_) => THE_ONE,
+        None if is_of_dead => THE_DEAD,
+        None => ALL,
+    };
+    let limit = match filter.limit {
+        0 => None,
+        limit => Some(i64::from(limit)),
+    };
+    connection
+        .all(
+            sql,
+            &[
+                &filter.id.map(|id| id.to_string()),
+                &filter.state,
+                &filter.route.as_ref().map(RouteName::as_str),
+                &filter.destination.as_ref().map(DestinationName::as_str),
+                &filter.since.map(micros),
+                &filter.until.map(micros),
+                &states,
+                &limit,
+            ],
+            delivery,
+        )
+        .await
+}
+
+#[async_trait]
+impl Deliveries for PostgresLedger {
+    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>> {
+        self.read("list destinations that are waited for", now, |c, now| {
+            Box::pin(async move { line::waiting_at(c, *now).await })
+        })
+        .await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Delivery>> {
+        self.write_held("claim deliveries", claim, |c, claim| {
+            Box::pin(async move {
+                let claimed = line::claim(c, claim).await?;
+                by_number(c, &claimed).await
+            })
+        })
+        .await
+    }
+
+    async fn interrupted(&self, held: &[DeliveryId], now: Timestamp) -> Result<Vec<Delivery>> {
+        const LOOK: &str = "look for interrupted deliveries";
+        let held: Vec<String> = held.iter().map(DeliveryId::to_string).collect();
+        let holder = self.lease.holder(&self.pool).await;
+        let holder = holder.map_err(|fault| fault.into_error(LOOK))?;
+        let look = self.read(LOOK, (&holder, &held), |c, (holder, held)| {
+            Box::pin(
+                async move { attempts::has_interrupted(c, &holder.node, holder.epoch, held).await },
+            )
+        });
+        if !look.await? {
+            return Ok(Vec::new());
+        }
+        self.write_held("take over deliveries", (held, now), |c, (held, now)| {
+            Box::pin(attempts::take_over(c, held, *now))
+        })
+        .await
+    }
+
+    async fn finish(
+        &self,
+        delivery: &Delivery,
+        transition: Transition,
+        alert: Option<NewAlert>,
+        at: Timestamp,
+    ) -> Result<()> {
+        let data = (delivery.clone(), transition, alert, at);
+        self.write_held(
+            "finish an attempt",
+            data,
+            |c, (delivery, transition, alert, at)| {
+                let alert = alert.as_ref();
+                Box::pin(attempts::finish(c, delivery, transition, alert, *at))
+            },
+        )
+        .await
+    }
+
+    async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
+        const ASK: &str = "ask whether a delivery is the latest";
+        let holder = self.lease.holder(&self.pool).await;
+        let holder = holder.map_err(|fault| fault.into_error(ASK))?;
+        self.read(ASK, (delivery, holder), |c, (delivery, holder)| {
+            Box::pin(
+                async move { overtaking::is_latest(c, delivery, &holder.node, holder.epoch).await },
+            )
+        })
+        .await
+    }
+
+    async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32> {
+        let routes = overtaking::listed(routes);
+        let lines = self
+            .read("look for overtaken deliveries", &routes, |c, routes| {
+                Box::pin(async move { overtaking::lines_to_supersede(c, routes).await })
+            })
+            .await?;
+        if lines.is_empty() {
+            return Ok(0);
+        }
+        let data = (lines, routes, at);
+        self.write("supersede deliveries", data, |c, (lines, routes, at)| {
+            Box::pin(overtaking::supersede(c, lines, routes, *at))
+        })
+        .await
+    }
+
+    async fn next_ready(&self) -> Result<Option<Timestamp>> {
+        let next = self
+            .read("look for the next delivery", (), |c, ()| {
+                Box::pin(async move { c.first(line::NEXT_READY, &[], only::time_if_any).await })
+            })
+            .await?;
+        Ok(next.flatten())
+    }
+
+    async fn finished(&self, limit: u32) -> Result<Vec<Finished>> {
+        self.read("list finished objects", limit, |c, limit| {
+            Box::pin(async move { finished::finished(c, *limit).await })
+        })
+        .await
+    }
+
+    async fn tidied(&self, delivery: DeliveryId, note: &str, at: Timestamp) -> Result<()> {
+        let data = (delivery, note.to_owned(), at);
+        self.write(
+            "record what was done to an object",
+            data,
+            |c, (delivery, note, at)| Box::pin(finished::tidied(c, *delivery, note, *at)),
+        )
+        .await
+    }
+
+    async fn oldest_open(&self) -> Result<Option<Delivery>> {
+        self.read("look for the oldest delivery", (), |c, ()| {
+            Box::pin(async move { c.first(OLDEST_OPEN, &[], delivery).await })
+        })
+        .await
+    }
+
+    async fn cancel(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>> {
+        let data = (filter, audit, at);
+        self.write("cancel deliveries", data, |c, (filter, audit, at)| {
+            Box::pin(dead_letters::cancel(c, filter, audit, *at))
+        })
+        .await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
+        self.read("list deliveries", filter, |c, filter| {
+            Box::pin(async move { list(c, filter, None).await })
+        })
+        .await
+    }
+
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
+        self.read("list attempts", id, |c, id| {
+            Box::pin(async move { attempts::list(c, *id).await })
+        })
+        .await
+    }
+
+    async fn redrive(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>> {
+        let data = (filter, audit, at);
+        self.write("redrive deliveries", data, |c, (filter, audit, at)| {
+            Box::pin(dead_letters::redrive(c, filter, audit, *at))
+        })
+        .await
+    }
+
+    async fn counts(&self) -> Result<Vec<(DeliveryState, u64)>> {
+        self.read("count deliveries", (), |c, ()| {
+            Box::pin(async move {
+                c.all(COUNTS, &[], |columns| {
+                    Ok((state(columns)?, columns.number()?))
+                })
+                .await
+            })
+        })
+        .await
+    }
+}

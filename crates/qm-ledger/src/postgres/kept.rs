@@ -1,0 +1,336 @@
+//! Versions kept though no name shows them, what still needs their bytes, and how they go: given
+//! up in one transaction that asks everything again, under the lock of the order, so that nobody
+//! records at the same time that one comes back, then their bytes are removed, then the row.
+
+use jiff::{SignedDuration, Timestamp};
+use qm_core::id::{BucketName, VersionId};
+use qm_core::name::ObjectPath;
+use qm_core::operation::Operation;
+use qm_core::ports::ledger::{KeptVersion, Retention};
+use qm_core::{Error, Kind};
+use std::collections::BTreeMap;
+
+use super::connection::Connection;
+use super::fault::Sql;
+use super::statements::{Columns, Params, micros, only, version_columns};
+use crate::words::sibling;
+
+/// Most versions of a bucket that are named at once: a change of the retention may end a million,
+/// and meanwhile nobody gives seqs.
+const BATCH: u32 = 200;
+
+/// True while something needs the bytes of the version in `$column`. Not EXISTS: the planner would
+/// rather make a table of all that is needed.
+macro_rules! needs_bytes {
+    ($column:literal) => {
+        concat!(
+            "(coalesce((SELECT true FROM arrivals a WHERE a.version = ",
+            $column,
+            " AND a.deliveries IS NULL AND a.state <> 'failed' LIMIT 1), false)
+             OR coalesce((SELECT true FROM deliveries d WHERE d.version = ",
+            $column,
+            " AND d.state IN ('waiting', 'running', 'dead') LIMIT 1), false))"
+        )
+    };
+}
+
+pub(super) use needs_bytes;
+
+/// True if nothing needs the version in `k` and no operation moves it.
+macro_rules! is_free {
+    () => {
+        concat!(
+            "NOT ",
+            needs_bytes!("k.version"),
+            " AND NOT EXISTS (SELECT 1 FROM pending_names p
+                 JOIN operations o ON o.seq = p.operation
+                 WHERE o.version = k.version OR o.replaces = k.version)"
+        )
+    };
+}
+
+macro_rules! select_kept {
+    ($rest:literal) => {
+        concat!(
+            "SELECT k.bucket, k.key, k.kept_at, ",
+            version_columns!(),
+            " FROM kept_versions k JOIN versions v ON v.id = k.version ",
+            $rest
+        )
+    };
+}
+
+const IS_NEEDED: &str = concat!("SELECT ", needs_bytes!("$1"));
+
+const KEPT: &str = select_kept!(
+    "WHERE k.bucket = $1 AND k.key = $2 AND k.state = 'retained' ORDER BY k.operation DESC"
+);
+
+const KEPT_IN: &str =
+    select_kept!("WHERE k.bucket = $1 AND k.state <> 'releasing' ORDER BY k.key, k.operation");
+
+const RELEASING: &str = select_kept!("WHERE k.bucket = $1 AND k.state = 'releasing' LIMIT $2");
+
+/// What can be given up in a bucket: moved away, too old, too many of their name. A version that
+/// is retained under its new name is not given up under the old one: a bucket may have its bytes
+/// only once.
+const CANDIDATES: &str = concat!(
+    "SELECT k.version FROM kept_versions k
+     WHERE k.bucket = $1 AND k.state = 'moved'
+         AND NOT EXISTS (SELECT 1 FROM kept_versions r
+             WHERE r.version = k.version AND r.state = 'retained')
+         AND ",
+    is_free!(),
+    " UNION ALL
+     SELECT k.version FROM kept_versions k
+     WHERE k.bucket = $1 AND k.state = 'retained' AND k.kept_at <= $2 AND ",
+    is_free!(),
+    " UNION ALL
+     SELECT k.version FROM kept_names n
+     JOIN kept_versions k ON k.bucket = n.bucket AND k.key = n.key AND k.state = 'retained'
+     WHERE n.bucket = $1 AND n.versions > $3
+         AND k.operation <= (SELECT s.operation FROM kept_versions s
+             WHERE s.bucket = n.bucket AND s.key = n.key AND s.state = 'retained'
+             ORDER BY s.operation DESC LIMIT 1 OFFSET $3)
+         AND ",
+    is_free!(),
+    " LIMIT $4"
+);
+
+/// What is asked of the ledger: buckets that are not named keep everything.
+pub(super) struct Asked {
+    pub(super) retention: BTreeMap<BucketName, Retention>,
+    pub(super) now: Timestamp,
+}
+
+/// What a look finds.
+pub(super) struct Found {
+    /// Given up before; their bytes may still be there.
+    pub(super) releasing: Vec<KeptVersion>,
+    /// True if there is something to give up.
+    pub(super) has_candidates: bool,
+}
+
+/// Several statements, so perhaps several states: a hint, and [`give_up`] decides.
+pub(super) async fn look(connection: &Connection, asked: &Asked) -> Sql<Found> {
+    let mut found = Found {
+        releasing: Vec::new(),
+        has_candidates: false,
+    };
+    for (bucket, retention) in &asked.retention {
+        let releasing = releasing(connection, bucket).await?;
+        let room = BATCH.saturating_sub(count(&releasing));
+        let one = candidates(connection, bucket, retention, asked.now, room.min(1)).await?;
+        found.has_candidates |= !one.is_empty();
+        found.releasing.extend(releasing);
+    }
+    Ok(found)
+}
+
+/// From now on they cannot be restored, and are named until they are [`released`]: the bytes of a
+/// version that somebody brings back meanwhile must not be removed.
+pub(super) async fn give_up(connection: &Connection, asked: &Asked) -> Sql<Vec<KeptVersion>> {
+    let mut given_up = Vec::new();
+    for (bucket, retention) in &asked.retention {
+        let room = BATCH.saturating_sub(count(&releasing(connection, bucket).await?));
+        for version in candidates(connection, bucket, retention, asked.now, room).await? {
+            let names: Vec<ObjectPath> = connection.all(
+                "SELECT bucket, key FROM kept_versions WHERE version = $1 AND state = 'retained'",
+                &[&version],
+                only::path,
+            ).await?;
+            connection
+                .run(
+                    "UPDATE kept_versions SET state = 'releasing'
+                 WHERE version = $1 AND state <> 'releasing'",
+                    &[&version],
+                )
+                .await?;
+            count_down(connection, &names).await?;
+        }
+        given_up.extend(releasing(connection, bucket).await?);
+    }
+    Ok(given_up)
+}
+
+async fn candidates(
+    connection: &Connection,
+    bucket: &BucketName,
+    retention: &Retention,
+    now: Timestamp,
+    limit: u32,
+) -> Sql<Vec<String>> {
+    // An age that reaches back beyond the beginning of time ends nothing.
+    let ended_before = retention.age.and_then(|age| {
+        let age = SignedDuration::try_from(age).ok()?;
+        now.checked_sub(age).ok().map(micros)
+    });
+    connection
+        .all(
+            CANDIDATES,
+            &[
+                &bucket.as_str(),
+                &ended_before,
+                &i64::from(retention.versions),
+                &i64::from(limit),
+            ],
+            only::value,
+        )
+        .await
+}
+
+async fn releasing(connection: &Connection, bucket: &BucketName) -> Sql<Vec<KeptVersion>> {
+    connection
+        .all(
+            RELEASING,
+            &[&bucket.as_str(), &i64::from(BATCH)],
+            kept_version,
+        )
+        .await
+}
+
+fn count(versions: &[KeptVersion]) -> u32 {
+    u32::try_from(versions.len()).unwrap_or(u32::MAX)
+}
+
+pub(super) async fn kept(connection: &Connection, path: &ObjectPath) -> Sql<Vec<KeptVersion>> {
+    connection
+        .all(
+            KEPT,
+            &[&path.bucket.as_str(), &path.key.as_str()],
+            kept_version,
+        )
+        .await
+}
+
+pub(super) async fn kept_in(connection: &Connection, bucket: &BucketName) -> Sql<Vec<KeptVersion>> {
+    connection
+        .all(KEPT_IN, &[&bucket.as_str()], kept_version)
+        .await
+}
+
+fn kept_version(columns: &mut Columns<'_>) -> Sql<KeptVersion> {
+    Ok(KeptVersion {
+        path: columns.path()?,
+        kept_at: columns.time()?,
+        version: columns.version()?,
+    })
+}
+
+/// Their bytes are gone.
+pub(super) async fn released(connection: &Connection, versions: &[String]) -> Sql<()> {
+    connection
+        .run(
+            "DELETE FROM kept_versions WHERE version = ANY ($1) AND state = 'releasing'",
+            &[&versions],
+        )
+        .await?;
+    Ok(())
+}
+
+/// A version that is on its way out does not come back.
+pub(super) async fn refuse_if_given_up(connection: &Connection, version: VersionId) -> Sql<()> {
+    let is_given_up = connection.holds(
+        "SELECT EXISTS (SELECT 1 FROM kept_versions WHERE version = $1 AND state = 'releasing')",
+        &[&version.to_string()],
+    ).await?;
+    if is_given_up {
+        let error = Error::new(Kind::NotFound, "this version is not kept any more");
+        return Err(error.with("version", version).into());
+    }
+    Ok(())
+}
+
+/// It is current again.
+pub(super) async fn bring_back(connection: &Connection, version: VersionId) -> Sql<()> {
+    let names = connection
+        .all(
+            "DELETE FROM kept_versions WHERE version = $1 AND state = 'retained'
+         RETURNING bucket, key",
+            &[&version.to_string()],
+            only::path,
+        )
+        .await?;
+    count_down(connection, &names).await
+}
+
+/// What the completed operation put aside.
+pub(super) async fn keep(connection: &Connection, operation: &Operation, at: Timestamp) -> Sql<()> {
+    let path = &operation.path;
+    if let (true, Some(replaced)) = (operation.keep_aside, operation.replaces) {
+        let under = sibling(path, operation.lands_on());
+        // What goes under another name goes under this one as well: it may be the same bytes.
+        let state: Option<String> = connection.first(
+            "INSERT INTO kept_versions (version, bucket, key, operation, kept_at, state)
+             SELECT $1, $2, $3, $4::bigint, $5::bigint, CASE WHEN EXISTS (SELECT 1 FROM kept_versions
+                 WHERE version = $1 AND state = 'releasing') THEN 'releasing' ELSE 'retained' END
+             ON CONFLICT (version, bucket, key) DO UPDATE SET operation = excluded.operation,
+                 kept_at = excluded.kept_at, state = excluded.state
+             WHERE kept_versions.state = 'moved'
+             RETURNING state",
+            &[
+                &replaced.to_string(),
+                &under.bucket.as_str(),
+                &under.key.as_str(),
+                &operation.seq.0,
+                &micros(at),
+            ],
+            only::value,
+        ).await?;
+        if state.as_deref() == Some("retained") {
+            count_up(connection, &under).await?;
+        }
+    }
+    if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
+        connection
+            .run(
+                "INSERT INTO kept_versions (version, bucket, key, operation, kept_at, state)
+             VALUES ($1, $2, $3, $4, $5, 'moved') ON CONFLICT DO NOTHING",
+                &[
+                    &moved.id.to_string(),
+                    &path.bucket.as_str(),
+                    &path.key.as_str(),
+                    &operation.seq.0,
+                    &micros(at),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+async fn count_up(connection: &Connection, path: &ObjectPath) -> Sql<()> {
+    connection
+        .run(
+            "INSERT INTO kept_names (bucket, key, versions) VALUES ($1, $2, 1)
+         ON CONFLICT (bucket, key) DO UPDATE SET versions = kept_names.versions + 1",
+            &[&path.bucket.as_str(), &path.key.as_str()],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn count_down(connection: &Connection, names: &[ObjectPath]) -> Sql<()> {
+    for name in names {
+        let name: Params<'_> = &[&name.bucket.as_str(), &name.key.as_str()];
+        let last = connection
+            .run(
+                "DELETE FROM kept_names WHERE bucket = $1 AND key = $2 AND versions = 1",
+                name,
+            )
+            .await?;
+        if last == 0 {
+            connection
+                .run(
+                    "UPDATE kept_names SET versions = versions - 1 WHERE bucket = $1 AND key = $2",
+                    name,
+                )
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn is_needed(connection: &Connection, version: VersionId) -> Sql<bool> {
+    connection.holds(IS_NEEDED, &[&version.to_string()]).await
+}

@@ -1,0 +1,149 @@
+//! Newer arrivals of the same source that go to the same target as older deliveries.
+
+use jiff::Timestamp;
+use qm_core::delivery::Delivery;
+use qm_core::id::RouteName;
+
+use super::connection::Connection;
+use super::fault::Sql;
+use super::finished::{finish_version, has_after};
+use super::lease::lease_goes_on;
+use super::statements::{count, micros, only};
+use super::{alerts, line};
+
+/// Open ones of the key that a newer arrival of the same source now has overtaken.
+pub(super) const OVERTAKE: &str = "UPDATE deliveries SET is_overtaken = true
+     WHERE NOT is_overtaken AND state IN ('waiting', 'running', 'dead')
+         AND destination = $1 AND target = $2 AND arrival < $3
+         AND EXISTS (SELECT 1 FROM arrivals a
+             WHERE a.seq = deliveries.arrival AND a.bucket = $4 AND a.key = $5)";
+
+pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
+     SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
+     WHERE n.destination = $1 AND n.target = $2 AND n.arrival > $3
+         AND a.bucket = $4 AND a.key = $5)";
+
+/// Those that a route of `$1` has overtaken.
+macro_rules! superseded {
+    ($of:literal) => {
+        concat!(
+            $of,
+            ".is_overtaken AND ",
+            $of,
+            ".state IN ('waiting', 'dead') AND EXISTS (
+                 SELECT 1 FROM deliveries n
+                 JOIN arrivals na ON na.seq = n.arrival
+                 JOIN arrivals oa ON oa.seq = ",
+            $of,
+            ".arrival
+                 WHERE n.destination = ",
+            $of,
+            ".destination AND n.target = ",
+            $of,
+            ".target AND n.arrival > ",
+            $of,
+            ".arrival AND na.bucket = oa.bucket AND na.key = oa.key AND n.route = ANY ($1))"
+        )
+    };
+}
+
+const LINES: &str = concat!(
+    "SELECT DISTINCT d.destination, d.target FROM deliveries d WHERE ",
+    superseded!("d"),
+    " ORDER BY d.destination, d.target"
+);
+
+const SUPERSEDE: &str = concat!(
+    "UPDATE deliveries SET state = 'superseded', ready_at = NULL, updated_at = $2
+     WHERE destination = $3 AND target = $4 AND ",
+    superseded!("deliveries"),
+    " RETURNING id, CASE WHEN ",
+    has_after!(),
+    " THEN version END"
+);
+
+const IS_LATEST: &str = concat!(
+    "SELECT
+     EXISTS (SELECT 1 FROM deliveries WHERE id = $1 AND fence = $2
+         AND (state <> 'running' OR (node = $8 AND epoch = $9)))
+     AND NOT EXISTS (SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
+         WHERE n.destination = $3 AND n.target = $4 AND n.arrival > $5
+             AND n.state = 'delivered' AND a.bucket = $6 AND a.key = $7)
+     AND ",
+    lease_goes_on!("$8", "$9")
+);
+
+pub(super) async fn lines_to_supersede(
+    connection: &Connection,
+    routes: &[String],
+) -> Sql<Vec<(String, String)>> {
+    connection
+        .all(LINES, &[&routes], |columns| {
+            Ok((columns.value()?, columns.value()?))
+        })
+        .await
+}
+
+/// In the order of lines, so that two who do this never wait for each other.
+pub(super) async fn supersede(
+    connection: &Connection,
+    lines: &[(String, String)],
+    routes: &[String],
+    at: Timestamp,
+) -> Sql<u32> {
+    let mut superseded = 0;
+    for (destination, target) in lines {
+        line::lock(connection, destination, target).await?;
+        let ended = connection
+            .all(
+                SUPERSEDE,
+                &[&routes, &micros(at), destination, target],
+                |columns| {
+                    let id: String = columns.value()?;
+                    Ok((id, columns.value::<Option<String>>()?))
+                },
+            )
+            .await?;
+        line::settle(connection, destination, target, at).await?;
+        for (id, followed) in ended {
+            if let Some(version) = followed {
+                finish_version(connection, &version).await?;
+            }
+            alerts::resolve(connection, &alerts::dead_letter_key(&id), None, at).await?;
+            superseded += 1;
+        }
+    }
+    Ok(count(superseded))
+}
+
+/// The names as the statements take them.
+pub(super) fn listed(routes: &[RouteName]) -> Vec<String> {
+    routes.iter().map(ToString::to_string).collect()
+}
+
+/// True if the fence and the lease hold and nothing newer was delivered.
+pub(super) async fn is_latest(
+    connection: &Connection,
+    delivery: &Delivery,
+    node: &str,
+    epoch: i64,
+) -> Sql<bool> {
+    let latest = connection
+        .first(
+            IS_LATEST,
+            &[
+                &delivery.id.to_string(),
+                &delivery.fence,
+                &delivery.destination.as_str(),
+                &delivery.target,
+                &delivery.arrival.0,
+                &delivery.source.bucket.as_str(),
+                &delivery.source.key.as_str(),
+                &node,
+                &epoch,
+            ],
+            only::value::<bool>,
+        )
+        .await?;
+    Ok(latest.unwrap_or(false))
+}

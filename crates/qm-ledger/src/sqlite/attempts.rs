@@ -1,0 +1,180 @@
+//! Attempts of deliveries: how they begin and end, and who takes over those that nobody runs.
+
+use jiff::Timestamp;
+use qm_core::alert::NewAlert;
+use qm_core::delivery::{Delivery, DeliveryState, Transition};
+use qm_core::id::{DeliveryId, NodeName};
+use qm_core::ports::ledger::Attempt;
+use qm_core::{Error, Kind};
+use rusqlite::Connection;
+
+use super::deliveries::by_number;
+use super::fault::Sql;
+use super::finished::{REJECTED, finish_version, has_after};
+use super::statements::{Statements as _, micros, only};
+use super::{alerts, line};
+
+/// The number of the next attempt of delivery `?1`.
+macro_rules! next_number {
+    () => {
+        "(SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE delivery = ?1)"
+    };
+}
+pub(super) use next_number;
+
+/// Begins an attempt of a waiting one, on this node.
+pub(super) fn begin(
+    connection: &Connection,
+    number: i64,
+    node: &NodeName,
+    now: Timestamp,
+) -> Sql<()> {
+    connection.run(
+        "UPDATE deliveries SET state = 'running', node = ?2, ready_at = NULL,
+             attempts = attempts + 1, fence = fence + 1, updated_at = ?3
+         WHERE number = ?1",
+        (number, node.as_str(), micros(now)),
+    )?;
+    connection.run(
+        concat!(
+            "INSERT INTO attempts (delivery, number, began_at) VALUES (?1, ",
+            next_number!(),
+            ", ?2)"
+        ),
+        (number, micros(now)),
+    )?;
+    Ok(())
+}
+
+/// Most columns of a row change anyway, so the question for the rest of its version comes along
+/// with the answer: a file without an after-delivery action costs no statement more.
+pub(super) const FINISH: &str = concat!(
+    "UPDATE deliveries SET state = ?3, ready_at = ?4, node = NULL, queue = 'later',
+         last_error = ?5, possible_duplicate = possible_duplicate OR ?6, finished = ?7,
+         updated_at = ?8
+     WHERE id = ?1 AND fence = ?2 AND state = 'running'
+     RETURNING number, version, ",
+    has_after!()
+);
+
+pub(super) const END: &str = "UPDATE attempts SET ended_at = ?2, note = ?3
+     WHERE delivery = ?1
+         AND number = (SELECT max(number) FROM attempts WHERE delivery = ?1)";
+
+pub(super) fn finish(
+    connection: &Connection,
+    delivery: &Delivery,
+    transition: &Transition,
+    alert: Option<&NewAlert>,
+    at: Timestamp,
+) -> Sql<()> {
+    let (ready_at, last_error) = match &transition.state {
+        DeliveryState::Running { .. } | DeliveryState::Cancelled => {
+            return Err(Error::new(Kind::Bug, "an attempt cannot end like this")
+                .with("state", transition.state.as_str())
+                .into());
+        }
+        DeliveryState::Delivered => (None, None),
+        DeliveryState::Waiting { ready_at } => (Some(micros(*ready_at)), Some(&transition.note)),
+        DeliveryState::Dead | DeliveryState::Superseded => (None, Some(&transition.note)),
+    };
+    let finished = transition.is_rejected.then_some(REJECTED);
+    let ended: Option<(i64, String, bool)> = connection.first(
+        FINISH,
+        (
+            delivery.id.to_string(),
+            delivery.fence,
+            transition.state.as_str(),
+            ready_at,
+            last_error,
+            transition.possible_duplicate,
+            finished,
+            micros(at),
+        ),
+        |columns| Ok((columns.value()?, columns.value()?, columns.value()?)),
+    )?;
+    let Some((number, version, has_after)) = ended else {
+        return Err(lost(connection, delivery)?.into());
+    };
+    connection.run(END, (number, micros(at), &transition.note))?;
+    line::move_up(connection, delivery.destination.as_str(), &delivery.target)?;
+    if has_after {
+        finish_version(connection, &version)?;
+    }
+    if let Some(alert) = alert {
+        alerts::raise(connection, alert)?;
+    }
+    Ok(())
+}
+
+fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
+    let is_there = connection.holds(
+        "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = ?1)",
+        [delivery.id.to_string()],
+    )?;
+    let error = if is_there {
+        Error::new(Kind::Conflict, "the delivery is not this worker's any more")
+    } else {
+        Error::new(Kind::NotFound, "no such delivery")
+    };
+    Ok(error.with("delivery", delivery.id))
+}
+
+/// Running ones that are not in the list.
+macro_rules! not_held {
+    ($list:literal) => {
+        concat!(
+            "FROM deliveries INDEXED BY deliveries_running
+             WHERE state = 'running' AND id NOT IN (SELECT value FROM json_each(",
+            $list,
+            "))"
+        )
+    };
+}
+
+pub(super) const HAS_INTERRUPTED: &str = concat!("SELECT EXISTS (SELECT 1 ", not_held!("?1"), ")");
+
+pub(super) const TAKE_OVER: &str = concat!(
+    "UPDATE deliveries SET fence = fence + 1, node = ?2, updated_at = ?3
+     WHERE number IN (SELECT number ",
+    not_held!("?1"),
+    ") RETURNING number"
+);
+
+/// The list of ids as the statements take it.
+pub(super) fn listed(held: &[DeliveryId]) -> Sql<String> {
+    let held: Vec<String> = held.iter().map(DeliveryId::to_string).collect();
+    let listed = serde_json::to_string(&held)
+        .map_err(|e| Error::new(Kind::Bug, "the server made a mistake").source(e))?;
+    Ok(listed)
+}
+
+/// Gives all that run and are not held a new fence. There is one node, so nobody else runs them.
+pub(super) fn take_over(
+    connection: &Connection,
+    held: &str,
+    node: &NodeName,
+    now: Timestamp,
+) -> Sql<Vec<Delivery>> {
+    let taken = (held, node.as_str(), micros(now));
+    let mut numbers: Vec<i64> = connection.all(TAKE_OVER, taken, only::value)?;
+    numbers.sort_unstable();
+    by_number(connection, &numbers)
+}
+
+pub(super) fn list(connection: &Connection, id: DeliveryId) -> Sql<Vec<Attempt>> {
+    connection.all(
+        "SELECT a.number, a.began_at, a.ended_at, a.note
+         FROM deliveries d JOIN attempts a ON a.delivery = d.number
+         WHERE d.id = ?1 ORDER BY a.number",
+        [id.to_string()],
+        |columns| {
+            Ok(Attempt {
+                number: columns.value()?,
+                began_at: columns.time()?,
+                ended_at: columns.time_if_any()?,
+                note: columns.value()?,
+            })
+        },
+    )
+}

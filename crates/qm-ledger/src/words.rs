@@ -1,0 +1,99 @@
+//! What both engines write and read in the same words.
+
+use qm_core::account::SshPublicKey;
+use qm_core::audit::Activity;
+use qm_core::name::{ObjectKey, ObjectPath, Prefix};
+use qm_core::operation::Operation;
+
+const ACTIVITIES: [Activity; 16] = [
+    Activity::Apply,
+    Activity::AuthFailure,
+    Activity::Connected,
+    Activity::Delete,
+    Activity::Disconnected,
+    Activity::Key,
+    Activity::Mkdir,
+    Activity::Open,
+    Activity::PartialClose,
+    Activity::Redrive,
+    Activity::Rename,
+    Activity::Restore,
+    Activity::Rmdir,
+    Activity::Setstat,
+    Activity::Upload,
+    Activity::Cancel,
+];
+
+/// From the audit's word.
+pub(crate) fn activity(word: &str) -> Option<Activity> {
+    ACTIVITIES
+        .into_iter()
+        .find(|activity| activity.as_str() == word)
+}
+
+/// Type and key, without the comment: what makes two lines the same key.
+pub(crate) fn key_material(key: &SshPublicKey) -> String {
+    let mut parts = key.as_str().split_whitespace();
+    let (kind, body) = (parts.next(), parts.next());
+    format!("{} {}", kind.unwrap_or_default(), body.unwrap_or_default())
+}
+
+/// Keys below a folder lie between `folder/` and `folder0`: `0` is the character after `/`.
+pub(crate) fn key_bounds(folder: &Prefix) -> (String, Option<String>) {
+    if folder.is_root() {
+        return (String::new(), None);
+    }
+    (format!("{folder}/"), Some(format!("{folder}0")))
+}
+
+/// The keys whose names an operation changes.
+pub(crate) fn names_changed(operation: &Operation) -> Vec<ObjectPath> {
+    let mut names = vec![operation.path.clone()];
+    if *operation.lands_on() != operation.path.key {
+        names.push(sibling(&operation.path, operation.lands_on()));
+    }
+    names
+}
+
+/// Another key of the same bucket.
+pub(crate) fn sibling(path: &ObjectPath, key: &ObjectKey) -> ObjectPath {
+    ObjectPath {
+        bucket: path.bucket.clone(),
+        key: key.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails to compile when an activity is added: it belongs into the list above, too.
+    fn place(activity: Activity) -> usize {
+        match activity {
+            Activity::Apply => 0,
+            Activity::AuthFailure => 1,
+            Activity::Connected => 2,
+            Activity::Delete => 3,
+            Activity::Disconnected => 4,
+            Activity::Key => 5,
+            Activity::Mkdir => 6,
+            Activity::Open => 7,
+            Activity::PartialClose => 8,
+            Activity::Redrive => 9,
+            Activity::Rename => 10,
+            Activity::Restore => 11,
+            Activity::Rmdir => 12,
+            Activity::Setstat => 13,
+            Activity::Upload => 14,
+            Activity::Cancel => 15,
+        }
+    }
+
+    #[test]
+    fn every_activity_is_read_back() {
+        for (index, expect) in ACTIVITIES.into_iter().enumerate() {
+            assert_eq!(place(expect), index);
+            assert_eq!(activity(expect.as_str()), Some(expect));
+        }
+    }
+}

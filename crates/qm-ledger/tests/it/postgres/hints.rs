@@ -1,0 +1,39 @@
+//! Hints of other nodes' work.
+
+use qm_core::ports::ledger::{Audit as _, Names as _};
+use qm_testkit::ledger::sample::{audit, publish};
+use std::time::Duration;
+use tokio::time::timeout;
+
+use super::cluster::{self, client, open};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Those of others come soon, also after the line of hints was cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_postgres_tells_of_other_nodes_work() {
+    let cluster = cluster::shared();
+    let database = cluster.database().await;
+    let (first, second) = (open(&database, "one").await, open(&database, "two").await);
+    let (mut heard, mut ours) = (second.changes(), first.changes());
+    ours.mark_unchanged();
+    let begun = *ours.borrow();
+    first.append(audit("login")).await.unwrap();
+    assert_eq!(*ours.borrow(), begun, "the audit is nobody's work");
+    first.record(publish("a", 1)).await.unwrap();
+    assert!(*ours.borrow() > begun, "at once");
+    timeout(DEADLINE, heard.changed()).await.unwrap().unwrap();
+
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE pid <> pg_backend_pid() AND query IN ('LISTEN quaymaster_changes',
+             'NOTIFY quaymaster_changes', 'SELECT pg_backend_pid()')
+             AND datname = current_database()";
+    let ended = client(&database).await.query(cut, &[]).await.unwrap();
+    assert!(ended.len() >= 2);
+    for number in 2..5 {
+        heard.mark_unchanged();
+        let key = number.to_string();
+        first.record(publish(&key, number)).await.unwrap();
+        timeout(DEADLINE, heard.changed()).await.unwrap().unwrap();
+    }
+}

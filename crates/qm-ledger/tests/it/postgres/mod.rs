@@ -1,0 +1,12 @@
+//! The `PostgreSQL` ledger against the contract, beside other nodes, and against a database that is
+//! restarted and lines that are cut.
+
+mod cluster;
+mod contract;
+mod cuts;
+mod frozen;
+mod hints;
+mod migrations;
+mod order;
+mod proxy;
+mod restart;

@@ -1,0 +1,93 @@
+//! `quaymaster delivery show`
+
+use crate::node::OpenLedger;
+use anyhow::Context as _;
+use jiff::SignedDuration;
+
+use super::super::account::explain;
+use super::super::{Ledger, table};
+use qm_core::delivery::{Delivery, DeliveryState};
+use qm_core::ports::ledger::{Attempt, DeliveryFilter};
+
+pub(super) async fn run(ledger: &Ledger, id: &str) -> anyhow::Result<()> {
+    let ledger = ledger.open().await?;
+    let (delivery, attempts) = find(&ledger, id).await?;
+    for (name, value) in describe(&delivery) {
+        println!("{name:<12} {}", table::plain(&value));
+    }
+    println!();
+    let rows: Vec<Vec<String>> = attempts.iter().map(row).collect();
+    table::print(&["ATTEMPT", "BEGAN", "ENDED", "TOOK", "RESULT"], &rows);
+    Ok(())
+}
+
+/// A delivery and its attempts by what a person typed.
+pub(in super::super) async fn find(
+    ledger: &OpenLedger,
+    id: &str,
+) -> anyhow::Result<(Delivery, Vec<Attempt>)> {
+    let id = id.parse().map_err(explain)?;
+    let filter = DeliveryFilter {
+        id: Some(id),
+        ..DeliveryFilter::default()
+    };
+    let found = ledger.deliveries(filter).await.map_err(explain)?;
+    let delivery = found.into_iter().next().with_context(|| {
+        format!("there is no delivery {id}; `quaymaster delivery list` shows those there are")
+    })?;
+    let attempts = ledger.attempts(id).await.map_err(explain)?;
+    Ok((delivery, attempts))
+}
+
+fn row(attempt: &Attempt) -> Vec<String> {
+    vec![
+        attempt.number.to_string(),
+        table::time(attempt.began_at),
+        table::or_dash(attempt.ended_at, table::time),
+        table::or_dash(attempt.ended_at, |ended_at| {
+            table::span(ended_at.duration_since(attempt.began_at))
+        }),
+        attempt.note.clone().unwrap_or_default(),
+    ]
+}
+
+fn describe(delivery: &Delivery) -> Vec<(&'static str, String)> {
+    let state = match &delivery.state {
+        DeliveryState::Waiting { ready_at } => format!("waiting until {}", table::time(*ready_at)),
+        DeliveryState::Running { node } => format!("running on node {node}"),
+        DeliveryState::Delivered
+        | DeliveryState::Dead
+        | DeliveryState::Superseded
+        | DeliveryState::Cancelled => delivery.state.as_str().to_owned(),
+    };
+    let duplicate = if delivery.possible_duplicate {
+        "possible: an attempt ended in a way that nobody can know"
+    } else {
+        "no"
+    };
+    let mut facts = vec![
+        ("delivery", delivery.id.to_string()),
+        ("state", state),
+        ("object", delivery.source.to_string()),
+        ("version", delivery.version.id.to_string()),
+        ("bytes", delivery.version.size_bytes.to_string()),
+        ("sha256", delivery.version.sha256.to_string()),
+        ("arrival", delivery.arrival.to_string()),
+        ("arrived", table::time(delivery.arrived_at)),
+        ("route", delivery.route.to_string()),
+        ("revision", delivery.revision.to_string()),
+        ("destination", delivery.destination.to_string()),
+        ("target", delivery.target.clone()),
+        ("duplicate", duplicate.to_owned()),
+        ("created", table::time(delivery.created_at)),
+        ("updated", table::time(delivery.updated_at)),
+    ];
+    if delivery.state == DeliveryState::Delivered {
+        let since_arrival: SignedDuration = delivery.updated_at.duration_since(delivery.arrived_at);
+        facts.push(("duration", table::span(since_arrival)));
+    }
+    if let Some(error) = &delivery.last_error {
+        facts.push(("last error", error.clone()));
+    }
+    facts
+}

@@ -1,0 +1,186 @@
+//! Each decision that is printed, from a configuration and secrets on disk.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt as _;
+use tempfile::TempDir;
+
+/// What must be in no line.
+const CANARY: &str = "hunter2-canary";
+const CONFIG: &str = r#"
+node = { data = "data", secrets = "secrets" }
+bucket.staging = { url = "file://staging" }
+[partner.acme.account.acme]
+mailbox = "staging/acme"
+types = ["csv"]
+[route.copy]
+when.arrives = "staging/acme/*.csv"
+deliver = ["share"]
+screen = { names = ["a*"], max_size = 100, quarantine = "rejected/{name}" }
+after = { move = "done/{arrived:%Y}/{name}" }
+[route.push]
+when.arrives = "staging/acme/out/*"
+lookup = { kind = "secrets", name = "sftp/{stem}", require_tag = { service = "push" } }
+min_size = 2
+[destination.share]
+kind = "directory"
+path = "share"
+strip = "acme"
+"#;
+
+struct House {
+    folder: TempDir,
+    config: Config,
+}
+
+fn house() -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = folder.path().join("secrets/sftp");
+    std::fs::create_dir_all(&secrets).unwrap();
+    let secret = format!(
+        "{{\"host\":\"sftp.example.org\",\"username\":\"u\",\"password\":\"{CANARY}\",\
+         \"known_hosts\":\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\",\
+         \"remote_dir\":\"in\",\"pattern\":\"*.csv\",\"remote_name\":\"{{stem}}-{{arrived:%d}}.csv\"}}"
+    );
+    for (name, text) in [
+        ("a", secret.as_str()),
+        ("untagged", &secret),
+        ("broken", CANARY),
+    ] {
+        let file = secrets.join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    for name in ["a.tags", "broken.tags"] {
+        let file = secrets.join(name);
+        std::fs::write(&file, "service=push\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let file = folder.path().join("quaymaster.toml");
+    std::fs::write(&file, CONFIG).unwrap();
+    let config = configuration::load(&file).unwrap().config;
+    House { folder, config }
+}
+
+impl House {
+    /// The lines about one route.
+    async fn told(&self, route: usize, key: &str, size_bytes: u64) -> String {
+        let path = path(&self.config, &format!("staging/{key}")).unwrap();
+        let partner = account(&self.config, &path, None).unwrap();
+        let file = File {
+            path: &path,
+            size_bytes,
+            facts: Facts {
+                path: &path,
+                partner: partner.map(|account| &account.partner),
+                arrived_at: "2026-11-20T12:00:00Z".parse().unwrap(),
+            },
+        };
+        let connectors = connectors_for(&self.config, None).await.unwrap();
+        let route = self.config.routes.values().nth(route).unwrap();
+        decisions(&self.config, &connectors, route, &file)
+            .await
+            .join("\n")
+    }
+}
+
+#[tokio::test]
+async fn a_route_with_destinations() {
+    let house = house();
+    let passed = house.told(0, "acme/a.csv", 100).await;
+    assert_eq!(
+        passed,
+        "route copy: yes, `staging/acme/*.csv` matches\n  screen       passed\n  destination  share\n  \
+         name there   a.csv\n  attempts     3 attempts, +60s, +120s\n  \
+         afterwards   it moves to `staging/done/2026/a.csv` when all its deliveries have succeeded"
+    );
+    for (key, size_bytes, expect) in [
+        ("acme/a.txt", 1, "no, `staging/acme/*.csv` does not match"),
+        ("acme/b.csv", 1, "REJECTED: "),
+        ("acme/a.csv", 101, "REJECTED: "),
+        ("acme/b.csv", 1, "it goes to `staging/rejected/b.csv`"),
+    ] {
+        let told = house.told(0, key, size_bytes).await;
+        assert!(told.contains(expect), "{key}: {told}");
+        assert!(!told.contains("destination"), "{key}: {told}");
+    }
+    assert!(!house.folder.path().join("staging").exists());
+    assert!(!house.folder.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn a_route_that_looks_up() {
+    let house = house();
+    let found = house.told(1, "acme/out/a.csv", 2).await;
+    for line in [
+        "  looked up    secret sftp/a",
+        "  found        yes, with tag service=push",
+        "  destination  sftp://u@sftp.example.org:22",
+        "  name there   a-20.csv in folder in",
+        "  afterwards   it stays",
+    ] {
+        assert!(found.lines().any(|found| found == line), "{line}: {found}");
+    }
+    for (key, size_bytes, expect) in [
+        ("acme/out/a.csv", 1, "no, it has fewer than 2 bytes"),
+        (
+            "acme/out/a.txt",
+            2,
+            "REJECTED: the destination takes only names like *.csv",
+        ),
+        (
+            "acme/out/untagged.csv",
+            2,
+            "does not carry the tag service=push",
+        ),
+        (
+            "acme/out/broken.csv",
+            2,
+            "DEAD LETTER: the secret is not an object in JSON",
+        ),
+        (
+            "acme/out/nobody.csv",
+            2,
+            "DEAD LETTER: there is no secret `sftp/nobody`",
+        ),
+        ("acme/out/a b.csv", 2, "DEAD LETTER: "),
+    ] {
+        let told = house.told(1, key, size_bytes).await;
+        assert!(told.contains(expect), "{key}: {told}");
+        assert!(!told.contains("afterwards"), "{key}: {told}");
+        assert!(!told.contains(CANARY), "{key}: {told}");
+    }
+    assert!(!found.contains(CANARY), "{found}");
+}
+
+#[tokio::test]
+async fn an_account_that_could_not_upload_it() {
+    let house = house();
+    for (key, name, expect) in [
+        ("acme/a.csv", "acme", None),
+        (
+            "acme/a.csv",
+            "nobody",
+            Some("there is no account `nobody`; there are: acme"),
+        ),
+        (
+            "other/a.csv",
+            "acme",
+            Some("is not in the mailbox staging/acme"),
+        ),
+        ("acme/a.xml", "acme", Some("its types are csv")),
+        (
+            "acme/a.csv.part",
+            "acme",
+            Some("a name of an unfinished upload"),
+        ),
+    ] {
+        let path = path(&house.config, &format!("staging/{key}")).unwrap();
+        let error = account(&house.config, &path, Some(name)).err();
+        let said = error.map(|error| error.to_string());
+        match (&said, expect) {
+            (None, None) => {}
+            (Some(said), Some(expect)) => assert!(said.contains(expect), "{said}"),
+            (_, _) => panic!("{said:?} instead of {expect:?}"),
+        }
+    }
+}

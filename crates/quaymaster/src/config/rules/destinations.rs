@@ -1,0 +1,67 @@
+//! Buckets as destinations: what is put there must not be news that nobody hears of.
+
+use qm_core::config::{BucketDestination, BucketPlace, Config, DestinationPlace};
+use qm_core::id::DestinationName;
+use qm_core::pattern::Pattern;
+
+use crate::config::problem::{Fault, Report};
+use crate::config::section::path_of;
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    for (name, destination) in &config.destinations {
+        let DestinationPlace::Bucket(place) = &destination.place else {
+            continue;
+        };
+        check_acl(config, name, place, report);
+        check_watched(config, name, place, report);
+    }
+}
+
+fn check_acl(
+    config: &Config,
+    name: &DestinationName,
+    place: &BucketDestination,
+    report: &mut Report,
+) {
+    let bucket = config.buckets.get(&place.bucket);
+    let is_s3 = bucket.is_some_and(|bucket| matches!(bucket.place, BucketPlace::S3(_)));
+    if place.owner_full_control && !is_s3 {
+        let fault = Fault::new("acl: only a bucket of S3 has one").help("leave the key out");
+        report.say_of(&path_of(&["destination", name.as_str(), "acl"]), fault);
+    }
+}
+
+/// A delivery into a bucket is no upload: routes and partners of that bucket learn of it by its
+/// watch.
+fn check_watched(
+    config: &Config,
+    name: &DestinationName,
+    place: &BucketDestination,
+    report: &mut Report,
+) {
+    let bucket = config.buckets.get(&place.bucket);
+    if bucket.is_none_or(|bucket| bucket.watch.is_some()) {
+        return;
+    }
+    let there = Pattern::below(&place.bucket, &place.prefix);
+    let account = config.accounts.values().find(|account| {
+        Pattern::below(&account.mailbox.bucket, &account.mailbox.prefix).overlaps(&there)
+    });
+    let route = config
+        .routes
+        .values()
+        .find(|route| route.arrives.overlaps(&there));
+    let whose = match (account, route) {
+        (Some(account), _) => format!("the mailbox of account `{}`", account.name),
+        (None, Some(route)) => format!("files of route `{}`", route.name),
+        (None, None) => return,
+    };
+    let fault = Fault::new(format!(
+        "bucket: deliveries would land among {whose}, and nobody would notice them"
+    ))
+    .help(format!(
+        "add `watch = {{}}` to [bucket.{}], or give the destination a `prefix` of its own",
+        place.bucket
+    ));
+    report.say_of(&path_of(&["destination", name.as_str(), "bucket"]), fault);
+}

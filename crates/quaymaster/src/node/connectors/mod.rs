@@ -1,0 +1,189 @@
+//! The ways to destinations. A connector is kept as long as what it was made of stays the same: the
+//! settings and the secrets, which are looked up for every attempt, so that a replaced one counts at
+//! once.
+
+mod kept;
+#[cfg(test)]
+mod tests;
+
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+use kept::Kept;
+use qm_connect::{BucketConnector, DirectoryConnector, SftpConnector};
+use qm_core::config::{
+    BucketDestination, Config, Deliver, DestinationPlace, Directory, Lookup, Proxy, SecretName,
+    Sftp,
+};
+use qm_core::id::DestinationName;
+use qm_core::lookup::{self, LookedUp};
+use qm_core::ports::access::{Secret, Secrets};
+use qm_core::ports::bucket::Buckets;
+use qm_core::ports::connector::Connector;
+use qm_core::{Error, Kind, Result};
+use qm_engine::Way;
+
+/// Makes connectors and keeps them.
+pub(crate) struct Connectors {
+    secrets: Arc<dyn Secrets>,
+    buckets: Arc<dyn Buckets>,
+    kept: Mutex<Kept>,
+}
+
+/// All that a connector knows.
+#[derive(Clone, PartialEq)]
+enum MadeOf {
+    Directory(Directory),
+    Bucket(BucketDestination),
+    Sftp {
+        place: Box<Sftp<Secret>>,
+        concurrency: u32,
+    },
+}
+
+impl Connectors {
+    pub(crate) fn new(secrets: Arc<dyn Secrets>, buckets: Arc<dyn Buckets>) -> Self {
+        Self {
+            secrets,
+            buckets,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The way to a destination: one of the configuration, or one that a route of it looks up.
+    pub(crate) async fn way(&self, config: &Config, name: &DestinationName) -> Result<Way> {
+        let (made_of, pattern, target) = if let Some((route, key)) = name.as_looked_up() {
+            let route = config.routes.get(&route);
+            let lookup = route.and_then(|route| match &route.deliver {
+                Deliver::To(_) => None,
+                Deliver::LookUp(lookup) => Some(lookup),
+            });
+            let lookup = lookup.ok_or_else(|| gone(name))?;
+            let LookedUp {
+                place,
+                pattern,
+                name,
+            } = self.look_up(lookup, key).await?;
+            let concurrency = lookup.limits.concurrency;
+            (
+                MadeOf::Sftp {
+                    place: Box::new(place),
+                    concurrency,
+                },
+                pattern,
+                name,
+            )
+        } else {
+            let destination = config.destinations.get(name).ok_or_else(|| gone(name))?;
+            let made_of = match &destination.place {
+                DestinationPlace::Directory(place) => MadeOf::Directory(place.clone()),
+                DestinationPlace::Bucket(place) => MadeOf::Bucket(place.clone()),
+                DestinationPlace::Sftp(place) => MadeOf::Sftp {
+                    place: Box::new(self.with_secrets(place).await?),
+                    concurrency: destination.limits.concurrency,
+                },
+            };
+            (made_of, None, None)
+        };
+        Ok(Way {
+            connector: self.connector(name, made_of).await?,
+            pattern,
+            name: target,
+        })
+    }
+
+    /// What the secret says that a lookup finds.
+    pub(crate) async fn look_up(&self, lookup: &Lookup, key: &str) -> Result<LookedUp> {
+        let secret = self
+            .secrets
+            .look_up(&lookup.store, key, &lookup.require_tags)
+            .await?;
+        lookup::parse(&secret).map_err(|error| error.with("secret", key.escape_debug()))
+    }
+
+    /// Forgets connectors that the configuration has no use for.
+    pub(super) fn retain(&self, config: &Config) {
+        self.kept.lock().retain(|name| {
+            name.as_looked_up().map_or_else(
+                || config.destinations.contains_key(name),
+                |(route, _)| config.routes.contains_key(&route),
+            )
+        });
+    }
+
+    async fn connector(
+        &self,
+        name: &DestinationName,
+        made_of: MadeOf,
+    ) -> Result<Arc<dyn Connector>> {
+        if let Some(known) = self.kept.lock().get(name, &made_of) {
+            return Ok(known);
+        }
+        let connector = self.connect(made_of.clone()).await?;
+        let mut kept = self.kept.lock();
+        kept.insert(name.clone(), made_of, Arc::clone(&connector));
+        Ok(connector)
+    }
+
+    async fn connect(&self, made_of: MadeOf) -> Result<Arc<dyn Connector>> {
+        Ok(match made_of {
+            MadeOf::Directory(place) => Arc::new(DirectoryConnector::new(&place)),
+            MadeOf::Bucket(place) => {
+                Arc::new(BucketConnector::new(&place, Arc::clone(&self.buckets)))
+            }
+            MadeOf::Sftp { place, concurrency } => {
+                // Opening a private key with its passphrase is made slow on purpose.
+                let made =
+                    tokio::task::spawn_blocking(move || SftpConnector::new(*place, concurrency));
+                Arc::new(made.await.map_err(|error| {
+                    Error::new(Kind::Bug, "setting up the destination broke off").source(error)
+                })??)
+            }
+        })
+    }
+
+    async fn with_secrets(&self, place: &Sftp<SecretName>) -> Result<Sftp<Secret>> {
+        let proxy = match &place.proxy {
+            None => None,
+            Some(proxy) => Some(Proxy {
+                kind: proxy.kind,
+                host: proxy.host.clone(),
+                port: proxy.port,
+                login: match &proxy.login {
+                    None => None,
+                    Some((user, password)) => {
+                        Some((user.clone(), self.secrets.get(password).await?))
+                    }
+                },
+            }),
+        };
+        Ok(Sftp {
+            host: place.host.clone(),
+            port: place.port,
+            user: place.user.clone(),
+            private_key: self.secret(place.private_key.as_ref()).await?,
+            passphrase: self.secret(place.passphrase.as_ref()).await?,
+            password: self.secret(place.password.as_ref()).await?,
+            host_keys: place.host_keys.clone(),
+            folder: place.folder.clone(),
+            create_folders: place.create_folders,
+            proxy,
+            source_address: place.source_address,
+        })
+    }
+
+    async fn secret(&self, name: Option<&SecretName>) -> Result<Option<Secret>> {
+        match name {
+            None => Ok(None),
+            Some(name) => self.secrets.get(name).await.map(Some),
+        }
+    }
+}
+
+fn gone(name: &DestinationName) -> Error {
+    let message = match name.as_looked_up() {
+        None => format!("destination `{name}` is not in the configuration any more"),
+        Some((route, _)) => format!("route `{route}` does not look up destinations any more"),
+    };
+    Error::new(Kind::NotFound, message).during("finding the destination")
+}

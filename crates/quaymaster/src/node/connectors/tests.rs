@@ -1,0 +1,138 @@
+//! Which connectors are kept, and what is said of those that cannot be made.
+
+use super::kept::KEPT_MAX;
+use super::*;
+use async_trait::async_trait;
+use qm_core::config::SecretStore;
+use qm_core::ports::bucket::Bucket;
+use std::collections::BTreeMap;
+
+/// A secret that can be replaced, for every name.
+struct OneSecret(Mutex<String>);
+
+#[async_trait]
+impl Secrets for OneSecret {
+    async fn get(&self, _: &SecretName) -> Result<Secret> {
+        Ok(Secret::new(self.0.lock().clone()))
+    }
+
+    async fn look_up(
+        &self,
+        _: &SecretStore,
+        name: &str,
+        _: &BTreeMap<String, String>,
+    ) -> Result<Secret> {
+        if name.starts_with("sftp/") {
+            return Ok(Secret::new(self.0.lock().clone()));
+        }
+        Err(Error::new(Kind::NotFound, "there is no such secret"))
+    }
+}
+
+struct NoBuckets;
+
+impl Buckets for NoBuckets {
+    fn get(&self, _: &qm_core::id::BucketName) -> Option<Arc<dyn Bucket>> {
+        None
+    }
+}
+
+const CANARY: &str = "hunter2-canary";
+
+fn looked_up(password: &str) -> String {
+    format!(
+        "{{\"host\":\"sftp.example.org\",\"username\":\"u\",\"password\":\"{password}\",\
+         \"known_hosts\":\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\",\
+         \"pattern\":\"*.csv\"}}"
+    )
+}
+
+fn config() -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("quaymaster.toml");
+    let text = "node.data = \"data\"\nbucket.b = { url = \"file://b\", watch = {} }\n\
+                [route.push]\nwhen.arrives = \"b/*/**\"\n\
+                lookup = { kind = \"secrets\", name = \"sftp/{path.0}\" }\n\
+                [destination.share]\nkind = \"directory\"\npath = \"/mnt/share\"\n\
+                [destination.bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\npassword = \"secret:p\"\n\
+                host_keys = [\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\"]\n";
+    std::fs::write(&file, text).unwrap();
+    crate::config::load(&file)
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .config
+}
+
+fn name(text: &str) -> DestinationName {
+    DestinationName::recorded(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_connector_is_kept_until_its_secret_is_replaced() {
+    let secrets = Arc::new(OneSecret(Mutex::new(looked_up("old"))));
+    let connectors = Connectors::new(Arc::clone(&secrets) as _, Arc::new(NoBuckets));
+    let config = config();
+    for name in ["push/sftp/acme", "bank"].map(name) {
+        *secrets.0.lock() = looked_up("old");
+        let first = connectors.way(&config, &name).await.unwrap();
+        let again = connectors.way(&config, &name).await.unwrap();
+        assert!(Arc::ptr_eq(&first.connector, &again.connector), "{name}");
+        *secrets.0.lock() = looked_up("new");
+        let rotated = connectors.way(&config, &name).await.unwrap();
+        assert!(!Arc::ptr_eq(&first.connector, &rotated.connector), "{name}");
+    }
+    let way = connectors
+        .way(&config, &name("push/sftp/acme"))
+        .await
+        .unwrap();
+    assert!(way.pattern.unwrap().matches("a.csv"));
+    assert_eq!(connectors.kept.lock().by_name.len(), 2);
+    let mut smaller = config.clone();
+    smaller.destinations.clear();
+    connectors.retain(&smaller);
+    assert_eq!(connectors.kept.lock().by_name.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_and_no_secret_is_shown() {
+    let secrets = Arc::new(OneSecret(Mutex::new(CANARY.to_owned())));
+    let connectors = Connectors::new(Arc::clone(&secrets) as _, Arc::new(NoBuckets));
+    let config = config();
+    for (asked, kind, expect) in [
+        (
+            "gone",
+            Kind::NotFound,
+            "destination `gone` is not in the configuration any more",
+        ),
+        (
+            "gone/x",
+            Kind::NotFound,
+            "route `gone` does not look up destinations any more",
+        ),
+        ("push/nobody", Kind::NotFound, "there is no such secret"),
+        (
+            "push/sftp/acme",
+            Kind::Invalid,
+            "the secret is not an object in JSON",
+        ),
+    ] {
+        let error = connectors.way(&config, &name(asked)).await.err().unwrap();
+        assert_eq!(error.kind(), kind, "{asked}");
+        assert_eq!(error.public_message(), expect, "{asked}");
+        assert!(!error.chain().contains(CANARY), "{error:?}");
+    }
+    assert!(connectors.way(&config, &name("share")).await.is_ok());
+}
+
+#[tokio::test]
+async fn so_many_are_kept() {
+    let secrets = Arc::new(OneSecret(Mutex::new(looked_up("x"))));
+    let connectors = Connectors::new(secrets, Arc::new(NoBuckets));
+    let config = config();
+    for number in 0..=KEPT_MAX {
+        let name = name(&format!("push/sftp/acme{number}"));
+        connectors.way(&config, &name).await.unwrap();
+    }
+    let kept = connectors.kept.lock();
+    assert_eq!(kept.by_name.len(), KEPT_MAX);
+    assert!(!kept.by_name.contains_key(&name("push/sftp/acme0")));
+}

@@ -1,0 +1,49 @@
+//! Destinations without a node: what commands need that try one, or look one up.
+
+use std::sync::{Arc, OnceLock};
+
+use super::buckets::{OpenBuckets, Opener};
+use super::connectors::Connectors;
+use super::{Durability, secret_stores};
+use crate::system::SystemClock;
+use qm_access::EncryptionKeyStore;
+use qm_core::config::{Config, DestinationPlace};
+use qm_core::id::{BucketName, DestinationName};
+use qm_core::ports::access::Secrets;
+use qm_core::ports::bucket::{Bucket, Buckets};
+
+/// The ways to destinations of a configuration. Of its buckets, that of `destination` alone is
+/// opened.
+pub(crate) async fn connectors_for(
+    config: &Config,
+    destination: Option<&DestinationName>,
+) -> anyhow::Result<Connectors> {
+    let secrets: Arc<dyn Secrets> = Arc::new(secret_stores(config)?);
+    let destination = destination.and_then(|name| config.destinations.get(name));
+    let wanted = match destination.map(|destination| &destination.place) {
+        Some(DestinationPlace::Bucket(place)) => Some(&place.bucket),
+        Some(DestinationPlace::Directory(_) | DestinationPlace::Sftp(_)) | None => None,
+    };
+    let mut buckets = config.buckets.clone();
+    buckets.retain(|name, _| Some(name) == wanted);
+    let keys = EncryptionKeyStore::new(config.node.encryption_keys.clone(), Arc::new(SystemClock));
+    keys.update(&config.encryption_keys);
+    let opener = Opener {
+        durability: Durability::Full,
+        keys: Arc::new(keys),
+        arena: Arc::new(OnceLock::new()),
+        secrets: Arc::clone(&secrets),
+        spill: config.node.data.join("spill"),
+        partial_kept: config.node.partial_kept,
+    };
+    let opened = OpenBuckets::default().of(&buckets, &opener).await?;
+    Ok(Connectors::new(secrets, Arc::new(Opened(opened))))
+}
+
+struct Opened(OpenBuckets);
+
+impl Buckets for Opened {
+    fn get(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
+        self.0.get(name)
+    }
+}
