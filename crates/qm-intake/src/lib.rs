@@ -16,7 +16,6 @@ mod operator;
 mod parking;
 mod recover;
 mod refusal;
-mod through;
 mod upload;
 mod versions;
 mod write;
@@ -40,8 +39,6 @@ use qm_core::ports::ledger::{Alerts, Audit, NameAttributes, Names, Partials};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes};
 use qm_core::{Error, Kind, Result};
 use refusal::Refusals;
-
-use through::Threads;
 
 pub use recover::Recovered;
 
@@ -93,7 +90,6 @@ pub(crate) struct Shared {
     pub(crate) locks: Locks,
     pub(crate) open: OpenUploads,
     pub(crate) refusals: Refusals,
-    pub(crate) threads: Threads,
 }
 
 impl Intake {
@@ -105,7 +101,6 @@ impl Intake {
                 locks: Locks::default(),
                 open: OpenUploads::default(),
                 refusals: Refusals::default(),
-                threads: Threads::default(),
             }),
         }
     }

@@ -11,7 +11,6 @@ use crate::refusal::Act;
 use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
 use qm_core::audit::Decision;
-use qm_core::blocking;
 use qm_core::id::{AccountName, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, NameChange, Operation, Version};
@@ -56,11 +55,7 @@ impl Wanted {
 impl Shared {
     /// Carries the change out; `Ok` means that it is recorded, done and durable.
     pub(crate) async fn change_name(self: &Arc<Self>, wanted: Wanted) -> Result<()> {
-        if blocking::may_block() {
-            return Arc::clone(self).run(wanted).await;
-        }
-        let run = Arc::clone(self).run(wanted);
-        self.through("change a name", run).await
+        qm_threads::carry(Arc::clone(self).run(wanted)).await
     }
 
     async fn run(self: Arc<Self>, wanted: Wanted) -> Result<()> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::coverage::Coverage;
 use crate::disk::{Disk, DiskFile};
-use crate::errors::{blocking, failed, incomplete, io_error, scattered, too_large};
+use crate::errors::{failed, incomplete, io_error, scattered, too_large};
 use crate::folder_sync::FolderSyncs;
 use qm_core::id::{Sha256Digest, VersionId};
 use qm_core::operation::StagedToken;
@@ -87,7 +87,7 @@ impl StagedFile {
         work: impl FnOnce(&mut Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut inner = self.inner.take().ok_or_else(failed)?;
-        let (inner, result) = blocking(move || {
+        let (inner, result) = qm_threads::run(move || {
             let result = work(&mut inner);
             Ok((inner, result))
         })

@@ -131,7 +131,7 @@ pub(crate) fn check_layer_one_tree(crates: &[String]) -> Vec<Complaint> {
 fn layer(name: &str) -> Option<Layer> {
     match name {
         "qm-core" => Some(Layer::One),
-        "qm-aws" => Some(Layer::Reach),
+        "qm-aws" | "qm-threads" => Some(Layer::Reach),
         "qm-access" | "qm-connect" | "qm-engine" | "qm-http" | "qm-intake" | "qm-ledger"
         | "qm-sftp" | "qm-steps" | "qm-store" => Some(Layer::Two),
         "quaymaster" => Some(Layer::Three),

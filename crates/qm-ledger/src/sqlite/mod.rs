@@ -21,6 +21,7 @@ mod nodes;
 mod operations;
 mod overtaking;
 mod partials;
+mod queue;
 mod readers;
 mod revisions;
 mod slots;
