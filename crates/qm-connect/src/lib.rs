@@ -8,7 +8,6 @@
 //!
 //! [`Connector::is_delivered`]: qm_core::ports::connector::Connector::is_delivered
 
-mod blocking;
 mod bucket;
 mod directory;
 mod email;

@@ -6,7 +6,6 @@ pub mod account;
 pub mod alert;
 pub mod arrival;
 pub mod audit;
-pub mod blocking;
 pub mod breaker;
 pub mod config;
 pub mod delivery;

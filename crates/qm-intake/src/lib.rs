@@ -17,7 +17,6 @@ mod parking;
 mod recover;
 mod refusal;
 mod sources;
-mod through;
 mod upload;
 mod versions;
 mod write;
@@ -41,8 +40,6 @@ use qm_core::ports::ledger::Ledger;
 use qm_core::ports::mailbox::{Mailbox, Mailboxes};
 use qm_core::{Error, Kind, Result};
 use refusal::Refusals;
-
-use through::Threads;
 
 pub use recover::{Recovered, TakenOver};
 
@@ -89,7 +86,6 @@ pub(crate) struct Shared {
     pub(crate) locks: Locks,
     pub(crate) open: OpenUploads,
     pub(crate) refusals: Refusals,
-    pub(crate) threads: Threads,
 }
 
 impl Intake {
@@ -101,7 +97,6 @@ impl Intake {
                 locks: Locks::default(),
                 open: OpenUploads::default(),
                 refusals: Refusals::default(),
-                threads: Threads::default(),
             }),
         }
     }

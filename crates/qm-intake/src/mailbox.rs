@@ -46,7 +46,13 @@ impl Mailbox for AccountMailbox {
 
     async fn write(&self, path: &MailboxPath, options: WriteOptions) -> Result<Box<dyn Upload>> {
         let act = self.act(Activity::Upload, path);
-        let opened = self.open_for_writing(path, options, &act).await;
+        let opening = self.open_for_writing(path, options, &act);
+        // On a disk it is a handful of steps too short to wake another thread for.
+        let opened = if self.is_on_disk() {
+            qm_threads::in_place(opening).await
+        } else {
+            opening.await
+        };
         self.shared.recorded(&act, opened).await
     }
 
@@ -99,6 +105,11 @@ impl AccountMailbox {
 
     pub(crate) fn bucket(&self, account: &Account) -> Result<Arc<dyn Bucket>> {
         self.shared.bucket(&account.mailbox.bucket)
+    }
+
+    fn is_on_disk(&self) -> bool {
+        let bucket = self.account().and_then(|account| self.bucket(&account));
+        bucket.is_ok_and(|bucket| !bucket.needs_token())
     }
 
     pub(crate) fn object(account: &Account, path: &MailboxPath) -> Result<ObjectPath> {

@@ -9,7 +9,6 @@ use crate::locks::NamesHeld;
 use crate::refusal::Act;
 use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
-use qm_core::blocking;
 use qm_core::id::{AccountName, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, Operation, Version};
@@ -66,11 +65,7 @@ impl Shared {
         wanted: Wanted,
         only: Option<VersionId>,
     ) -> Result<bool> {
-        let run = Arc::clone(self).run(wanted, only);
-        if blocking::may_block() {
-            return run.await;
-        }
-        self.through("change a name", run).await
+        qm_threads::carry(Arc::clone(self).run(wanted, only)).await
     }
 
     async fn run(self: Arc<Self>, wanted: Wanted, only: Option<VersionId>) -> Result<bool> {

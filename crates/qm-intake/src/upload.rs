@@ -339,8 +339,8 @@ impl Upload for AccountUpload {
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        shared.through("commit an upload", self.ended()).await
+        // A session that goes away must not stop it between record and action.
+        qm_threads::carry(self.ended()).await
     }
 
     async fn abandon(mut self: Box<Self>) {

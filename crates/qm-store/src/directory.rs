@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::confined::{ConfinedDisk, Durability};
 use crate::disk::{Disk, DiskFile, DiskStat, FileKind};
 use crate::envelope_page::PAGE_BYTES;
-use crate::errors::{blocking, if_there, io_error};
+use crate::errors::{if_there, io_error};
 use crate::folder_sync::FolderSyncs;
 use crate::form::Form;
 use crate::listing::{FileContent, FolderListing};
@@ -106,7 +106,7 @@ impl DirectoryBucket {
         work: impl FnOnce(&Tree) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let tree = Arc::clone(&self.tree);
-        blocking(move || work(&tree)).await
+        qm_threads::run(move || work(&tree)).await
     }
 }
 
@@ -216,7 +216,7 @@ impl Bucket for DirectoryBucket {
 
     async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>> {
         let (tree, folder) = (Arc::clone(&self.tree), folder.clone());
-        blocking(move || {
+        qm_threads::run(move || {
             let entries = tree
                 .disk
                 .entries(folder.as_str())

@@ -1,6 +1,5 @@
 //! I/O errors in the words of the house.
 
-use qm_core::blocking::may_block;
 use qm_core::{Error, Kind};
 use std::io;
 
@@ -46,16 +45,6 @@ pub(crate) fn scattered() -> Error {
 
 pub(crate) fn too_large() -> Error {
     Error::new(Kind::Invalid, "the file is larger than any disk")
-}
-
-/// Runs blocking I/O where it may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> qm_core::Result<T> + Send + 'static,
-) -> qm_core::Result<T> {
-    if may_block() {
-        return work();
-    }
-    tokio::task::spawn_blocking(work).await.map_err(lost_task)?
 }
 
 /// `None` when there is nothing; every other failure stays one.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::directory::Tree;
 use crate::disk::{DiskEntries, DiskFile, DiskStat, FileKind};
 use crate::envelope_page::PAGE_BYTES;
-use crate::errors::{blocking, if_there, io_error};
+use crate::errors::{if_there, io_error};
 use crate::form::Form;
 use qm_core::name::{Prefix, RESERVED_COMPONENT};
 use qm_core::ports::bucket::{Content, Entry, EntryKind, Listing};
@@ -44,7 +44,7 @@ impl Listing for FolderListing {
             return Ok(None);
         };
         let (tree, folder) = (Arc::clone(&self.tree), self.folder.clone());
-        let (rest, batch) = blocking(move || {
+        let (rest, batch) = qm_threads::run(move || {
             let mut batch = Vec::with_capacity(BATCH_ENTRIES);
             while batch.len() < BATCH_ENTRIES {
                 let Some(entry) = entries.next().map_err(io_error("list a folder"))? else {
@@ -152,7 +152,7 @@ impl Content for FileContent {
         };
         let file = Arc::clone(&self.file);
         let offset = self.begin + offset;
-        blocking(move || {
+        qm_threads::run(move || {
             let mut buffer = vec![0; length];
             let read = file
                 .read_at(&mut buffer, offset)

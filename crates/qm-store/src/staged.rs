@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::coverage::Coverage;
 use crate::disk::{Disk, DiskFile};
-use crate::errors::{blocking, failed, incomplete, io_error, scattered, too_large};
+use crate::errors::{failed, incomplete, io_error, scattered, too_large};
 use crate::folder_sync::FolderSyncs;
 use qm_core::id::{Sha256Digest, VersionId};
 use qm_core::operation::StagedToken;
@@ -16,10 +16,17 @@ use qm_core::{Error, Kind, Result};
 
 /// Read back for the digest when writes came out of order.
 const CATCH_UP_BYTES: usize = 256 * 1024;
+/// The beginning of a file waits in memory for what follows: most files are small, and all of such
+/// a one is written in one go when it is closed.
+const HELD_BYTES_MAX: usize = 64 * 1024;
 
 pub(crate) struct StagedFile {
     version: VersionId,
+    /// Held bytes included.
     size_bytes: u64,
+    /// The last bytes, received in order and not written yet. A copy: a piece of a packet keeps all
+    /// of the packet.
+    held: Vec<u8>,
     /// Taken while blocking I/O runs; gone for good if that was cut off.
     inner: Option<Box<Inner>>,
 }
@@ -78,8 +85,29 @@ impl StagedFile {
         Self {
             version,
             size_bytes: received_bytes,
+            held: Vec::new(),
             inner: Some(Box::new(inner)),
         }
+    }
+
+    /// Keeps chunks that go on where the file ends, while they are few bytes.
+    fn holds(&mut self, chunks: &[Chunk]) -> bool {
+        let mut end = self.size_bytes;
+        for chunk in chunks {
+            if chunk.offset != end {
+                return false;
+            }
+            end = end.saturating_add(chunk.bytes.len() as u64);
+        }
+        let bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        if self.held.len() + bytes > HELD_BYTES_MAX || self.inner.is_none() {
+            return false;
+        }
+        for chunk in chunks {
+            self.held.extend_from_slice(&chunk.bytes);
+        }
+        self.size_bytes = end;
+        true
     }
 
     async fn with<T: Send + 'static>(
@@ -87,8 +115,13 @@ impl StagedFile {
         work: impl FnOnce(&mut Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut inner = self.inner.take().ok_or_else(failed)?;
-        let (inner, result) = blocking(move || {
-            let result = work(&mut inner);
+        let held = Bytes::from(std::mem::take(&mut self.held));
+        let held = Chunk {
+            offset: self.size_bytes.saturating_sub(held.len() as u64),
+            bytes: held,
+        };
+        let (inner, result) = qm_threads::run(move || {
+            let result = inner.write(&held).and_then(|()| work(&mut inner));
             Ok((inner, result))
         })
         .await?;
@@ -113,6 +146,9 @@ impl Staged for StagedFile {
     }
 
     async fn write(&mut self, chunks: Vec<Chunk>) -> Result<()> {
+        if self.holds(&chunks) {
+            return Ok(());
+        }
         self.with(move |inner| chunks.iter().try_for_each(|chunk| inner.write(chunk)))
             .await
     }
@@ -250,6 +286,9 @@ impl Inner {
 
     /// Digests from disk what came out of order.
     fn catch_up(&mut self) -> Result<()> {
+        if self.digested_bytes == self.size_bytes {
+            return Ok(());
+        }
         let mut buffer = vec![0; CATCH_UP_BYTES];
         while self.digested_bytes < self.size_bytes {
             let left =

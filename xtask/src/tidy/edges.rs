@@ -134,7 +134,7 @@ fn layer(name: &str) -> Option<Layer> {
     match name {
         "qm-core" => Some(Layer::One),
         "qm-content" => Some(Layer::Rules),
-        "qm-aws" | "qm-sftp-wire" => Some(Layer::Reach),
+        "qm-aws" | "qm-sftp-wire" | "qm-threads" => Some(Layer::Reach),
         "qm-access" | "qm-connect" | "qm-engine" | "qm-http" | "qm-intake" | "qm-ledger"
         | "qm-sftp" | "qm-steps" | "qm-store" => Some(Layer::Two),
         "quaymaster" => Some(Layer::Three),

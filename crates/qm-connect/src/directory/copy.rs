@@ -12,7 +12,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::place::Place;
-use crate::blocking;
 
 /// Large enough that a network file system works in full requests, small enough that a hundred
 /// deliveries at a time hold a hundred megabytes.
@@ -40,7 +39,7 @@ pub(super) async fn copy(
         }
         size_bytes += bytes.len() as u64;
         let place = Arc::clone(place);
-        (file, digest) = blocking::run(move || {
+        (file, digest) = qm_threads::run(move || {
             file.write_all(&bytes)
                 .map_err(|cause| place.fault("writing the temporary file", errno_of(&cause)))?;
             digest.update(&bytes);

@@ -19,7 +19,6 @@ use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::sync::Arc;
 
-use crate::blocking;
 use crate::findings::Findings;
 use crate::names::not_a_name;
 use place::{Missing, Place, Site};
@@ -47,7 +46,7 @@ impl DirectoryConnector {
     ) -> Result<()> {
         let target = parse_target(shipment.target)?;
         let (site, mark) = (Arc::clone(&self.site), mark(shipment.delivery));
-        let (place, file) = blocking::run(move || {
+        let (place, file) = qm_threads::run(move || {
             let place = site
                 .place(&target, &mark, Missing::Make)?
                 .ok_or_else(|| Error::new(Kind::Bug, "a folder was made and is not there"))?;
@@ -60,7 +59,7 @@ impl DirectoryConnector {
         if done.is_err() {
             // The delivery's own error counts; a temp file that stays is replaced next time.
             let place = Arc::clone(&place);
-            let _ = blocking::run(move || place.remove_temp()).await;
+            let _ = qm_threads::run(move || place.remove_temp()).await;
         }
         done
     }
@@ -76,7 +75,7 @@ impl DirectoryConnector {
         let version = &shipment.delivery.version;
         let written = copy::copy(place, file, content, version, shipment.pace).await?;
         let (site, dressed) = (Arc::clone(&self.site), Arc::clone(place));
-        blocking::run(move || {
+        qm_threads::run(move || {
             site.dress_file(&written, dressed.target())?;
             rustix::fs::fsync(&written)
                 .map_err(|errno| dressed.fault("syncing the temporary file", errno))
@@ -85,7 +84,7 @@ impl DirectoryConnector {
         let turn = Turn::take(place).await?;
         fence.check().await?;
         let place = Arc::clone(place);
-        blocking::run(move || {
+        qm_threads::run(move || {
             let published = place.publish();
             drop(turn);
             published?;
@@ -118,7 +117,7 @@ impl Connector for DirectoryConnector {
         let target = parse_target(shipment.target)?;
         let (site, mark) = (Arc::clone(&self.site), mark(shipment.delivery));
         let version = shipment.delivery.version.clone();
-        blocking::run(move || {
+        qm_threads::run(move || {
             let Some(place) = site.place(&target, &mark, Missing::Leave)? else {
                 return Ok(false);
             };
@@ -137,7 +136,7 @@ impl Connector for DirectoryConnector {
 
     async fn test(&self) -> Vec<Finding> {
         let site = Arc::clone(&self.site);
-        let tested = blocking::run(move || Ok(test::test(&site))).await;
+        let tested = qm_threads::run(move || Ok(test::test(&site))).await;
         tested.unwrap_or_else(|error| Findings::default().ended(Err(error)))
     }
 }

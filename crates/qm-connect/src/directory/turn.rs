@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::place::{CONFINED, Place, UNFINISHED_FILE};
-use crate::blocking;
 
 /// It is held while the ledger is asked once; for so long only by a process that was stopped.
 const WAIT: Duration = Duration::from_secs(10);
@@ -32,7 +31,7 @@ impl Turn {
         let mut waited = Duration::ZERO;
         loop {
             let asked = Arc::clone(place);
-            if let Some(turn) = blocking::run(move || Self::try_take(&asked)).await? {
+            if let Some(turn) = qm_threads::run(move || Self::try_take(&asked)).await? {
                 return Ok(turn);
             }
             if waited >= WAIT {

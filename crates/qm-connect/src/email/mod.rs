@@ -21,7 +21,6 @@ use qm_core::{Error, Kind, Result, Retry};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blocking;
 use accepted::Accepted;
 
 /// Long enough for a relay that delays its greeting against spam, short enough that a dead one
@@ -77,7 +76,7 @@ impl EmailNotifier {
             None => None,
         };
         let config = self.config.clone();
-        blocking::run(move || {
+        qm_threads::run(move || {
             let mut builder = Transport::builder_dangerous(config.host.as_str())
                 .port(config.port)
                 .timeout(Some(CONVERSATION_LIMIT))

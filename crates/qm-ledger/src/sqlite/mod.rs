@@ -24,6 +24,7 @@ mod nodes;
 mod operations;
 mod overtaking;
 mod partials;
+mod queue;
 mod readers;
 mod revisions;
 mod slots;

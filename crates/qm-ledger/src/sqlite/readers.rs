@@ -2,7 +2,7 @@
 //! must see one state is one statement.
 
 use parking_lot::Mutex;
-use qm_core::{Error, Kind, Result, blocking};
+use qm_core::{Error, Kind, Result};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,11 +56,7 @@ impl Readers {
             drop(permit);
             found.map_err(|fault| fault.into_error(operation))
         };
-        if blocking::may_block() {
-            return look();
-        }
-        let looked = tokio::task::spawn_blocking(look);
-        looked.await.map_err(|e| broken(operation, e))?
+        qm_threads::run(look).await
     }
 }
 

@@ -221,3 +221,22 @@ fn unknown(value: &str) -> Error {
     )
     .with("value", value.escape_debug())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sqlite::connection::{Missing, open_writer};
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn no_statement_is_prepared_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(&folder.path().join("rows"), Missing::Create).unwrap();
+        let sql = "SELECT name FROM sqlite_schema WHERE type = ?1 ORDER BY name LIMIT ?2";
+        for limit in 1..5 {
+            let mut statement = connection.prepare_cached(sql).unwrap();
+            let rows = statement.query_map(("table", limit), |_| Ok(()));
+            assert_eq!(rows.unwrap().count(), 0);
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
+}

@@ -1,13 +1,15 @@
-//! The writer's thread: owns the write connection, takes all that waits, commits it at once,
-//! answers. Nobody's answer waits for a timer: while one group is made durable the next one
-//! gathers. Only jobs that no answer waits for wait a moment for company.
+//! The writer: takes all that waits, commits it at once, answers. Nobody's answer waits for a timer:
+//! while one group is made durable the next one gathers. Only jobs that no answer waits for wait
+//! a moment for company.
+//!
+//! Whoever may block and finds nobody committing makes the group himself, which saves waking the
+//! writer's thread and being woken by it; the thread makes all others.
 
 use parking_lot::{Condvar, Mutex};
-use qm_core::{Error, Kind, Result};
+use qm_core::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -17,26 +19,26 @@ use super::connection::{Missing, data_version, open_writer};
 use super::fault::{Sql, unavailable};
 use super::group::{GroupEnd, Stamp, run_group};
 use super::job::{Job, Urgency, Wakes};
+use super::queue::{Next, Queue, closed};
 
-/// Most jobs in one transaction: bounds how long the first one waits for the others.
-const GROUP_MAX: usize = 512;
-/// Most jobs waiting: every session waits for its own, so more means that the disk has stopped.
-const WAITING_MAX: usize = 16_384;
 /// How soon a row that another process wrote is noticed; the price is one read of a page header.
 const FOREIGN_CHANGE_POLL: Duration = Duration::from_millis(200);
-/// How long a job that no answer waits for waits for one to share its commit: about as long as
-/// a client takes from one answer to the end of its next small file.
-const COMPANY_WAIT: Duration = Duration::from_millis(5);
 /// Pauses between tries to open the ledger again.
 const REOPEN_PAUSE_MIN: Duration = Duration::from_millis(20);
 const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// The queue of the thread; dropped, it ends the thread when all that waits is done.
+/// Dropped, it ends the thread when all that waits is done.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Box<dyn Job>>>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    closing: Arc<Closing>,
     changes: watch::Sender<u64>,
+}
+
+struct Shared {
+    queue: Queue,
+    /// Held by the one who makes a group.
+    committer: Mutex<Committer>,
+    closing: Arc<Closing>,
 }
 
 /// Told when nobody will wait for the writer any more.
@@ -54,48 +56,52 @@ impl Writer {
         connection: Connection,
         commit: Arc<dyn CommitStep>,
     ) -> Result<Self> {
-        let (queue, jobs) = sync_channel(WAITING_MAX);
         let closing = Arc::new(Closing::default());
         let changes = watch::Sender::new(0);
         let foreign = data_version(&connection)
             .map_err(|fault| fault.into_error("start the ledger's writer"))?;
-        let state = Thread {
+        let committer = Committer {
             file,
             name,
             connection: Some(connection),
             commit,
-            jobs,
             closing: Arc::clone(&closing),
             changes: changes.clone(),
             groups: 0,
             foreign,
             looked_at: Instant::now(),
         };
+        let shared = Arc::new(Shared {
+            queue: Queue::default(),
+            committer: Mutex::new(committer),
+            closing,
+        });
+        let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
-            .spawn(move || state.run())
+            .spawn(move || of_thread.run())
             .map_err(|e| Error::io("start the ledger's writer", e))?;
         Ok(Self {
-            queue: Some(queue),
+            shared,
             thread: Some(thread),
-            closing,
             changes,
         })
     }
 
     /// Enqueues now; jobs run in the order of these calls.
     pub(super) fn enqueue(&self, job: Box<dyn Job>) {
-        let Some(queue) = &self.queue else {
-            return job.refuse(closed());
-        };
-        match queue.try_send(job) {
-            Ok(()) => {}
-            Err(TrySendError::Full(job)) => job.refuse(Error::new(
-                Kind::Limit,
-                "the server has too much to record; please try again later",
-            )),
-            Err(TrySendError::Disconnected(job)) => job.refuse(closed()),
+        let urgency = job.manner().urgency;
+        if let Err((job, error)) = self.shared.queue.push(job) {
+            return job.refuse(error);
         }
+        if urgency == Urgency::Now
+            && qm_threads::may_block()
+            && let Some(mut committer) = self.shared.committer.try_lock()
+        {
+            // Whoever came meanwhile has told the thread.
+            return committer.run_jobs(self.shared.queue.take());
+        }
+        self.shared.queue.tell(urgency);
     }
 
     /// Counts up with every commit that may be work, here, and with every one of another process.
@@ -106,9 +112,9 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.queue.take());
-        *self.closing.is_closing.lock() = true;
-        self.closing.told.notify_all();
+        self.shared.queue.close();
+        *self.shared.closing.is_closing.lock() = true;
+        self.shared.closing.told.notify_all();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -117,13 +123,30 @@ impl Drop for Writer {
     }
 }
 
-struct Thread {
+impl Shared {
+    fn run(&self) {
+        loop {
+            let next = self.queue.wait(FOREIGN_CHANGE_POLL);
+            let mut committer = self.committer.lock();
+            match next {
+                Next::Group => committer.run_jobs(self.queue.take()),
+                Next::Nothing => {}
+                Next::End => return,
+            }
+            if committer.looked_at.elapsed() >= FOREIGN_CHANGE_POLL {
+                committer.look_for_foreign_changes();
+            }
+        }
+    }
+}
+
+/// What makes groups.
+struct Committer {
     file: PathBuf,
     name: String,
     /// `None` only while it is opened again.
     connection: Option<Connection>,
     commit: Arc<dyn CommitStep>,
-    jobs: Receiver<Box<dyn Job>>,
     closing: Arc<Closing>,
     changes: watch::Sender<u64>,
     /// Groups begun; also the number of the last one.
@@ -133,43 +156,7 @@ struct Thread {
     looked_at: Instant,
 }
 
-impl Thread {
-    fn run(mut self) {
-        loop {
-            match self.jobs.recv_timeout(FOREIGN_CHANGE_POLL) {
-                Ok(first) => {
-                    let group = self.gather(first);
-                    self.run_jobs(group);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            if self.looked_at.elapsed() >= FOREIGN_CHANGE_POLL {
-                self.look_for_foreign_changes();
-            }
-        }
-    }
-
-    /// All that waits; if none of it is urgent, what comes in the next moment as well.
-    fn gather(&self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
-        let until = Instant::now() + COMPANY_WAIT;
-        let mut group = vec![first];
-        loop {
-            group.extend(self.jobs.try_iter().take(GROUP_MAX - group.len()));
-            let is_urgent = group.iter().any(|job| job.manner().urgency == Urgency::Now);
-            if is_urgent || group.len() == GROUP_MAX {
-                return group;
-            }
-            match self
-                .jobs
-                .recv_timeout(until.saturating_duration_since(Instant::now()))
-            {
-                Ok(job) => group.push(job),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return group,
-            }
-        }
-    }
-
+impl Committer {
     fn run_jobs(&mut self, jobs: Vec<Box<dyn Job>>) {
         let mut waiting = jobs.into_iter();
         while waiting.len() > 0 {
@@ -311,8 +298,4 @@ fn refuse_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, error: &Error) {
                 .with("cause", error.chain()),
         );
     }
-}
-
-fn closed() -> Error {
-    Error::new(Kind::Unavailable, "the server is stopping")
 }

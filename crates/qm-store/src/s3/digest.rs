@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::client::PartBody;
-use crate::errors::{blocking, lost_task};
+use crate::errors::lost_task;
 use qm_core::id::Sha256Digest;
 use qm_core::ports::bucket::DigestBy;
 use qm_core::{Error, Kind, Result};
@@ -91,7 +91,7 @@ impl Digester {
         let Some(state) = self.ready().await?.cloned() else {
             return Ok(Sha256Digest([0; 32]));
         };
-        let state = blocking(move || feed(state, &tail)).await?;
+        let state = qm_threads::run(move || feed(state, &tail)).await?;
         Ok(Sha256Digest(state.finalize().into()))
     }
 }

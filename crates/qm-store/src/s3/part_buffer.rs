@@ -9,7 +9,6 @@ use super::arena::{Arena, PATIENCE};
 use super::client::{PartBody, SpilledBytes};
 use super::part_memory::{Block, Reservation};
 use super::spill::{SpillFile, SpillFolder};
-use crate::errors::blocking;
 use qm_core::Result;
 use qm_core::ports::bucket::Chunk;
 
@@ -53,7 +52,7 @@ impl PartBuffer {
             }
         } else {
             let folder = Arc::clone(arena.spill());
-            Held::File(blocking(move || folder.create().map(Arc::new)).await?)
+            Held::File(qm_threads::run(move || folder.create().map(Arc::new)).await?)
         };
         let held = Arc::new(Mutex::new(held));
         arena.watch(&held);
@@ -79,7 +78,7 @@ impl PartBuffer {
             return Ok(());
         }
         let folder = Arc::clone(self.arena.spill());
-        blocking(move || {
+        qm_threads::run(move || {
             let file = held.move_to_file(&folder)?;
             chunks
                 .iter()
@@ -116,7 +115,7 @@ impl PartBuffer {
             }
             Held::File(file) => Arc::clone(file),
         };
-        blocking(move || file.read_at(offset, length)).await
+        qm_threads::run(move || file.read_at(offset, length)).await
     }
 
     /// The first `size_bytes`, all of them written, to be sent before the part is written again.

@@ -16,13 +16,18 @@ async fn foreign_postgres_tells_of_other_nodes_work() {
     let database = cluster.database().await;
     let (first, second) = (open(&database, "one").await, open(&database, "two").await);
     let (mut heard, mut ours) = (second.changes(), first.changes());
-    ours.mark_unchanged();
+    // Both listen, and count that as a hint.
+    for changes in [&mut ours, &mut heard] {
+        let listens = changes.wait_for(|count| *count > 0);
+        timeout(DEADLINE, listens).await.unwrap().unwrap();
+    }
     let begun = *ours.borrow();
     first.append(audit("login")).await.unwrap();
     assert_eq!(*ours.borrow(), begun, "the audit is nobody's work");
     first.record(publish("a", 1)).await.unwrap();
     assert!(*ours.borrow() > begun, "at once");
     timeout(DEADLINE, heard.changed()).await.unwrap().unwrap();
+    heard.mark_unchanged();
 
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE pid <> pg_backend_pid() AND query IN ('LISTEN quaymaster_changes',

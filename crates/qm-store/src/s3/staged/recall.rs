@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::super::arena::Arena;
 use super::super::client::PartBody;
 use super::super::part_buffer::PartBuffer;
-use crate::errors::blocking;
 use qm_core::{Error, Kind, Result};
 
 /// The longest head that is looked at (64 KiB), sealed, in whole chunks.
@@ -84,7 +83,7 @@ async fn read(body: &PartBody, offset: u64, length: usize) -> Result<Bytes> {
         }
         PartBody::Spilled(spilled) => {
             let spilled = Arc::clone(spilled);
-            blocking(move || spilled.read_at(offset, length)).await
+            qm_threads::run(move || spilled.read_at(offset, length)).await
         }
     }
 }

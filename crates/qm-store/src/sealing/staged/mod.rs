@@ -15,7 +15,7 @@ use super::container::{
 };
 use super::digest::ChunkDigest;
 use crate::coverage::Coverage;
-use crate::errors::{blocking, failed, incomplete, scattered, too_large};
+use crate::errors::{failed, incomplete, scattered, too_large};
 use qm_core::Result;
 use qm_core::id::VersionId;
 use qm_core::operation::StagedToken;
@@ -200,7 +200,7 @@ impl SealedStaged {
         let numbers: Vec<_> = full.iter().map(|chunk| chunk.number).collect();
         let cipher = Arc::clone(&self.cipher);
         let mut digest = std::mem::take(&mut self.digest);
-        let (digest, chunks) = blocking(move || {
+        let (digest, chunks) = qm_threads::run(move || {
             let sealed = full.iter().map(|chunk| {
                 digest.rewind(chunk.number);
                 if chunk.is_whole && digest.chunks() == chunk.number {
@@ -234,7 +234,7 @@ impl SealedStaged {
             }
             let cipher = Arc::clone(&self.cipher);
             let mut digest = std::mem::take(&mut self.digest);
-            self.digest = blocking(move || {
+            self.digest = qm_threads::run(move || {
                 let mut sealed = Vec::from(sealed);
                 for (number, sealed) in (first..).zip(sealed.chunks_mut(SEALED_CHUNK_BYTES)) {
                     digest.update(cipher.open(number, Role::Body, sealed)?);
