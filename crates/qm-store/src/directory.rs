@@ -384,7 +384,7 @@ impl Tree {
         )
     }
 
-    fn unlink(&self, path: &str) -> Result<()> {
+    pub(crate) fn unlink(&self, path: &str) -> Result<()> {
         if_there(self.disk.unlink(path))
             .map(|_| ())
             .map_err(io_error("remove a version's bytes"))
