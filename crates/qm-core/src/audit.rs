@@ -16,6 +16,8 @@ pub enum Activity {
     Delete,
     /// A session ended.
     Disconnected,
+    /// A file that did not come through us was found in a bucket.
+    Found,
     /// A credential was added or removed.
     Key,
     /// A folder was made.
@@ -47,6 +49,7 @@ impl Activity {
             Self::Connected => "connected",
             Self::Delete => "delete",
             Self::Disconnected => "disconnected",
+            Self::Found => "found",
             Self::Key => "key",
             Self::Mkdir => "mkdir",
             Self::Open => "open",
