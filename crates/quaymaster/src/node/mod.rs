@@ -80,6 +80,7 @@ impl Node {
             options.config,
             options.durability,
             secrets,
+            Arc::clone(&ledger) as _,
             node_id,
         )
         .await?;
