@@ -95,7 +95,15 @@ impl Plan {
             });
             return;
         };
-        for ((fact, before), (_, after)) in old.into_iter().zip(new) {
+        // Another kind of place has other facts.
+        let gone = old
+            .iter()
+            .filter(|(fact, _)| new.iter().all(|(kept, _)| kept != fact))
+            .map(|(fact, _)| (*fact, None))
+            .collect::<Facts>();
+        let value = |fact| old.iter().find(|(before, _)| *before == fact);
+        for (fact, after) in new.into_iter().chain(gone) {
+            let before = value(fact).and_then(|(_, before)| before.clone());
             if before != after {
                 self.changes.push(Change {
                     kind: ChangeKind::Changed,
