@@ -159,13 +159,12 @@ impl Client {
 
     fn rounds(&self, work: Work) -> usize {
         match work {
-            // A second look would be answered from what rclone remembers.
-            Work::Listing => 1,
-            Work::Bulk(..)
-            | Work::Connects
-            | Work::SmallFiles { .. }
-            | Work::ManyClients(_)
-            | Work::IdleSessions => self.amount.rounds,
+            // A second look would be answered from what rclone remembers, and second sessions
+            // from memory that the first ones gave back.
+            Work::Listing | Work::IdleSessions => 1,
+            Work::Bulk(..) | Work::Connects | Work::SmallFiles { .. } | Work::ManyClients(_) => {
+                self.amount.rounds
+            }
         }
     }
 

@@ -180,7 +180,8 @@ fn store() -> Vec<(Place, Work)> {
 }
 
 fn front() -> Vec<(Place, Work)> {
-    let mut works = Vec::new();
+    // First: memory that other work gave back to the allocator would be taken for sessions.
+    let mut works = vec![(Place::Memory, Work::IdleSessions)];
     for direction in [Direction::Up, Direction::Down] {
         for cipher in [Cipher::Aes256Gcm, Cipher::ChaCha20] {
             works.push((Place::Memory, Work::Bulk(direction, cipher)));
@@ -189,7 +190,6 @@ fn front() -> Vec<(Place, Work)> {
     works.extend([
         (Place::Memory, Work::SmallFiles { sessions: 1 }),
         (Place::Memory, Work::Connects),
-        (Place::Memory, Work::IdleSessions),
         (Place::Memory, Work::ManyClients(Direction::Up)),
         (Place::Memory, Work::ManyClients(Direction::Down)),
         (Place::Disk, Work::SmallFiles { sessions: 1 }),

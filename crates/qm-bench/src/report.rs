@@ -85,7 +85,7 @@ pub(crate) fn figures(options: &Options, results: &[Measured]) -> String {
         .collect();
     let mut text = format!(
         "bulk: one file of {} MiB; {CLIENTS} clients: {} MiB each; small files: {} of {} KiB; \
-         connects: {}; idle sessions: {}; listing: {} names, one look; client: OpenSSH's; medians \
+         connects: {}; idle sessions: {} and listing: {} names, one look; client: OpenSSH's; medians \
          of {} rounds, interleaved.\nEach cell: seconds / CPU of the server / peak memory of all \
          its processes (above what they held at first).\n\n| |",
         amount.bulk_bytes >> 20,
