@@ -30,8 +30,9 @@ make_login() {
     rm -f "$home"/login*
     ssh-keygen -q -N "$passphrase" -C "$name" -t ed25519 "${@:3}" -f "$home/login"
     cp "$home/login.pub" "$home/authorized_keys"
-    # What must be nowhere but in the secret: the lines of the key's body.
-    sed '/^-/d' "$home/login" | head -n -1 >>"$folder/canaries"
+    # What must be nowhere but in the secret: the key's body without its first line, which all have
+    # in common, and its last, which may be short.
+    sed '/^-/d' "$home/login" | sed '1d;$d' >>"$folder/canaries"
 }
 
 free_port() {

@@ -3,7 +3,7 @@
 //! - `tidy` holds the absences: what must not be in the tree is looked for, and found or not.
 //! - `test` is the one way to run the tests; continuous integration runs the same.
 //! - `ci` is everything that must pass before a change lands.
-//! - `bench` measures the front beside OpenSSH.
+//! - `bench` measures the front beside OpenSSH, and over an S3 bucket beside rclone.
 
 #![expect(
     clippy::print_stdout,
@@ -29,7 +29,8 @@ usage: cargo xtask COMMAND
   test [--offline] [FILTER…]    install the tests' peers, run all tests and recipes
   ci                            fmt, tidy, clippy, test, docs
   bench [front] [--quick]       measure the SFTP front beside OpenSSH
-        [--reference-only]      OpenSSH alone: what this machine gives";
+  bench store [--quick]         measure it over an S3 bucket, beside rclone
+        [--reference-only]      the other one alone: what this machine gives";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,18 +1,20 @@
-//! The first bar: what the front must reach beside OpenSSH before anything else is built on it.
+//! The bars: what the front must reach beside OpenSSH before anything else is built on it, and
+//! what it must not lose over an object store.
 
 use crate::measure::Measured;
 use crate::plan::{Contestant, Direction, Place, Work};
-use crate::report::{Medians, medians};
+use crate::report::{Medians, medians, to_float};
 
 /// A figure beside its bar.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) what: String,
     pub(crate) measured: f64,
+    pub(crate) unit: &'static str,
     pub(crate) bar: Bar,
 }
 
-/// What is asked of a ratio.
+/// What is asked of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bar {
     AtLeast(f64),
@@ -28,51 +30,116 @@ impl Verdict {
     }
 }
 
-/// Ours as shipped against OpenSSH, which syncs nothing.
-pub(crate) fn judge(results: &[Measured]) -> Vec<Verdict> {
+/// Ours as shipped against OpenSSH, which syncs nothing; over S3 against rclone, and sealed
+/// against not sealed. `idle_sessions`: how many of them share what was measured.
+pub(crate) fn judge(results: &[Measured], idle_sessions: u32) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for measured in results {
         let medians = medians(measured);
-        let (Some(reference), Some(ours)) = (
-            medians.get(&Contestant::OpenSsh),
-            medians.get(&Contestant::Durable),
-        ) else {
-            continue;
-        };
         let what = crate::report::named(measured.workload);
-        for (figure, bar) in bars(measured.workload.place, measured.workload.work) {
-            let (label, measured) = figure.of(reference, ours);
-            verdicts.push(Verdict {
-                what: format!("{what}: {label}"),
-                measured,
-                bar,
-            });
+        for (pair, figure, bar) in bars(measured.workload.place, measured.workload.work) {
+            let (ours, reference) = pair.contestants();
+            if let (Some(ours), Some(reference)) = (medians.get(&ours), medians.get(&reference)) {
+                verdicts.push(Verdict {
+                    what: format!("{what}: {}{}", figure.label(), pair.label()),
+                    measured: figure.of(reference, ours, idle_sessions),
+                    unit: figure.unit(),
+                    bar,
+                });
+            }
         }
     }
     verdicts
 }
 
+/// Who is compared with whom.
 #[derive(Clone, Copy)]
-enum Figure {
-    /// How many times OpenSSH's CPU is ours: below 1 is better.
-    Cpu,
-    /// How many times our CPU is OpenSSH's: above 1 is better.
-    CpuSaved,
-    /// How many times OpenSSH's throughput is ours: above 1 is better.
-    Throughput,
+enum Pair {
+    OpenSsh,
+    Rclone,
+    /// Sealed with not sealed, both ours.
+    Sealing,
 }
 
-impl Figure {
-    fn of(self, reference: &Medians, ours: &Medians) -> (&'static str, f64) {
+impl Pair {
+    /// Ours first.
+    fn contestants(self) -> (Contestant, Contestant) {
         match self {
-            Self::Cpu => ("CPU", ours.cpu_seconds / reference.cpu_seconds),
-            Self::CpuSaved => ("CPU saved", reference.cpu_seconds / ours.cpu_seconds),
-            Self::Throughput => ("throughput", reference.wall_seconds / ours.wall_seconds),
+            Self::OpenSsh => (Contestant::Durable, Contestant::OpenSsh),
+            Self::Rclone => (Contestant::OnS3, Contestant::Rclone),
+            Self::Sealing => (Contestant::SealedOnS3, Contestant::OnS3),
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::OpenSsh | Self::Rclone => "",
+            Self::Sealing => ", sealed against not sealed",
         }
     }
 }
 
-fn bars(place: Place, work: Work) -> Vec<(Figure, Bar)> {
+#[derive(Clone, Copy)]
+enum Figure {
+    /// How many times the reference's CPU is ours: below 1 is better.
+    Cpu,
+    /// How many times our CPU is the reference's: above 1 is better.
+    CpuSaved,
+    /// How many times the reference's throughput is ours: above 1 is better.
+    Throughput,
+    /// What is held at most, of all memory.
+    Peak,
+    /// What is held at most, besides what is held when nothing is asked.
+    AboveIdle,
+    /// What one open session holds.
+    Session,
+}
+
+impl Figure {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::CpuSaved => "CPU saved",
+            Self::Throughput => "throughput",
+            Self::Peak => "peak memory",
+            Self::AboveIdle => "peak memory above idle",
+            Self::Session => "memory a session",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::Cpu | Self::CpuSaved | Self::Throughput => "",
+            Self::Peak | Self::AboveIdle => " MiB",
+            Self::Session => " KiB",
+        }
+    }
+
+    fn of(self, reference: &Medians, ours: &Medians, idle_sessions: u32) -> f64 {
+        match self {
+            Self::Cpu => ours.cpu_seconds / reference.cpu_seconds,
+            Self::CpuSaved => reference.cpu_seconds / ours.cpu_seconds,
+            Self::Throughput => reference.wall_seconds / ours.wall_seconds,
+            Self::Peak => to_float(ours.peak_memory_bytes) / to_float(1 << 20),
+            Self::AboveIdle => to_float(ours.above_idle_bytes) / to_float(1 << 20),
+            Self::Session => {
+                to_float(ours.above_idle_bytes) / to_float(1 << 10) / f64::from(idle_sessions)
+            }
+        }
+    }
+}
+
+fn bars(place: Place, work: Work) -> Vec<(Pair, Figure, Bar)> {
+    match place {
+        Place::Memory | Place::Disk => beside_openssh(place, work)
+            .into_iter()
+            .map(|(figure, bar)| (Pair::OpenSsh, figure, bar))
+            .collect(),
+        Place::S3 => over_s3(work),
+    }
+}
+
+fn beside_openssh(place: Place, work: Work) -> Vec<(Figure, Bar)> {
     match (place, work) {
         (_, Work::Bulk(Direction::Up, _)) => vec![
             (Figure::Throughput, Bar::AtLeast(1.2)),
@@ -83,10 +150,43 @@ fn bars(place: Place, work: Work) -> Vec<(Figure, Bar)> {
             (Figure::Cpu, Bar::AtMost(0.7)),
         ],
         (_, Work::Connects) => vec![(Figure::CpuSaved, Bar::AtLeast(10.0))],
+        (_, Work::ManyClients(direction)) => vec![
+            match direction {
+                Direction::Up => (Figure::Throughput, Bar::AtLeast(1.5)),
+                Direction::Down => (Figure::Throughput, Bar::AtLeast(1.0)),
+            },
+            (Figure::AboveIdle, Bar::AtMost(64.0)),
+        ],
+        (_, Work::IdleSessions) => vec![(Figure::Session, Bar::AtMost(128.0))],
         (Place::Memory, Work::SmallFiles { .. }) => vec![(Figure::Throughput, Bar::AtLeast(0.8))],
         // One session that waits for each CLOSE is as fast as the disk syncs, whatever we do.
         (Place::Disk, Work::SmallFiles { sessions: 1 }) => Vec::new(),
         (Place::Disk, Work::SmallFiles { .. }) => vec![(Figure::Throughput, Bar::AtLeast(0.3))],
+        (Place::S3, _) | (_, Work::Listing) => Vec::new(),
+    }
+}
+
+/// No slower and no dearer than rclone, which records nothing; sealing costs a quarter at most.
+fn over_s3(work: Work) -> Vec<(Pair, Figure, Bar)> {
+    match work {
+        Work::Bulk(..) => vec![
+            (Pair::Rclone, Figure::Throughput, Bar::AtLeast(1.0)),
+            (Pair::Rclone, Figure::Cpu, Bar::AtMost(1.0)),
+            (Pair::Sealing, Figure::Cpu, Bar::AtMost(1.25)),
+        ],
+        Work::SmallFiles { .. } => vec![(Pair::Rclone, Figure::Throughput, Bar::AtLeast(1.0))],
+        Work::ManyClients(_) => vec![
+            (Pair::Rclone, Figure::Throughput, Bar::AtLeast(1.0)),
+            // However many clients there are, and however long their files.
+            (Pair::Rclone, Figure::Peak, Bar::AtMost(512.0)),
+            (Pair::Sealing, Figure::Peak, Bar::AtMost(512.0)),
+        ],
+        Work::Listing => vec![
+            (Pair::Rclone, Figure::Throughput, Bar::AtLeast(1.0)),
+            // A page, not the folder.
+            (Pair::Rclone, Figure::AboveIdle, Bar::AtMost(16.0)),
+        ],
+        Work::Connects | Work::IdleSessions => Vec::new(),
     }
 }
 
@@ -106,7 +206,8 @@ mod tests {
                     let sample = Sample {
                         wall: Duration::from_millis(*wall_ms),
                         cpu: Duration::from_millis(*cpu_ms),
-                        peak_memory_bytes: 1,
+                        idle_memory_bytes: 10 << 20,
+                        peak_memory_bytes: 73 << 20,
                     };
                     (*contestant, sample)
                 })
@@ -125,7 +226,7 @@ mod tests {
                 (Contestant::Unsynced, 1, 1),
             ],
         )];
-        let found: Vec<(f64, bool)> = judge(&results)
+        let found: Vec<(f64, bool)> = judge(&results, 504)
             .iter()
             .map(|v| (v.measured, v.is_reached()))
             .collect();
@@ -157,6 +258,33 @@ mod tests {
         check(Place::Disk, many, (4_000, 1), &[(0.25, false)]);
         check(Place::Memory, Work::Connects, (1_000, 100), &[(10.0, true)]);
         check(Place::Memory, Work::Connects, (1, 125), &[(8.0, false)]);
+        let clients = Work::ManyClients(Direction::Up);
+        check(
+            Place::Memory,
+            clients,
+            (800, 1),
+            &[(1.25, false), (63.0, true)],
+        );
+        check(Place::Memory, Work::IdleSessions, (1, 1), &[(128.0, true)]);
+    }
+
+    #[test]
+    fn verdicts_over_a_store() {
+        let bulk = Work::Bulk(Direction::Up, Cipher::Aes128Gcm);
+        let results = [measured(
+            Place::S3,
+            bulk,
+            &[
+                (Contestant::Rclone, 2_000, 1_000),
+                (Contestant::OnS3, 1_000, 500),
+                (Contestant::SealedOnS3, 1_000, 750),
+            ],
+        )];
+        let found: Vec<(f64, bool)> = judge(&results, 1)
+            .iter()
+            .map(|v| (v.measured, v.is_reached()))
+            .collect();
+        assert_eq!(found, [(2.0, true), (0.5, true), (1.5, false)]);
     }
 
     #[test]
@@ -166,6 +294,6 @@ mod tests {
             Work::Connects,
             &[(Contestant::OpenSsh, 1, 1)],
         )];
-        assert_eq!(judge(&results), []);
+        assert_eq!(judge(&results, 1), []);
     }
 }

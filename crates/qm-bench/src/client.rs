@@ -1,10 +1,11 @@
 //! OpenSSH's `sftp`, driven by batches.
 
 use anyhow::{Context, Result, bail};
-use std::io::Write as _;
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::bare_session::BareSession;
 use crate::plan::Cipher;
 
 /// How to reach a server.
@@ -48,25 +49,40 @@ impl Target {
         Ok(Session { child })
     }
 
+    /// A session in which requests are written by hand.
+    pub(crate) fn start_bare(&self, cipher: Cipher, index: u32) -> Result<BareSession> {
+        let mut child = Command::new("ssh")
+            .args(["-F", "none", "-s"])
+            .args(self.arguments(cipher, index))
+            .arg(format!("{}@127.0.0.1", self.user))
+            .arg("sftp")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .context("starting ssh")?;
+        let input = child.stdin.take().context("stdin was asked for")?;
+        let output = child.stdout.take().context("stdout was asked for")?;
+        BareSession::begin(child, input, BufReader::new(output))
+    }
+
     fn arguments(&self, cipher: Cipher, index: u32) -> Vec<String> {
         let address = index % 250 + 2;
-        let mut arguments = vec!["-P".to_owned(), self.port.to_string()];
-        arguments.extend(
-            [
-                format!("BindAddress=127.0.0.{address}"),
-                format!("Ciphers={}", cipher.ssh_name()),
-                "GlobalKnownHostsFile=/dev/null".to_owned(),
-                "IdentitiesOnly=yes".to_owned(),
-                "IdentityAgent=none".to_owned(),
-                format!("IdentityFile={}", self.private_key_file.display()),
-                "LogLevel=ERROR".to_owned(),
-                "StrictHostKeyChecking=no".to_owned(),
-                "UserKnownHostsFile=/dev/null".to_owned(),
-            ]
-            .into_iter()
-            .flat_map(|option| ["-o".to_owned(), option]),
-        );
-        arguments
+        [
+            format!("Port={}", self.port),
+            format!("BindAddress=127.0.0.{address}"),
+            format!("Ciphers={}", cipher.ssh_name()),
+            "GlobalKnownHostsFile=/dev/null".to_owned(),
+            "IdentitiesOnly=yes".to_owned(),
+            "IdentityAgent=none".to_owned(),
+            format!("IdentityFile={}", self.private_key_file.display()),
+            "LogLevel=ERROR".to_owned(),
+            "StrictHostKeyChecking=no".to_owned(),
+            "UserKnownHostsFile=/dev/null".to_owned(),
+        ]
+        .into_iter()
+        .flat_map(|option| ["-o".to_owned(), option])
+        .collect()
     }
 }
 

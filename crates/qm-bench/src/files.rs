@@ -28,6 +28,16 @@ pub(crate) fn fill(path: &Path, size_bytes: u64) -> Result<()> {
     write().with_context(|| format!("writing {}", path.display()))
 }
 
+/// Makes a folder with so many files of one byte.
+pub(crate) fn fill_folder(folder: &Path, files: u32) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    for number in 0..files {
+        let file = folder.join(format!("{number:06}.csv"));
+        std::fs::write(&file, "x").with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
 /// Fails unless both files hold the same bytes: a fast server that garbles is not fast.
 pub(crate) fn ensure_same(left: &Path, right: &Path) -> Result<()> {
     let open = |path: &Path| -> Result<BufReader<File>> {

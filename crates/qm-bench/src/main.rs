@@ -1,5 +1,5 @@
-//! Measures the SFTP front beside OpenSSH's: the same client (OpenSSH's `sftp`), the same machine,
-//! the same run, turn by turn, medians. Absolute figures drift with the machine; the ratios are
+//! Measures the SFTP front, over folders beside OpenSSH's and over an S3 bucket beside rclone's:
+//! the same client (OpenSSH's `sftp`), the same machine, the same run, turn by turn, medians. Absolute figures drift with the machine; the ratios are
 //! what counts. A program with a table, never a test with a clock in it.
 //!
 //! `cargo xtask bench` builds the server and runs this.
@@ -10,6 +10,7 @@
     reason = "a developer's program talks to a terminal"
 )]
 
+mod bare_session;
 mod bars;
 mod client;
 mod files;
@@ -41,7 +42,13 @@ fn run(options: &Options) -> Result<()> {
     let results = measure::all(options)?;
     println!("\n{}", report::figures(options, &results));
     if options.server.is_some() {
-        println!("\n{}", report::verdicts(&bars::judge(&results)));
+        println!(
+            "\n{}",
+            report::verdicts(
+                options.subject,
+                &bars::judge(&results, options.amount.idle_sessions)
+            )
+        );
     }
     Ok(())
 }

@@ -10,10 +10,15 @@ use crate::client::{Target, quoted};
 use crate::files;
 use crate::keys::KeyPair;
 use crate::options::{Amount, Options};
-use crate::plan::{Cipher, Contestant, Direction, Place, SMALL_FILE_BYTES, Work, Workload};
-use crate::process::Watch;
-use crate::server::Server;
+use crate::plan::{
+    CLIENTS, Cipher, Contestant, Direction, Place, SMALL_FILE_BYTES, Work, Workload, takes_part,
+};
+use crate::process::{Watch, resident_bytes};
+use crate::server::gateway::Gateway;
+use crate::server::{Equipment, Server};
 
+/// The folder whose names are listed.
+const LISTED: &str = "listed";
 /// A file system in memory on every Linux.
 const TMPFS: &str = "/dev/shm";
 /// The file that is sent, the copy that comes back, and at each server one to download and one
@@ -25,6 +30,8 @@ const BULK_COPIES: u64 = 2 + 2 * 3;
 pub(crate) struct Sample {
     pub(crate) wall: Duration,
     pub(crate) cpu: Duration,
+    /// What it held before anybody came; for what sessions cost, before they were opened.
+    pub(crate) idle_memory_bytes: u64,
     pub(crate) peak_memory_bytes: u64,
 }
 
@@ -45,15 +52,31 @@ struct Client {
 pub(crate) fn all(options: &Options) -> Result<Vec<Measured>> {
     let client = Client::prepare(options.amount)?;
     let mut results = Vec::new();
-    for place in Place::ALL {
+    for place in Place::of(options.subject) {
         let parent = match place {
-            Place::Memory => Path::new(TMPFS),
+            Place::Memory | Place::S3 => Path::new(TMPFS),
             Place::Disk => &options.disk,
         };
         let folder = temporary_folder(parent)?;
-        let servers = start_servers(options, folder.path(), &client)?;
-        let workloads = crate::plan::workloads();
-        for workload in workloads.into_iter().filter(|w| w.place == place) {
+        let gateway = match place {
+            Place::Memory | Place::Disk => None,
+            Place::S3 => {
+                let program = options.gateway.as_deref();
+                let program = program.context("`--gateway PROGRAM` is missing: an S3 server")?;
+                let gateway = Gateway::start(program, folder.path())?;
+                // Before anybody looks: rclone remembers what was not there.
+                for contestant in Contestant::of(options.subject) {
+                    if takes_part(contestant, Work::Listing) {
+                        let listed = gateway.folder(contestant).join(LISTED);
+                        files::fill_folder(&listed, options.amount.listed_names)?;
+                    }
+                }
+                Some(gateway)
+            }
+        };
+        let servers = start_servers(options, folder.path(), gateway.as_ref(), &client)?;
+        let workloads = crate::plan::workloads(options.subject);
+        for workload in workloads.into_iter().filter(|w| w.place == *place) {
             results.push(client.measure(workload, &servers)?);
         }
     }
@@ -77,6 +100,7 @@ impl Client {
         };
         files::fill(&client.bulk(), amount.bulk_bytes)?;
         files::fill(&client.small(), SMALL_FILE_BYTES)?;
+        files::fill(&client.share(), amount.share_bytes())?;
         Ok(client)
     }
 
@@ -88,6 +112,11 @@ impl Client {
         self.folder.path().join("small")
     }
 
+    /// Each of many clients sends or gets this.
+    fn share(&self) -> PathBuf {
+        self.folder.path().join("share")
+    }
+
     fn received(&self) -> PathBuf {
         self.folder.path().join("received")
     }
@@ -96,27 +125,47 @@ impl Client {
     fn measure(&self, workload: Workload, servers: &[Server]) -> Result<Measured> {
         let what = crate::report::named(workload);
         let mut samples = Vec::new();
-        for server in servers {
+        let servers: Vec<&Server> = servers
+            .iter()
+            .filter(|server| takes_part(server.contestant, workload.work))
+            .collect();
+        for server in &servers {
             self.before(workload, server)
                 .with_context(|| format!("preparing {what} at {}", server.contestant))?;
         }
-        for round in 0..self.amount.rounds {
+        for round in 0..self.rounds(workload.work) {
             for turn in 0..servers.len() {
-                let server = &servers[(round + turn) % servers.len()];
+                let server = servers[(round + turn) % servers.len()];
                 let sample = self
                     .run(workload.work, server, round)
                     .with_context(|| format!("{what} at {}", server.contestant))?;
                 println!(
-                    "{what}, round {}: {} {:.3} s, CPU {:.3} s",
+                    "{what}, round {}: {} {:.3} s, CPU {:.3} s, {} of {} KiB",
                     round + 1,
                     server.contestant,
                     sample.wall.as_secs_f64(),
-                    sample.cpu.as_secs_f64()
+                    sample.cpu.as_secs_f64(),
+                    sample
+                        .peak_memory_bytes
+                        .saturating_sub(sample.idle_memory_bytes)
+                        >> 10,
+                    sample.peak_memory_bytes >> 10
                 );
                 samples.push((server.contestant, sample));
             }
         }
         Ok(Measured { workload, samples })
+    }
+
+    fn rounds(&self, work: Work) -> usize {
+        match work {
+            // A second look would be answered from what rclone remembers, and second sessions
+            // from memory that the first ones gave back.
+            Work::Listing | Work::IdleSessions => 1,
+            Work::Bulk(..) | Work::Connects | Work::SmallFiles { .. } | Work::ManyClients(_) => {
+                self.amount.rounds
+            }
+        }
     }
 
     /// What must be there before the first round.
@@ -126,7 +175,17 @@ impl Client {
                 let batch = put(&self.bulk(), &server.remote_folder.join("down"));
                 server.target.run(cipher, &batch)
             }
-            Work::Bulk(Direction::Up, _) | Work::Connects | Work::SmallFiles { .. } => Ok(()),
+            Work::ManyClients(Direction::Down) => {
+                let batch = put(&self.share(), &server.remote_folder.join("share"));
+                server.target.run(Cipher::Aes128Gcm, &batch)
+            }
+            // What a server makes once is not what a session costs.
+            Work::IdleSessions => server.target.run(Cipher::Aes128Gcm, "pwd\n"),
+            Work::Bulk(Direction::Up, _)
+            | Work::Connects
+            | Work::SmallFiles { .. }
+            | Work::ManyClients(Direction::Up)
+            | Work::Listing => Ok(()),
         }
     }
 
@@ -136,6 +195,9 @@ impl Client {
                 let remote = server.remote_folder.join("up");
                 let batch = put(&self.bulk(), &remote);
                 let sample = timed(server, || server.target.run(cipher, &batch))?;
+                if let (0, Some(objects)) = (round, server.objects_in_clear()) {
+                    files::ensure_same(&self.bulk(), &objects.join("up"))?;
+                }
                 let remove = format!("rm {}\n", quoted(&remote));
                 server.target.run(cipher, &remove)?;
                 Ok(sample)
@@ -151,9 +213,12 @@ impl Client {
                 Ok(sample)
             }
             Work::SmallFiles { sessions } => self.small_files(server, round, sessions),
+            Work::ManyClients(direction) => self.many_clients(server, direction),
+            Work::IdleSessions => self.idle_sessions(server),
+            Work::Listing => self.listing(server),
             Work::Connects => timed(server, || {
                 (0..self.amount.connects)
-                    .try_for_each(|_| server.target.run(Cipher::Aes256Gcm, "pwd\n"))
+                    .try_for_each(|_| server.target.run(Cipher::Aes128Gcm, "pwd\n"))
             }),
         }
     }
@@ -163,9 +228,82 @@ impl Client {
             .remote_folder
             .join(format!("small-{sessions}-{round}"));
         let make = format!("mkdir {}\n", quoted(&folder));
-        server.target.run(Cipher::Aes256Gcm, &make)?;
+        server.target.run(Cipher::Aes128Gcm, &make)?;
         let batches = self.small_batches(&folder, sessions);
         timed(server, || run_at_once(&server.target, &batches))
+    }
+
+    fn many_clients(&self, server: &Server, direction: Direction) -> Result<Sample> {
+        let remote = |client| server.remote_folder.join(format!("share-{client}"));
+        let local = |client| self.folder.path().join(format!("received-{client}"));
+        let share = server.remote_folder.join("share");
+        let batch = |client| match direction {
+            Direction::Up => put(&self.share(), &remote(client)),
+            Direction::Down => format!("get {} {}\n", quoted(&share), quoted(&local(client))),
+        };
+        let batches: Vec<String> = (0..CLIENTS).map(batch).collect();
+        let sample = timed(server, || run_at_once(&server.target, &batches))?;
+        match direction {
+            Direction::Up => {
+                let remove = |client| format!("rm {}\n", quoted(&remote(client)));
+                let batch: String = (0..CLIENTS).map(remove).collect();
+                server.target.run(Cipher::Aes128Gcm, &batch)?;
+            }
+            Direction::Down => {
+                for client in 0..CLIENTS {
+                    std::fs::remove_file(local(client))?;
+                }
+            }
+        }
+        Ok(sample)
+    }
+
+    /// The peak is what is held while all sessions are open and at rest: what a login takes for a
+    /// moment is not what a session costs.
+    fn idle_sessions(&self, server: &Server) -> Result<Sample> {
+        let before = resident_bytes(server.process())?;
+        let mut held = 0;
+        let sample = timed(server, || {
+            let open = |index| server.target.start_bare(Cipher::Aes128Gcm, index);
+            let sessions: Vec<_> = (0..self.amount.idle_sessions)
+                .map(open)
+                .collect::<Result<_>>()?;
+            held = resident_bytes(server.process())?;
+            drop(sessions);
+            Ok(())
+        })?;
+        Ok(Sample {
+            idle_memory_bytes: before,
+            peak_memory_bytes: held,
+            ..sample
+        })
+    }
+
+    /// Timed is the first page; all of it is read.
+    fn listing(&self, server: &Server) -> Result<Sample> {
+        let mut listed = None;
+        let sample = timed(server, || {
+            let mut session = server.target.start_bare(Cipher::Aes128Gcm, 0)?;
+            listed = Some(session.list(&server.remote_folder.join(LISTED))?);
+            Ok(())
+        })?;
+        let listed = listed.context("a listing that succeeded")?;
+        println!(
+            "{} names in {:.3} s",
+            listed.names,
+            listed.whole.as_secs_f64()
+        );
+        // Some servers list the folder itself and the one above.
+        let names = self.amount.listed_names;
+        ensure!(
+            (names..=names + 2).contains(&listed.names),
+            "{} names of {names}",
+            listed.names
+        );
+        Ok(Sample {
+            wall: listed.first_page,
+            ..sample
+        })
     }
 
     fn small_batches(&self, folder: &Path, sessions: u32) -> Vec<String> {
@@ -184,14 +322,24 @@ impl Client {
     }
 }
 
-fn start_servers(options: &Options, folder: &Path, client: &Client) -> Result<Vec<Server>> {
-    Contestant::ALL
+fn start_servers(
+    options: &Options,
+    folder: &Path,
+    gateway: Option<&Gateway>,
+    client: &Client,
+) -> Result<Vec<Server>> {
+    let equipment = Equipment {
+        binary: options.server.as_deref(),
+        gateway,
+        client_key: &client.key,
+    };
+    Contestant::of(options.subject)
         .into_iter()
-        .filter(|c| *c == Contestant::OpenSsh || options.server.is_some())
+        .filter(|contestant| contestant.is_foreign() || options.server.is_some())
         .map(|contestant| {
             let own = folder.join(format!("{contestant:?}").to_lowercase());
             std::fs::create_dir_all(&own).context("making a server's folder")?;
-            Server::start(contestant, options.server.as_deref(), &own, &client.key)
+            Server::start(contestant, &own, &equipment)
         })
         .collect()
 }
@@ -207,6 +355,7 @@ fn timed(server: &Server, work: impl FnOnce() -> Result<()>) -> Result<Sample> {
     Ok(Sample {
         wall,
         cpu: usage.cpu,
+        idle_memory_bytes: server.idle_memory_bytes,
         peak_memory_bytes: usage.peak_memory_bytes,
     })
 }
@@ -214,7 +363,7 @@ fn timed(server: &Server, work: impl FnOnce() -> Result<()>) -> Result<Sample> {
 fn run_at_once(target: &Target, batches: &[String]) -> Result<()> {
     let sessions: Vec<_> = (0..)
         .zip(batches)
-        .map(|(index, batch)| target.start(Cipher::Aes256Gcm, index, batch))
+        .map(|(index, batch)| target.start(Cipher::Aes128Gcm, index, batch))
         .collect();
     // All are waited for before the first error is told: none may run into the next measurement.
     let ended: Vec<Result<()>> = sessions
@@ -252,6 +401,8 @@ mod tests {
                 bulk_bytes: 300_000,
                 small_files: 10,
                 connects: 2,
+                idle_sessions: 2,
+                listed_names: 2,
                 rounds: 1,
             },
         }

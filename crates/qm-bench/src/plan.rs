@@ -2,6 +2,15 @@
 
 use std::fmt;
 
+/// What is asked about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Subject {
+    /// The SFTP front over folders.
+    Front,
+    /// The SFTP front over an S3 bucket.
+    Store,
+}
+
 /// Who is measured.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Contestant {
@@ -11,10 +20,30 @@ pub(crate) enum Contestant {
     Durable,
     /// Ours with syncing off: tells what durability costs, and is of no other use.
     Unsynced,
+    /// Debian's `rclone serve sftp` over the bucket.
+    Rclone,
+    /// Ours over the bucket.
+    OnS3,
+    /// Ours over the bucket, which it seals.
+    SealedOnS3,
 }
 
 impl Contestant {
-    pub(crate) const ALL: [Self; 3] = [Self::OpenSsh, Self::Durable, Self::Unsynced];
+    /// Those that a subject compares; first who was there before us.
+    pub(crate) fn of(subject: Subject) -> [Self; 3] {
+        match subject {
+            Subject::Front => [Self::OpenSsh, Self::Durable, Self::Unsynced],
+            Subject::Store => [Self::Rclone, Self::OnS3, Self::SealedOnS3],
+        }
+    }
+
+    /// Everybody else needs our binary.
+    pub(crate) fn is_foreign(self) -> bool {
+        match self {
+            Self::OpenSsh | Self::Rclone => true,
+            Self::Durable | Self::Unsynced | Self::OnS3 | Self::SealedOnS3 => false,
+        }
+    }
 }
 
 impl fmt::Display for Contestant {
@@ -23,6 +52,9 @@ impl fmt::Display for Contestant {
             Self::OpenSsh => "OpenSSH",
             Self::Durable => "ours, durable",
             Self::Unsynced => "ours, not synced",
+            Self::Rclone => "rclone",
+            Self::OnS3 => "ours",
+            Self::SealedOnS3 => "ours, sealed",
         })
     }
 }
@@ -34,10 +66,17 @@ pub(crate) enum Place {
     Memory,
     /// A disk: what a sync costs shows.
     Disk,
+    /// An S3 server that keeps its files in tmpfs.
+    S3,
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 2] = [Self::Memory, Self::Disk];
+    pub(crate) fn of(subject: Subject) -> &'static [Self] {
+        match subject {
+            Subject::Front => &[Self::Memory, Self::Disk],
+            Subject::Store => &[Self::S3],
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -45,6 +84,7 @@ impl fmt::Display for Place {
         f.write_str(match self {
             Self::Memory => "tmpfs",
             Self::Disk => "disk",
+            Self::S3 => "S3",
         })
     }
 }
@@ -56,9 +96,11 @@ pub(crate) enum Direction {
     Up,
 }
 
-/// Both are what clients of today agree on.
+/// What clients of today agree on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Cipher {
+    /// rclone has no other of AES-GCM.
+    Aes128Gcm,
     Aes256Gcm,
     ChaCha20,
 }
@@ -66,6 +108,7 @@ pub(crate) enum Cipher {
 impl Cipher {
     pub(crate) fn ssh_name(self) -> &'static str {
         match self {
+            Self::Aes128Gcm => "aes128-gcm@openssh.com",
             Self::Aes256Gcm => "aes256-gcm@openssh.com",
             Self::ChaCha20 => "chacha20-poly1305@openssh.com",
         }
@@ -81,6 +124,12 @@ pub(crate) enum Work {
     Connects,
     /// Files of [`SMALL_FILE_BYTES`], shared out over so many sessions at a time.
     SmallFiles { sessions: u32 },
+    /// [`CLIENTS`] sessions at a time, each with its share of the large file.
+    ManyClients(Direction),
+    /// Sessions that are open and ask for nothing.
+    IdleSessions,
+    /// A folder with many names, put there by somebody else.
+    Listing,
 }
 
 /// One line of the table.
@@ -95,9 +144,44 @@ pub(crate) const SMALL_FILE_BYTES: u64 = 4 << 10;
 /// Enough for concurrent closes to share a commit.
 pub(crate) const SESSIONS_MANY: u32 = 16;
 
+/// Partners whose nightly uploads meet.
+pub(crate) const CLIENTS: u32 = 64;
+
 /// All lines, in the order of the table.
-pub(crate) fn workloads() -> Vec<Workload> {
-    let mut works = Vec::new();
+pub(crate) fn workloads(subject: Subject) -> Vec<Workload> {
+    let works = match subject {
+        Subject::Front => front(),
+        Subject::Store => store(),
+    };
+    works
+        .into_iter()
+        .map(|(place, work)| Workload { place, work })
+        .collect()
+}
+
+/// Who takes part: a sealed bucket shows nothing that somebody else put there.
+pub(crate) fn takes_part(contestant: Contestant, work: Work) -> bool {
+    !(contestant == Contestant::SealedOnS3 && work == Work::Listing)
+}
+
+/// Uploads: what rclone gives back over this S3 server is twice as long as the file.
+fn store() -> Vec<(Place, Work)> {
+    [
+        Work::Bulk(Direction::Up, Cipher::Aes128Gcm),
+        Work::SmallFiles { sessions: 1 },
+        Work::SmallFiles {
+            sessions: SESSIONS_MANY,
+        },
+        Work::ManyClients(Direction::Up),
+        Work::Listing,
+    ]
+    .map(|work| (Place::S3, work))
+    .into()
+}
+
+fn front() -> Vec<(Place, Work)> {
+    // First: memory that other work gave back to the allocator would be taken for sessions.
+    let mut works = vec![(Place::Memory, Work::IdleSessions)];
     for direction in [Direction::Up, Direction::Down] {
         for cipher in [Cipher::Aes256Gcm, Cipher::ChaCha20] {
             works.push((Place::Memory, Work::Bulk(direction, cipher)));
@@ -106,6 +190,8 @@ pub(crate) fn workloads() -> Vec<Workload> {
     works.extend([
         (Place::Memory, Work::SmallFiles { sessions: 1 }),
         (Place::Memory, Work::Connects),
+        (Place::Memory, Work::ManyClients(Direction::Up)),
+        (Place::Memory, Work::ManyClients(Direction::Down)),
         (Place::Disk, Work::SmallFiles { sessions: 1 }),
         (
             Place::Disk,
@@ -115,7 +201,4 @@ pub(crate) fn workloads() -> Vec<Workload> {
         ),
     ]);
     works
-        .into_iter()
-        .map(|(place, work)| Workload { place, work })
-        .collect()
 }

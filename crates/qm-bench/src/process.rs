@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// `VmHWM` never falls, so a process is seen whole if it is seen once; a look costs a millisecond.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
+const PEAK: &str = "VmHWM:";
+const RESIDENT: &str = "VmRSS:";
 /// Sessions end within milliseconds of their client; this is for a machine that is busy.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 
@@ -63,7 +65,7 @@ impl Watch {
         let Ok(seen) = self.looker.join() else {
             bail!("the thread that looks at memory panicked");
         };
-        let last = memory_bytes(&tree_of(self.root, &all_stats()?));
+        let last = memory_bytes(&tree_of(self.root, &all_stats()?), PEAK);
         let used = ticks(&tree?).saturating_sub(self.ticks_before);
         let micros = used * 1_000_000 / rustix::param::clock_ticks_per_second();
         Ok(Usage {
@@ -71,6 +73,11 @@ impl Watch {
             peak_memory_bytes: seen.max(last),
         })
     }
+}
+
+/// What the server and all it started hold once they have come to rest.
+pub(crate) fn resident_bytes(root: u32) -> Result<u64> {
+    Ok(memory_bytes(&settled(root, None)?, RESIDENT))
 }
 
 /// The tree once it uses no more time, and has `processes` processes if that is asked for.
@@ -104,22 +111,22 @@ fn look(root: u32, stop: &AtomicBool) -> u64 {
     let mut most = 0;
     while !stop.load(Ordering::Relaxed) {
         if let Ok(stats) = all_stats() {
-            most = most.max(memory_bytes(&tree_of(root, &stats)));
+            most = most.max(memory_bytes(&tree_of(root, &stats), PEAK));
         }
         std::thread::sleep(LOOK_PAUSE);
     }
     most
 }
 
-fn memory_bytes(tree: &[Stat]) -> u64 {
+fn memory_bytes(tree: &[Stat], figure: &str) -> u64 {
     tree.iter()
         .filter_map(|stat| fs::read_to_string(format!("/proc/{}/status", stat.process)).ok())
-        .filter_map(|status| peak_bytes(&status))
+        .filter_map(|status| figure_bytes(&status, figure))
         .sum()
 }
 
-fn peak_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+fn figure_bytes(status: &str, figure: &str) -> Option<u64> {
+    let line = status.lines().find_map(|l| l.strip_prefix(figure))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -203,9 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn peak_memory() {
-        assert_eq!(peak_bytes("Name:\tx\nVmHWM:\t    2048 kB\n"), Some(2 << 20));
-        assert_eq!(peak_bytes("Name:\tkthread\n"), None);
+    fn figures_of_memory() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n";
+        assert_eq!(figure_bytes(status, PEAK), Some(2 << 20));
+        assert_eq!(figure_bytes(status, RESIDENT), Some(1 << 20));
+        assert_eq!(figure_bytes("Name:\tkthread\n", PEAK), None);
     }
 
     #[test]

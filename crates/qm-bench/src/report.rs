@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use crate::bars::{Bar, Verdict};
 use crate::measure::{Measured, Sample};
 use crate::options::{Amount, Options};
-use crate::plan::{Cipher, Contestant, Direction, SMALL_FILE_BYTES, Work, Workload};
+use crate::plan::{
+    CLIENTS, Cipher, Contestant, Direction, SMALL_FILE_BYTES, Subject, Work, Workload,
+};
 
 /// The middle of all rounds, each figure by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,26 +16,28 @@ pub(crate) struct Medians {
     pub(crate) wall_seconds: f64,
     pub(crate) cpu_seconds: f64,
     pub(crate) peak_memory_bytes: u64,
+    /// The peak without what was held before the work began.
+    pub(crate) above_idle_bytes: u64,
 }
 
 pub(crate) fn medians(measured: &Measured) -> BTreeMap<Contestant, Medians> {
     let mut medians = BTreeMap::new();
-    for contestant in Contestant::ALL {
-        let samples: Vec<Sample> = measured
-            .samples
-            .iter()
-            .filter(|(of, _)| *of == contestant)
-            .map(|(_, sample)| *sample)
-            .collect();
-        if samples.is_empty() {
-            continue;
-        }
+    let mut by_contestant: BTreeMap<Contestant, Vec<Sample>> = BTreeMap::new();
+    for (contestant, sample) in &measured.samples {
+        by_contestant.entry(*contestant).or_default().push(*sample);
+    }
+    for (contestant, samples) in by_contestant {
         medians.insert(
             contestant,
             Medians {
                 wall_seconds: middle(samples.iter().map(|s| s.wall)).as_secs_f64(),
                 cpu_seconds: middle(samples.iter().map(|s| s.cpu)).as_secs_f64(),
                 peak_memory_bytes: middle(samples.iter().map(|s| s.peak_memory_bytes)),
+                above_idle_bytes: middle(
+                    samples
+                        .iter()
+                        .map(|s| s.peak_memory_bytes.saturating_sub(s.idle_memory_bytes)),
+                ),
             },
         );
     }
@@ -44,27 +48,34 @@ pub(crate) fn medians(measured: &Measured) -> BTreeMap<Contestant, Medians> {
 pub(crate) fn named(workload: Workload) -> String {
     let work = match workload.work {
         Work::Bulk(direction, cipher) => {
-            let direction = match direction {
-                Direction::Down => "down",
-                Direction::Up => "up",
-            };
             let cipher = match cipher {
+                Cipher::Aes128Gcm => "aes128-gcm",
                 Cipher::Aes256Gcm => "aes256-gcm",
                 Cipher::ChaCha20 => "chacha20",
             };
-            format!("bulk {direction}, {cipher}")
+            format!("bulk {}, {cipher}", one_way(direction))
         }
         Work::Connects => "connects".to_owned(),
         Work::SmallFiles { sessions: 1 } => "small files, 1 session".to_owned(),
         Work::SmallFiles { sessions } => format!("small files, {sessions} sessions"),
+        Work::ManyClients(direction) => format!("{CLIENTS} clients {}", one_way(direction)),
+        Work::IdleSessions => "idle sessions".to_owned(),
+        Work::Listing => "listing, first page".to_owned(),
     };
     format!("{work}, {}", workload.place)
+}
+
+fn one_way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Down => "down",
+        Direction::Up => "up",
+    }
 }
 
 /// Every figure, a line a workload.
 pub(crate) fn figures(options: &Options, results: &[Measured]) -> String {
     let amount = options.amount;
-    let contestants: Vec<Contestant> = Contestant::ALL
+    let contestants: Vec<Contestant> = Contestant::of(options.subject)
         .into_iter()
         .filter(|c| {
             results
@@ -73,13 +84,17 @@ pub(crate) fn figures(options: &Options, results: &[Measured]) -> String {
         })
         .collect();
     let mut text = format!(
-        "bulk: one file of {} MiB; small files: {} of {} KiB; connects: {}; client: OpenSSH \
-         `sftp`; medians of {} rounds, interleaved.\nEach cell: seconds / CPU of the server / \
-         peak memory of all its processes.\n\n| |",
+        "bulk: one file of {} MiB; {CLIENTS} clients: {} MiB each; small files: {} of {} KiB; \
+         connects: {}; idle sessions: {} and listing: {} names, one look; client: OpenSSH's; medians \
+         of {} rounds, interleaved.\nEach cell: seconds / CPU of the server / peak memory of all \
+         its processes (above what they held at first).\n\n| |",
         amount.bulk_bytes >> 20,
+        amount.share_bytes() >> 20,
         amount.small_files,
         SMALL_FILE_BYTES >> 10,
         amount.connects,
+        amount.idle_sessions,
+        amount.listed_names,
         amount.rounds
     );
     for contestant in &contestants {
@@ -100,15 +115,18 @@ pub(crate) fn figures(options: &Options, results: &[Measured]) -> String {
     text
 }
 
-/// Each ratio beside its bar.
-pub(crate) fn verdicts(verdicts: &[Verdict]) -> String {
-    let mut text = "Ours, durable, as a ratio to OpenSSH:\n\n\
-                    | | ratio | first bar | |\n|---|---|---|---|"
-        .to_owned();
+/// Each figure beside its bar.
+pub(crate) fn verdicts(subject: Subject, verdicts: &[Verdict]) -> String {
+    let whose = match subject {
+        Subject::Front => "Ours, durable, as a ratio to OpenSSH where no unit is given:",
+        Subject::Store => "Ours as a ratio to rclone where nothing else is said:",
+    };
+    let mut text = format!("{whose}\n\n| | figure | bar | |\n|---|---|---|---|");
     for verdict in verdicts {
+        let unit = verdict.unit;
         let bar = match verdict.bar {
-            Bar::AtLeast(bar) => format!("at least {bar}"),
-            Bar::AtMost(bar) => format!("at most {bar}"),
+            Bar::AtLeast(bar) => format!("at least {bar}{unit}"),
+            Bar::AtMost(bar) => format!("at most {bar}{unit}"),
         };
         let word = if verdict.is_reached() {
             "reached"
@@ -117,7 +135,7 @@ pub(crate) fn verdicts(verdicts: &[Verdict]) -> String {
         };
         let _ = write!(
             text,
-            "\n| {} | {:.2} | {bar} | {word} |",
+            "\n| {} | {:.2}{unit} | {bar} | {word} |",
             verdict.what, verdict.measured
         );
     }
@@ -126,7 +144,7 @@ pub(crate) fn verdicts(verdicts: &[Verdict]) -> String {
 
 fn cell(work: Work, medians: &Medians, amount: Amount) -> String {
     let cpu = match work {
-        Work::Bulk(..) => {
+        Work::Bulk(..) | Work::ManyClients(_) => {
             let gibibytes = to_float(amount.bulk_bytes) / to_float(1 << 30);
             format!("{:.2} s a GiB", medians.cpu_seconds / gibibytes)
         }
@@ -134,12 +152,15 @@ fn cell(work: Work, medians: &Medians, amount: Amount) -> String {
             "{:.2} ms each",
             medians.cpu_seconds * 1_000.0 / f64::from(amount.connects)
         ),
-        Work::SmallFiles { .. } => format!("{:.2} s", medians.cpu_seconds),
+        Work::SmallFiles { .. } | Work::IdleSessions | Work::Listing => {
+            format!("{:.2} s", medians.cpu_seconds)
+        }
     };
     format!(
-        "{:.2} s / {cpu} / {:.0} MiB",
+        "{:.2} s / {cpu} / {:.0} MiB ({:.0})",
         medians.wall_seconds,
-        to_float(medians.peak_memory_bytes) / to_float(1 << 20)
+        to_float(medians.peak_memory_bytes) / to_float(1 << 20),
+        to_float(medians.above_idle_bytes) / to_float(1 << 20)
     )
 }
 
@@ -153,7 +174,7 @@ fn middle<T: Copy + Ord>(values: impl Iterator<Item = T>) -> T {
     clippy::cast_precision_loss,
     reason = "sizes shown with two decimals; 2^53 bytes is beyond any machine"
 )]
-fn to_float(value: u64) -> f64 {
+pub(crate) fn to_float(value: u64) -> f64 {
     value as f64
 }
 
@@ -165,12 +186,16 @@ mod tests {
 
     fn options() -> Options {
         Options {
+            subject: Subject::Front,
             server: None,
+            gateway: None,
             disk: "/d".into(),
             amount: Amount {
                 bulk_bytes: 512 << 20,
                 small_files: 10,
                 connects: 200,
+                idle_sessions: 100,
+                listed_names: 5,
                 rounds: 3,
             },
         }
@@ -180,6 +205,7 @@ mod tests {
         let sample = |wall_ms, cpu_ms, mebibytes: u64| Sample {
             wall: Duration::from_millis(wall_ms),
             cpu: Duration::from_millis(cpu_ms),
+            idle_memory_bytes: 1 << 20,
             peak_memory_bytes: mebibytes << 20,
         };
         Measured {
@@ -201,6 +227,7 @@ mod tests {
         let results = [
             measured(Work::Bulk(Direction::Up, Cipher::ChaCha20)),
             measured(Work::Connects),
+            measured(Work::IdleSessions),
         ];
         let table = figures(&options(), &results);
         let lines: Vec<&str> = table.lines().skip(3).collect();
@@ -209,13 +236,15 @@ mod tests {
             [
                 "| | OpenSSH | ours, durable |",
                 "|---|---|---|",
-                "| bulk up, chacha20, tmpfs | 2.00 s / 4.00 s a GiB / 2 MiB \
-                 | 0.50 s / 0.52 s a GiB / 20 MiB |",
-                "| connects, tmpfs | 2.00 s / 10.00 ms each / 2 MiB \
-                 | 0.50 s / 1.30 ms each / 20 MiB |",
+                "| bulk up, chacha20, tmpfs | 2.00 s / 4.00 s a GiB / 2 MiB (1) \
+                 | 0.50 s / 0.52 s a GiB / 20 MiB (19) |",
+                "| connects, tmpfs | 2.00 s / 10.00 ms each / 2 MiB (1) \
+                 | 0.50 s / 1.30 ms each / 20 MiB (19) |",
+                "| idle sessions, tmpfs | 2.00 s / 2.00 s / 2 MiB (1) \
+                 | 0.50 s / 0.26 s / 20 MiB (19) |",
             ]
         );
-        let verdicts = verdicts(&crate::bars::judge(&results));
+        let verdicts = verdicts(Subject::Front, &crate::bars::judge(&results, 100));
         let lines: Vec<&str> = verdicts.lines().skip(4).collect();
         assert_eq!(
             lines,
@@ -223,6 +252,8 @@ mod tests {
                 "| bulk up, chacha20, tmpfs: throughput | 4.00 | at least 1.2 | reached |",
                 "| bulk up, chacha20, tmpfs: CPU | 0.13 | at most 0.9 | reached |",
                 "| connects, tmpfs: CPU saved | 7.69 | at least 10 | NOT reached |",
+                "| idle sessions, tmpfs: memory a session | 194.56 KiB | at most 128 KiB \
+                 | NOT reached |",
             ]
         );
     }

@@ -18,6 +18,8 @@ pub enum Activity {
     Delete,
     /// A session ended.
     Disconnected,
+    /// A file that did not come through us was found in a bucket.
+    Found,
     /// A credential was added or removed.
     Key,
     /// A folder was made.
@@ -50,6 +52,7 @@ impl Activity {
             Self::Connected => "connected",
             Self::Delete => "delete",
             Self::Disconnected => "disconnected",
+            Self::Found => "found",
             Self::Key => "key",
             Self::Mkdir => "mkdir",
             Self::Open => "open",

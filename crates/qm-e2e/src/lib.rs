@@ -18,6 +18,7 @@ mod mounts;
 mod node;
 mod process;
 mod rows;
+mod s3_server;
 pub mod wait;
 mod world;
 
@@ -32,4 +33,5 @@ pub use mounts::{ReadOnly, SmallDisk};
 pub use node::{Node, binary};
 pub use process::{Background, Ran, run};
 pub use rows::{Row, Rows};
+pub use s3_server::S3Server;
 pub use world::World;

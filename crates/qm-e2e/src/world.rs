@@ -12,6 +12,7 @@ use crate::keys::{Algorithm, KeyPair};
 use crate::node::{Node, binary};
 use crate::process::{Ran, quiet, run};
 use crate::rows::Rows;
+use crate::s3_server::S3Server;
 
 /// More rows than any test makes.
 const ALL_ROWS: &str = "100000";
@@ -26,6 +27,8 @@ pub struct World {
     /// Changes are in force after [`World::start`] or [`World::apply`].
     pub configuration: Configuration,
     keys: Mutex<BTreeMap<String, KeyPair>>,
+    /// Where the objects of the bucket `landing` lie as files.
+    objects: PathBuf,
     starts: u32,
     folder: tempfile::TempDir,
 }
@@ -41,6 +44,7 @@ impl World {
             node: None,
             configuration: Configuration::new(),
             keys: Mutex::default(),
+            objects: folder.path().join("landing"),
             starts: 0,
             folder,
         };
@@ -63,7 +67,18 @@ impl World {
 
     /// Below the bucket's folder.
     pub fn bucket(&self, below: impl AsRef<Path>) -> PathBuf {
-        self.path("landing").join(below)
+        self.objects.join(below)
+    }
+
+    /// Puts the bucket `landing` on an S3 server, as a bucket of its own there.
+    pub fn move_to_s3(&mut self, server: &S3Server) -> Result<()> {
+        self.objects = server.make_bucket("landing")?;
+        let endpoint = format!("endpoint = {:?}", server.endpoint());
+        self.configuration
+            .set("bucket.landing", r#"url = "s3://landing""#)
+            .set("bucket.landing", r#"region = "us-east-1""#)
+            .set("bucket.landing", &endpoint);
+        Ok(())
     }
 
     /// Below the folder of the destination `share`.

@@ -5,12 +5,13 @@ use qm_core::audit::Activity;
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Operation;
 
-const ACTIVITIES: [Activity; 16] = [
+const ACTIVITIES: [Activity; 17] = [
     Activity::Apply,
     Activity::AuthFailure,
     Activity::Connected,
     Activity::Delete,
     Activity::Disconnected,
+    Activity::Found,
     Activity::Key,
     Activity::Mkdir,
     Activity::Open,
@@ -75,17 +76,18 @@ mod tests {
             Activity::Connected => 2,
             Activity::Delete => 3,
             Activity::Disconnected => 4,
-            Activity::Key => 5,
-            Activity::Mkdir => 6,
-            Activity::Open => 7,
-            Activity::PartialClose => 8,
-            Activity::Redrive => 9,
-            Activity::Rename => 10,
-            Activity::Restore => 11,
-            Activity::Rmdir => 12,
-            Activity::Setstat => 13,
-            Activity::Upload => 14,
-            Activity::Cancel => 15,
+            Activity::Found => 5,
+            Activity::Key => 6,
+            Activity::Mkdir => 7,
+            Activity::Open => 8,
+            Activity::PartialClose => 9,
+            Activity::Redrive => 10,
+            Activity::Rename => 11,
+            Activity::Restore => 12,
+            Activity::Rmdir => 13,
+            Activity::Setstat => 14,
+            Activity::Upload => 15,
+            Activity::Cancel => 16,
         }
     }
 

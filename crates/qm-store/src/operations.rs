@@ -115,7 +115,9 @@ impl Tree {
     fn keep_aside(&self, operation: &Operation, key: &str, there: Option<&DiskStat>) -> Result<()> {
         match (operation.replaces, there) {
             (Some(version), Some(there)) if operation.keep_aside => self.keep(key, there, version),
-            _ => Ok(()),
+            // One that was brought back has its name among the kept still.
+            (Some(version), Some(_)) => self.unlink(&Self::kept(version)),
+            (_, None) | (None, _) => Ok(()),
         }
     }
 

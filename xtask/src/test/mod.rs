@@ -1,6 +1,7 @@
 //! The one way to run the tests. What they need is installed first; a peer that cannot be had is
 //! a failure, never a skip. `--offline` is the only way to leave the foreign peers out.
 
+mod go;
 mod peers;
 mod python;
 mod recipes;
@@ -10,10 +11,11 @@ mod totals;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::workspace::{self, Workspace};
-pub(crate) use peers::install_servers;
+pub(crate) use peers::{install_rclone, install_servers};
 use totals::Totals;
 
 /// What was asked for.
@@ -71,6 +73,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// The S3 server that the measuring program puts below what it measures.
+pub(crate) fn install_gateway(target: &Path) -> Result<PathBuf> {
+    let python = python::install(target)?;
+    go::Go::install(&python)?.program(target, go::VERSITYGW)
+}
+
 /// What tests and recipes are told: where the binary and the peers are.
 fn environment(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static str, OsString)>> {
     let mut environment = vec![("QUAYMASTER", workspace.binary().into())];
@@ -80,7 +88,10 @@ fn environment(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static
     } else {
         peers::install()?;
         let python = python::install(&workspace.target)?;
-        environment.extend(stores::install(&workspace.target, &python)?);
+        let go = go::Go::install(&python)?;
+        let gateway = go.program(&workspace.target, go::VERSITYGW)?;
+        environment.push(("QM_TEST_VERSITYGW", gateway.into()));
+        environment.extend(stores::install(&workspace.target, &python, &go)?);
         environment.push(("QM_TEST_PYTHON", python.into()));
         // Never those of whoever runs the tests, and nobody asks a cloud for others.
         environment.push(("AWS_ACCESS_KEY_ID", "testing".into()));

@@ -21,6 +21,10 @@ const CLIENT: Peer = Peer {
     package: "openssh-client",
     programs: &["ssh", "sftp", "scp", "ssh-keygen"],
 };
+const RCLONE: Peer = Peer {
+    package: "rclone",
+    programs: &["rclone"],
+};
 const CLIENTS: &[Peer] = &[
     CLIENT,
     Peer {
@@ -31,10 +35,7 @@ const CLIENTS: &[Peer] = &[
         package: "lftp",
         programs: &["lftp"],
     },
-    Peer {
-        package: "rclone",
-        programs: &["rclone"],
-    },
+    RCLONE,
     Peer {
         package: "openssl",
         programs: &["openssl"],
@@ -60,6 +61,11 @@ pub(super) fn install() -> Result<()> {
 /// What the measuring program needs: OpenSSH, both ends.
 pub(crate) fn install_servers() -> Result<()> {
     install_missing([&SERVER, &CLIENT])
+}
+
+/// What the measuring program compares with over a bucket.
+pub(crate) fn install_rclone() -> Result<()> {
+    install_missing([&RCLONE])
 }
 
 /// Installs one more package by name.

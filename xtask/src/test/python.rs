@@ -25,30 +25,35 @@ pub(super) fn install(target: &Path) -> Result<PathBuf> {
     if is_current && has_packages(&python) {
         return Ok(python);
     }
-    println!("installing {}", PACKAGES.join(", "));
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     workspace::run(
         Command::new(interpreter()?)
             .args(["-m", "venv", "--clear"])
             .arg(&environment),
     )?;
-    workspace::run(
-        Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
-            .args(PACKAGES),
-    )
-    .context("installing the Python peers; `--offline` leaves them out")?;
+    add(&python, PACKAGES).context("installing the Python peers; `--offline` leaves them out")?;
     if !has_packages(&python) {
         bail!("{} cannot import its packages", python.display());
     }
     std::fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))?;
     Ok(python)
+}
+
+/// Where its packages lie.
+pub(super) fn packages(python: &Path) -> Result<PathBuf> {
+    let print = "import sysconfig; print(sysconfig.get_path('platlib'))";
+    let printed = workspace::output(Command::new(python).args(["-c", print]))?;
+    Ok(printed.trim().into())
+}
+
+/// Installs packages into it.
+pub(super) fn add(python: &Path, packages: &[&str]) -> Result<()> {
+    println!("installing {}", packages.join(", "));
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet"])
+        .arg("--disable-pip-version-check")
+        .args(packages);
+    workspace::run(&mut pip)
 }
 
 fn interpreter() -> Result<&'static str> {

@@ -1,10 +1,13 @@
 //! Servers under measurement: started, found, stopped.
 
+pub(crate) mod gateway;
 mod openssh;
 mod quaymaster;
+mod rclone;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -12,6 +15,8 @@ use std::time::{Duration, Instant};
 use crate::client::Target;
 use crate::keys::KeyPair;
 use crate::plan::Contestant;
+use crate::process::resident_bytes;
+use gateway::Gateway;
 
 /// From the start of a process to the first connection; generous for a machine that compiles.
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -26,28 +31,53 @@ pub(crate) struct Server {
     pub(crate) target: Target,
     /// The folder for files, as the client names it.
     pub(crate) remote_folder: PathBuf,
+    /// On S3: where the objects in that folder lie as files.
+    pub(crate) objects: Option<PathBuf>,
+    /// What it held before anybody came.
+    pub(crate) idle_memory_bytes: u64,
+}
+
+/// What servers are started with.
+pub(crate) struct Equipment<'a> {
+    /// Our binary.
+    pub(crate) binary: Option<&'a Path>,
+    /// The S3 server.
+    pub(crate) gateway: Option<&'a Gateway>,
+    pub(crate) client_key: &'a KeyPair,
 }
 
 impl Server {
     /// Starts one on a folder of its own.
     pub(crate) fn start(
         contestant: Contestant,
-        binary: Option<&Path>,
         folder: &Path,
-        client_key: &KeyPair,
+        equipment: &Equipment<'_>,
     ) -> Result<Self> {
         let started = match contestant {
-            Contestant::OpenSsh => openssh::start(folder, client_key),
-            Contestant::Durable | Contestant::Unsynced => {
-                let binary = binary.context("our server is not there")?;
-                quaymaster::start(binary, folder, client_key, contestant)
+            Contestant::OpenSsh => openssh::start(folder, equipment.client_key),
+            Contestant::Rclone => {
+                let gateway = equipment.gateway.context("the S3 server is not there")?;
+                rclone::start(folder, equipment.client_key, gateway)
             }
+            Contestant::Durable
+            | Contestant::Unsynced
+            | Contestant::OnS3
+            | Contestant::SealedOnS3 => quaymaster::start(contestant, folder, equipment),
         };
-        started.with_context(|| format!("starting {contestant}"))
+        let mut server = started.with_context(|| format!("starting {contestant}"))?;
+        server.idle_memory_bytes = resident_bytes(server.process())?;
+        Ok(server)
     }
 
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where what was uploaded lies as it was sent.
+    pub(crate) fn objects_in_clear(&self) -> Option<&Path> {
+        self.objects
+            .as_deref()
+            .filter(|_| self.contestant != Contestant::SealedOnS3)
     }
 }
 
@@ -74,6 +104,12 @@ fn stop(child: &mut Child) {
         // Nothing is left to do if even this fails: the process is not ours any more.
         drop(child.wait());
     }
+}
+
+/// Not every server can be asked for any free port: it gets one that was free a moment ago.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a port")?;
+    Ok(listener.local_addr()?.port())
 }
 
 /// The end of a log, for an error message.

@@ -3,12 +3,12 @@
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{POLL_PAUSE, READY_LIMIT, Server, stop, tail};
+use super::{POLL_PAUSE, READY_LIMIT, Server, free_port, stop, tail};
 use crate::client::Target;
 use crate::keys::KeyPair;
 use crate::plan::Contestant;
@@ -58,6 +58,8 @@ pub(super) fn start(folder: &Path, client_key: &KeyPair) -> Result<Server> {
             private_key_file: client_key.private_file.clone(),
         },
         remote_folder: files,
+        objects: None,
+        idle_memory_bytes: 0,
     })
 }
 
@@ -82,12 +84,6 @@ Subsystem sftp internal-sftp
         host_key.display(),
         authorized.display()
     )
-}
-
-/// sshd cannot be asked for any free port, so it gets one that was free a moment ago.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a port")?;
-    Ok(listener.local_addr()?.port())
 }
 
 fn wait_for_greeting(child: &mut Child, port: u16) -> Result<()> {

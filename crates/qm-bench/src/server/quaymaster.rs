@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
-use super::{READY_LIMIT, Server, stop, tail};
+use super::gateway::{BUCKET, Gateway, MAILBOX, REGION, prefix};
+use super::{Equipment, READY_LIMIT, Server, stop, tail};
 use crate::client::Target;
-use crate::keys::KeyPair;
 use crate::plan::Contestant;
 
 const ACCOUNT: &str = "bench";
@@ -18,17 +18,17 @@ const ACCOUNT: &str = "bench";
 const READY: &str = "listening on ";
 
 pub(super) fn start(
-    binary: &Path,
-    folder: &Path,
-    client_key: &KeyPair,
     contestant: Contestant,
+    folder: &Path,
+    equipment: &Equipment<'_>,
 ) -> Result<Server> {
-    fs::create_dir_all(folder.join("bucket").join(ACCOUNT)).context("making the bucket")?;
+    let binary = equipment.binary.context("our server is not there")?;
+    let bucket = bucket_lines(contestant, folder, equipment.gateway)?;
     fs::create_dir_all(folder.join("data")).context("making the data folder")?;
     let configuration = folder.join("quaymaster.toml");
     fs::write(
         &configuration,
-        configuration_text(folder, &client_key.public_line),
+        configuration_text(folder, &bucket, &equipment.client_key.public_line),
     )?;
     let log = folder.join("quaymaster.log");
     let mut command = Command::new(binary);
@@ -36,6 +36,7 @@ pub(super) fn start(
     if contestant == Contestant::Unsynced {
         command.arg("--unsafe-no-sync");
     }
+    Gateway::introduce(&mut command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -49,9 +50,11 @@ pub(super) fn start(
             target: Target {
                 user: ACCOUNT.to_owned(),
                 port: address.port(),
-                private_key_file: client_key.private_file.clone(),
+                private_key_file: equipment.client_key.private_file.clone(),
             },
             remote_folder: "/".into(),
+            objects: equipment.gateway.map(|gateway| gateway.folder(contestant)),
+            idle_memory_bytes: 0,
         }),
         Err(error) => {
             stop(&mut child);
@@ -60,7 +63,34 @@ pub(super) fn start(
     }
 }
 
-fn configuration_text(folder: &Path, public_key: &str) -> String {
+/// The table of the bucket, and of its encryption key if it has one.
+fn bucket_lines(
+    contestant: Contestant,
+    folder: &Path,
+    gateway: Option<&Gateway>,
+) -> Result<String> {
+    let Some(gateway) = gateway else {
+        fs::create_dir_all(folder.join("bucket").join(MAILBOX)).context("making the bucket")?;
+        let folder = folder.display();
+        return Ok(format!(
+            "[bucket.bench]\nurl = \"file://{folder}/bucket\"\n"
+        ));
+    };
+    let place = format!(
+        "[bucket.bench]\nurl = \"s3://{BUCKET}/{}\"\nregion = \"{REGION}\"\nendpoint = \"{}\"\n",
+        prefix(contestant),
+        gateway.endpoint()
+    );
+    Ok(if contestant == Contestant::SealedOnS3 {
+        format!(
+            "[encryption_key.bench]\nprovider = \"file\"\n\n{place}encryption_key = \"bench\"\n"
+        )
+    } else {
+        place
+    })
+}
+
+fn configuration_text(folder: &Path, bucket: &str, public_key: &str) -> String {
     let folder = folder.display();
     format!(
         r#"[node]
@@ -68,14 +98,12 @@ data = "{folder}/data"
 
 [listen.sftp]
 address = "127.0.0.1:0"
-connections_per_account_max = 64
+connections_per_account_max = 1000
 
-[bucket.bench]
-url = "file://{folder}/bucket"
-
+{bucket}
 [partner.bench.account.{ACCOUNT}]
 ssh_keys = ["{public_key}"]
-mailbox = "bench/{ACCOUNT}"
+mailbox = "bench/{MAILBOX}"
 may = ["list", "read", "write", "overwrite", "delete", "rename", "mkdir"]
 "#
     )
@@ -106,7 +134,7 @@ fn addresses(output: impl Read + Send + 'static) -> Receiver<SocketAddr> {
     receiver
 }
 
-fn ready_address(line: &str) -> Option<SocketAddr> {
+pub(super) fn ready_address(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once(READY)?;
     rest.split_whitespace().next()?.parse().ok()
 }
@@ -114,6 +142,7 @@ fn ready_address(line: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::KeyPair;
 
     #[test]
     fn the_ready_line() {
@@ -148,12 +177,12 @@ mod tests {
             private_file: folder.path().join("key"),
             public_line: "ssh-ed25519 AAAA bench".to_owned(),
         };
-        let started = start(
-            Path::new("/bin/echo"),
-            folder.path(),
-            &key,
-            Contestant::Durable,
-        );
+        let equipment = Equipment {
+            binary: Some(Path::new("/bin/echo")),
+            gateway: None,
+            client_key: &key,
+        };
+        let started = start(Contestant::Durable, folder.path(), &equipment);
         let error = format!("{:#}", started.err().unwrap());
         assert!(error.contains("before it said"), "{error}");
     }

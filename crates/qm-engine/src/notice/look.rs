@@ -167,7 +167,7 @@ impl Look<'_> {
             at: self.ports.clock.now(),
             actor: "watch".to_owned(),
             source: None,
-            activity: Activity::Upload,
+            activity: Activity::Found,
             subject: path.to_string(),
             decision: Decision::Allowed,
         };

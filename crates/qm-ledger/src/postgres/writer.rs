@@ -132,7 +132,7 @@ impl Body for Group {
     fn run<'a>(&'a mut self, connection: &'a Connection) -> Step<'a, ()> {
         Box::pin(async {
             // First of all, so that whoever waits for it holds nothing that others wait for.
-            if false && self.any(|needs| needs == Needs::LeaseAndOrder) {
+            if self.any(|needs| needs == Needs::LeaseAndOrder) {
                 let lock = "SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS taken";
                 connection.run(lock, &[&ORDER_LOCK]).await?;
             }

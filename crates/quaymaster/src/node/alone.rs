@@ -74,8 +74,15 @@ impl Alone {
         };
         let secrets = Arc::new(secret_stores(&config)?);
         let node_id = files::node_id(data)?;
-        let running =
-            Running::new(revision.number, config, Durability::Full, secrets, node_id).await?;
+        let running = Running::new(
+            revision.number,
+            config,
+            Durability::Full,
+            secrets,
+            ledger.rows(),
+            node_id,
+        )
+        .await?;
         let intake = recovered_intake(&ledger, &Arc::new(running)).await?;
         let operator = operator::user_name(uid);
         let session = OperatorSession {

@@ -87,6 +87,7 @@ impl Node {
             options.config,
             options.durability,
             secrets,
+            ledger.rows(),
             node_id,
         )
         .await?;

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
@@ -11,15 +12,18 @@ use super::buckets::{OpenBuckets, Opener};
 use super::connectors::Connectors;
 use crate::cli::explain;
 use crate::system::SystemClock;
-use qm_access::EncryptionKeyStore;
+use qm_access::{EncryptionKeyFolder, EncryptionKeyStore};
 use qm_connect::EmailNotifier;
 use qm_core::account::Account;
-use qm_core::config::{Config, Notifier};
+use qm_core::audit::{Activity, AuditRecord, Decision};
+use qm_core::config::{Config, EncryptionKey, Notifier};
 use qm_core::delivery::Delivery;
-use qm_core::id::{AccountName, BucketName, NotifierName, RevisionNumber};
+use qm_core::id::{AccountName, BucketName, EncryptionKeyName, NotifierName, RevisionNumber};
 use qm_core::ports::access::Secrets;
 use qm_core::ports::bucket::{Bucket, Buckets, FolderChange};
+use qm_core::ports::clock::Clock as _;
 use qm_core::ports::connector::NotifierPort;
+use qm_core::ports::ledger::Audit;
 use qm_engine::{Outside, Way};
 use qm_intake::Rules;
 use qm_store::{Arena, Durability};
@@ -33,6 +37,8 @@ pub(crate) struct Running {
     durability: Durability,
     secrets: Arc<dyn Secrets>,
     keys: Arc<EncryptionKeyStore>,
+    key_folder: PathBuf,
+    audit: Arc<dyn Audit>,
     arena: Arc<OnceLock<Arc<Arena>>>,
     node_id: String,
 }
@@ -60,10 +66,11 @@ impl Running {
         config: Config,
         durability: Durability,
         secrets: Arc<dyn Secrets>,
+        audit: Arc<dyn Audit>,
         node_id: String,
     ) -> anyhow::Result<Self> {
-        let folder = config.node.encryption_keys.clone();
-        let keys = EncryptionKeyStore::new(folder, Arc::new(SystemClock));
+        let key_folder = config.node.encryption_keys.clone();
+        let keys = EncryptionKeyStore::new(key_folder.clone(), Arc::new(SystemClock));
         let config = Arc::new(config);
         let (revision, _) = watch::channel((number, Arc::clone(&config)));
         let buckets = Arc::<InForce>::default();
@@ -75,6 +82,8 @@ impl Running {
             durability,
             secrets,
             keys: Arc::new(keys),
+            key_folder,
+            audit,
             arena: Arc::default(),
             node_id,
         };
@@ -115,11 +124,36 @@ impl Running {
         Arc::clone(&self.revision.borrow().1)
     }
 
+    /// A key that is made here has no operator whose command would be in the audit.
+    async fn record_new_keys(
+        &self,
+        keys: &BTreeMap<EncryptionKeyName, EncryptionKey>,
+    ) -> anyhow::Result<()> {
+        let at = SystemClock.now();
+        let folder = EncryptionKeyFolder::new(self.key_folder.clone());
+        let there = folder.list(at).map_err(explain)?;
+        for (name, key) in keys {
+            if *key == EncryptionKey::File && there.iter().all(|(other, _)| other != name) {
+                let record = AuditRecord {
+                    at,
+                    actor: "node".to_owned(),
+                    source: None,
+                    activity: Activity::Key,
+                    subject: format!("create encryption key {name}"),
+                    decision: Decision::Allowed,
+                };
+                self.audit.append(record).await.map_err(explain)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn open(&self, config: &Config) -> anyhow::Result<()> {
         // A revision that is refused takes no key from the one in force.
         let mut keys = self.config().encryption_keys.clone();
         keys.extend(config.encryption_keys.clone());
         self.keys.update(&keys);
+        self.record_new_keys(&keys).await?;
         for name in self.keys.create_missing().map_err(explain)? {
             tracing::warn!(
                 encryption_key = %name,

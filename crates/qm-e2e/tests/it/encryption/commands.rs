@@ -21,6 +21,21 @@ fn world() -> anyhow::Result<World> {
     Ok(world)
 }
 
+#[test]
+fn a_key_that_the_node_makes_is_in_the_audit_once() -> Outcome {
+    let mut world = world()?;
+    world.stop()?;
+    world.start()?;
+    let made = [
+        ("ACTOR", "node"),
+        ("ACTIVITY", "key"),
+        ("SUBJECT", "create encryption key landing"),
+    ];
+    let found = world.audit()?.with(&made).len();
+    ensure!(found == 1, "{found} records of one key");
+    Ok(())
+}
+
 /// The blocks of commands in the document.
 fn documented() -> Vec<&'static str> {
     DOCUMENT

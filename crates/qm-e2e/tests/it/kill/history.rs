@@ -11,6 +11,8 @@ type Names = BTreeMap<String, String>;
 /// The log, replayed.
 #[derive(Debug, Default)]
 pub(super) struct History {
+    /// How often the node was killed; the log does not know.
+    pub(super) kills: u32,
     /// What is in the bucket.
     pub(super) names: Names,
     /// The newest version that arrived under each name.
@@ -152,7 +154,8 @@ impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} requests answered, {} cut off, {} looks and {} names checked, {} lost",
+            "{} kills, {} requests answered, {} cut off, {} looks and {} names checked, {} lost",
+            self.kills,
             self.answered,
             self.cut_off,
             self.looks,

@@ -6,8 +6,8 @@ mod history;
 
 use anyhow::{Context as _, bail, ensure};
 use qm_e2e::clients::python;
-use qm_e2e::{Background, Random, World, digest_of, wait};
-use std::collections::BTreeMap;
+use qm_e2e::{Background, Random, S3Server, World, digest_of, wait};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,9 +25,75 @@ const EVENTS_BETWEEN_KILLS: u64 = 40;
 /// At most so long after the line: a request takes about as long.
 const MOMENT_MICROSECONDS: u64 = 30_000;
 
+/// What differs between kinds of buckets, as the workers are told.
+struct Kind {
+    largest_bytes: u64,
+    /// Whether what is under a temporary name can be read.
+    temporary: &'static str,
+}
+
+const FOLDER: Kind = Kind {
+    largest_bytes: 1_500_000,
+    temporary: "read",
+};
+const S3: Kind = Kind {
+    // More than one part.
+    largest_bytes: 17_000_000,
+    temporary: "seen",
+};
+/// What the bucket's names end in while they are temporary.
+const TEMPORARY: &str = ".filepart";
+
 #[test]
 fn foreign_kill_at_random_moments_loses_nothing_that_was_answered() -> Outcome {
     let mut world = World::new()?;
+    let history = live(&mut world, &FOLDER)?;
+    println!("kill: seed {SEED}, {history}");
+    ensure!(
+        names_in_bucket(&world)? == history.names,
+        "in the bucket: {:#?}\nby the history: {:#?}",
+        names_in_bucket(&world)?,
+        history.names
+    );
+    ensure!(
+        staged(&world)? == 0,
+        "staged bytes of uploads that ended are left"
+    );
+    check(&world, &history, 0)
+}
+
+/// The same with the bucket on S3: a name that is temporary is no object but an upload in parts,
+/// and no other such upload is left.
+#[test]
+fn foreign_kill_at_random_moments_loses_nothing_on_s3() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let mut world = World::new()?;
+    world.move_to_s3(&server)?;
+    let history = live(&mut world, &S3)?;
+    println!("kill on S3: seed {SEED}, {history}");
+    let (uploads, objects): (BTreeMap<_, _>, BTreeMap<_, _>) = history
+        .names
+        .clone()
+        .into_iter()
+        .partition(|(name, _)| name.ends_with(TEMPORARY));
+    ensure!(
+        names_in_bucket(&world)? == objects,
+        "in the bucket: {:#?}\nby the history: {objects:#?}",
+        names_in_bucket(&world)?
+    );
+    let open = server.open_uploads("landing")?;
+    ensure!(
+        open == uploads.len(),
+        "{open} uploads in parts are open, {} names are temporary",
+        uploads.len()
+    );
+    check(&world, &history, history.cut_off)
+}
+
+/// Workers upload, overwrite, rename and remove until they are done; the node is killed and
+/// started again all the while.
+fn live(world: &mut World, kind: &Kind) -> anyhow::Result<History> {
     world.account("north")?;
     world.configuration.may_everything("north");
     // What deliveries need is kept, and nothing else.
@@ -43,7 +109,7 @@ fn foreign_kill_at_random_moments_loses_nothing_that_was_answered() -> Outcome {
     let mut random = Random::new(SEED);
     let log = world.path("workers.log");
     fs::write(&log, "")?;
-    let mut workers = start_workers(&world, &log)?;
+    let mut workers = start_workers(world, &log, kind)?;
 
     let mut kills = 0_u32;
     while are_working(&mut workers)? {
@@ -57,44 +123,45 @@ fn foreign_kill_at_random_moments_loses_nothing_that_was_answered() -> Outcome {
         kills += 1;
         world.start()?;
     }
-    let history = History::parse(&fs::read_to_string(&log)?)?;
-    check_bucket(&world, &history)?;
-    check_arrivals(&world, &history)?;
-    check_destination(&world, &history)?;
-    println!("kill: seed {SEED}, {kills} kills, {history}");
-    ensure!(history.lost.is_empty(), "LOST: {:#?}", history.lost);
+    let mut history = History::parse(&fs::read_to_string(&log)?)?;
+    history.kills = kills;
     ensure!(kills >= 10, "only {kills} kills: this proved little");
     ensure!(
         history.cut_off >= 5,
         "only {} requests were cut off",
         history.cut_off
     );
-    Ok(())
+    Ok(history)
 }
 
-/// The tree is what the history says: nothing partial, nothing that was removed, no older version.
-fn check_bucket(world: &World, history: &History) -> Outcome {
+/// Nothing that was answered is lost, in the ledger and at the destination.
+fn check(world: &World, history: &History, failed_max: usize) -> Outcome {
+    ensure!(history.lost.is_empty(), "LOST: {:#?}", history.lost);
+    check_arrivals(world, history, failed_max)?;
+    check_destination(world, history)
+}
+
+/// With the digests of what is under them.
+fn names_in_bucket(world: &World) -> anyhow::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for name in tree(&world.bucket("north"))? {
         let digest = digest_of(&world.bucket("north").join(&name))?;
         found.insert(name, digest);
     }
-    ensure!(
-        found == history.names,
-        "in the bucket: {found:#?}\nby the history: {:#?}",
-        history.names
-    );
-    ensure!(
-        staged(world)? == 0,
-        "staged bytes of uploads that ended are left"
-    );
-    Ok(())
+    Ok(found)
 }
 
-/// Each upload that happened arrived once, and none that did not.
-fn check_arrivals(world: &World, history: &History) -> Outcome {
+/// Each upload that happened arrived once, and none that did not. A small file for S3 is recorded
+/// before it is sent; what was killed in between was never answered and is recorded as failed.
+fn check_arrivals(world: &World, history: &History, failed_max: usize) -> Outcome {
     let mut arrived: BTreeMap<String, usize> = BTreeMap::new();
-    for object in world.arrivals()?.column("OBJECT") {
+    let mut failed = 0;
+    for row in world.arrivals()?.0 {
+        if row.get("STATE") == "failed" {
+            failed += 1;
+            continue;
+        }
+        let object = row.get("OBJECT");
         let name = object
             .strip_prefix("landing/north/")
             .context("all is north's")?;
@@ -104,6 +171,10 @@ fn check_arrivals(world: &World, history: &History) -> Outcome {
         arrived == history.arrivals,
         "{arrived:?} arrived, {:?} were uploaded",
         history.arrivals
+    );
+    ensure!(
+        failed <= failed_max,
+        "{failed} arrivals failed, at most {failed_max} may have"
     );
     Ok(())
 }
@@ -134,11 +205,21 @@ fn check_destination(world: &World, history: &History) -> Outcome {
         "only {names:?} are at the destination"
     );
     wait::until_true("what was kept aside for deliveries is gone", || {
-        Ok(tree(&world.bucket(".quaymaster/kept"))?.is_empty())
+        Ok(kept(world)?.is_empty())
     })
 }
 
-fn start_workers(world: &World, log: &PathBuf) -> anyhow::Result<Vec<Background>> {
+/// On S3 the folder is there when something is in it.
+fn kept(world: &World) -> anyhow::Result<BTreeSet<String>> {
+    let folder = world.bucket(".quaymaster/kept");
+    if folder.is_dir() {
+        tree(&folder)
+    } else {
+        Ok(BTreeSet::new())
+    }
+}
+
+fn start_workers(world: &World, log: &PathBuf, kind: &Kind) -> anyhow::Result<Vec<Background>> {
     let key = world.key("north")?;
     let start = |number: u64| {
         let mut command = python()?;
@@ -148,7 +229,8 @@ fn start_workers(world: &World, log: &PathBuf) -> anyhow::Result<Vec<Background>
             .arg(world.path(""));
         command
             .args([number, SEED, OPERATIONS].map(|number| number.to_string()))
-            .arg(log);
+            .arg(log)
+            .args([&kind.largest_bytes.to_string(), kind.temporary]);
         Background::start(
             &mut command,
             &world.path("logs"),

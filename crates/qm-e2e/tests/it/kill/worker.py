@@ -14,11 +14,13 @@ import paramiko
 from paramiko.sftp import *
 from paramiko.sftp_attr import SFTPAttributes
 
-USER, KEY, WORLD, NUMBER, SEED, OPERATIONS, LOG = sys.argv[1:8]
+USER, KEY, WORLD, NUMBER, SEED, OPERATIONS, LOG, LARGEST, TEMPORARY = sys.argv[1:10]
 NAMES = ["w%s-%d.bin" % (NUMBER, index) for index in range(6)]
 # Never so small that two contents could be the same.
-SIZES = [16, 3000, 40000, 40001, 300000, 1500000]
+SIZES = [16, 3000, 40000, 40001, 300000, int(LARGEST)]
 RECONNECT_LIMIT = 60
+# On S3 what is under a temporary name can be seen and not read.
+ARE_READ = TEMPORARY == "read"
 
 chance = random.Random("%s-%s" % (SEED, NUMBER))
 log_file = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -83,11 +85,18 @@ def look(sftp):
     prefix = "w%s-" % NUMBER
     found = {}
     for name in sftp.listdir("."):
-        if name.startswith(prefix):
+        if name.startswith(prefix) and name.endswith(".filepart") and not ARE_READ:
+            found[name] = told_of(sftp.stat(name).st_size)
+        elif name.startswith(prefix):
             with sftp.open(name, "rb") as file:
                 file.prefetch()
                 found[name] = hashlib.sha256(file.read()).hexdigest()
     return found
+
+
+def told_of(size):
+    """In place of the digest of what cannot be read."""
+    return "%d bytes" % size
 
 
 def do(sftp, there, act, change, **fields):
@@ -111,7 +120,8 @@ def put(sftp, there, name):
 def put_by_temp_name(sftp, there, name):
     data = chance.randbytes(chance.choice(SIZES))
     digest, temp = hashlib.sha256(data).hexdigest(), name + ".filepart"
-    do(sftp, there, lambda: upload(sftp, temp, data), {temp: digest})
+    under_temp = digest if ARE_READ else told_of(len(data))
+    do(sftp, there, lambda: upload(sftp, temp, data), {temp: under_temp})
     do(sftp, there, lambda: sftp.posix_rename(temp, name), {temp: None, name: digest}, arrives=name)
 
 

@@ -9,15 +9,15 @@ use super::random::Random;
 use crate::intake::{Fixed, bucket_name};
 use qm_core::account::{SshPublicKey, Verb};
 use qm_core::arrival::ArrivalState;
-use qm_core::id::AccountName;
+use qm_core::id::{AccountName, EncryptionKeyName};
 use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
 use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::{Bucket, Buckets, Chunk};
 use qm_core::ports::ledger::{Arrivals as _, Names as _};
 use qm_core::ports::mailbox::{Existing, Mailbox, Mailboxes as _, WriteOptions};
 use qm_intake::{Intake, Parts};
-use qm_store::DirectoryBucket;
-use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
+use qm_store::{DirectoryBucket, SealedBucket};
+use qm_testkit::{MemoryEncryptionKeys, MemoryLedger, TestClock, TestIdentifiers};
 
 const NAMES: [&str; 4] = ["a.csv", "b.csv", "c.csv", "c.csv.filepart"];
 const KEY: &str =
@@ -31,8 +31,28 @@ pub(super) enum Cut {
     AtLedgerWrite(u64),
 }
 
+/// How the bucket holds its bytes.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    Clear,
+    Sealed,
+}
+
+impl Form {
+    pub(super) fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(2) {
+            Self::Clear
+        } else {
+            Self::Sealed
+        }
+    }
+}
+
 pub(super) struct World {
     seed: u64,
+    form: Form,
+    /// They lie elsewhere: no power cut reaches them.
+    encryption_keys: Arc<MemoryEncryptionKeys>,
     starts: u32,
     disk: ForgetfulDisk,
     ledger: MemoryLedger,
@@ -49,18 +69,31 @@ enum Request {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, cut: Cut) -> Self {
-        let disk = ForgetfulDisk::new();
-        DirectoryBucket::on(Arc::new(disk.clone())).unwrap();
-        let ledger = MemoryLedger::new();
-        Self {
+    pub(super) fn new(seed: u64, cut: Cut, form: Form) -> Self {
+        let world = Self {
             seed,
+            form,
+            encryption_keys: Arc::default(),
             starts: 0,
-            disk,
-            ledger,
+            disk: ForgetfulDisk::new(),
+            ledger: MemoryLedger::new(),
             cut: Some(cut),
             must: Files::new(),
             may: Files::new(),
+        };
+        world.bucket();
+        world
+    }
+
+    fn bucket(&self) -> Arc<dyn Bucket> {
+        let disk = Arc::new(self.disk.clone());
+        match self.form {
+            Form::Clear => Arc::new(DirectoryBucket::on(disk).unwrap()),
+            Form::Sealed => Arc::new(SealedBucket::new(
+                Arc::new(DirectoryBucket::on_sealed(disk).unwrap()),
+                Arc::clone(&self.encryption_keys) as _,
+                EncryptionKeyName::parse("landing").unwrap(),
+            )),
         }
     }
 
@@ -103,8 +136,8 @@ impl World {
     }
 
     pub(super) async fn check(&self, seed: u64) {
-        let bucket = DirectoryBucket::on(Arc::new(self.disk.clone())).unwrap();
-        let shown = files(&bucket).await;
+        let bucket = self.bucket();
+        let shown = files(&*bucket).await;
         assert!(
             shown == self.must || shown == self.may,
             "seed {seed}\nshows {:?}\nmust  {:?}\nor    {:?}",
@@ -172,8 +205,7 @@ impl World {
     }
 
     fn intake(&self) -> Intake {
-        let bucket: Arc<dyn Bucket> =
-            Arc::new(DirectoryBucket::on(Arc::new(self.disk.clone())).unwrap());
+        let bucket = self.bucket();
         Intake::new(Parts {
             ledger: Arc::new(self.ledger.clone()),
             buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])) as Arc<dyn Buckets>,
@@ -250,7 +282,7 @@ async fn send(mailbox: &dyn Mailbox, request: &Request) -> qm_core::Result<()> {
     }
 }
 
-async fn files(bucket: &DirectoryBucket) -> Files {
+async fn files(bucket: &dyn Bucket) -> Files {
     let mut files = Files::new();
     let mut listing = bucket.list(&Prefix::default()).await.unwrap();
     while let Some(entries) = listing.next().await.unwrap() {

@@ -63,6 +63,11 @@ fn what_others_put_into_a_watched_bucket_is_delivered_once() -> Outcome {
     let arrivals = world.arrivals()?.0;
     ensure!(arrivals.len() == 7, "{} arrivals", arrivals.len());
     ensure!(world.deliveries()?.0.len() == 5);
+    let found = world.audit()?;
+    let found = found
+        .with(&[("ACTOR", "watch"), ("ACTIVITY", "found")])
+        .len();
+    ensure!(found == 7, "{found} records of what was found");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use qm_testkit::contract::bucket::{
     Folders, OpenFiles, Promises, Resumes, StagedReads, Superseded, all, envelopes,
 };
 
+use super::gateway::Gateway;
 use super::moto::Moto;
 use super::server::Server;
 use super::world::{BUCKET, World, place};
@@ -88,4 +89,13 @@ async fn foreign_moto_with_versions_is_a_bucket() {
     all(&|| fresh.bucket(), &promises).await;
     let fresh = Fresh::new(&moto.endpoint, "versioned", S3Contents::Sealed);
     envelopes(&|| fresh.bucket(), &promises).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_versitygw_is_a_bucket() {
+    let gateway = Gateway::start("plain").await;
+    let fresh = Fresh::new(&gateway.endpoint, "plain", S3Contents::Clear);
+    all(&|| fresh.bucket(), &PROMISES).await;
+    let fresh = Fresh::new(&gateway.endpoint, "plain", S3Contents::Sealed);
+    envelopes(&|| fresh.bucket(), &PROMISES).await;
 }

@@ -1,4 +1,4 @@
-//! The S3 bucket on servers over HTTP: s3s-fs in this process, and moto.
+//! The S3 bucket on servers over HTTP: s3s-fs in this process, moto, and versitygw.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 mod contract;
 mod deposits;
 mod faults;
+mod gateway;
 mod moto;
 mod names;
 mod peer;

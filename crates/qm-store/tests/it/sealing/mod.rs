@@ -33,6 +33,22 @@ async fn a_sealed_directory_is_a_bucket() {
     contract::bucket::all(&fresh, &contract::bucket::Promises::DIRECTORY).await;
 }
 
+#[tokio::test]
+async fn what_was_brought_back_goes_when_it_is_replaced() {
+    let world = World::new();
+    let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+    let one = world.publish(1, "a", &bytes("one")).await;
+    let two = world.receive(2, &bytes("two")).await;
+    world.run("a", Change::Publish, &two, Some(&one)).await;
+    let kept = world.path(&format!(".quaymaster/kept/{}", one.id));
+    assert!(kept.exists());
+    world.run("a", Change::Restore, &one, Some(&two)).await;
+    let three = world.receive(3, &bytes("three")).await;
+    world.replace("a", &three, &one).await;
+    assert!(!kept.exists(), "nobody needs it any more");
+    assert_eq!(world.bytes("a").await.unwrap(), "three");
+}
+
 /// A sealed bucket and what lies below it.
 struct World {
     root: TempDir,
@@ -62,27 +78,30 @@ impl World {
 
     /// Receives a version and publishes it.
     async fn publish(&self, number: u64, name: &str, bytes: &Bytes) -> Version {
-        let mut staged = self.bucket.stage(staging(number)).await.unwrap();
-        write(&mut *staged, 0, bytes.clone()).await;
-        let version = sealed(&mut *staged).await;
+        let version = self.receive(number, bytes).await;
         self.run(name, Change::Publish, &version, None).await;
         version
     }
 
+    async fn receive(&self, number: u64, bytes: &Bytes) -> Version {
+        let mut staged = self.bucket.stage(staging(number)).await.unwrap();
+        write(&mut *staged, 0, bytes.clone()).await;
+        sealed(&mut *staged).await
+    }
+
     async fn run(&self, name: &str, change: Change, version: &Version, keep: Option<&Version>) {
-        let operation = Operation {
-            seq: OperationSeq(1),
-            path: ObjectPath {
-                bucket: BucketName::parse("b").unwrap(),
-                key: key(name),
-            },
-            change,
-            version: Some(version.clone()),
-            replaces: keep.map(|version| version.id),
-            keep_aside: keep.is_some(),
-            keep_moved: false,
-        };
+        let operation = operation(name, change, version, keep);
         self.bucket.run(&operation).await.unwrap();
+    }
+
+    /// Publishes over a version that nobody needs any more.
+    async fn replace(&self, name: &str, version: &Version, replaced: &Version) {
+        let publish = operation(name, Change::Publish, version, Some(replaced));
+        let publish = Operation {
+            keep_aside: false,
+            ..publish
+        };
+        self.bucket.run(&publish).await.unwrap();
     }
 
     async fn bytes(&self, name: &str) -> qm_core::Result<Bytes> {
@@ -95,6 +114,21 @@ impl World {
             .open_version(version.id, &key(name), &version.identity)
             .await?;
         all_of(&*opened).await
+    }
+}
+
+fn operation(name: &str, change: Change, version: &Version, keep: Option<&Version>) -> Operation {
+    Operation {
+        seq: OperationSeq(1),
+        path: ObjectPath {
+            bucket: BucketName::parse("b").unwrap(),
+            key: key(name),
+        },
+        change,
+        version: Some(version.clone()),
+        replaces: keep.map(|version| version.id),
+        keep_aside: keep.is_some(),
+        keep_moved: false,
     }
 }
 

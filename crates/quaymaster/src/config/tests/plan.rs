@@ -67,6 +67,13 @@ fn changes() {
             "[bucket.spare]\nurl = \"file:///srv/spare\"\n[bucket.landing]",
             "+ bucket spare: url file:///srv/spare, keep_versions 10, keep_for 30d",
         ),
+        (
+            "url = \"file:///srv/landing\"",
+            "url = \"s3://landing\"\nregion = \"eu-west-1\"",
+            "~ bucket landing: url file:///srv/landing → s3://landing\n\
+             ~ bucket landing: region none → eu-west-1\n\
+             ~ bucket landing: checksums none → true",
+        ),
     ] {
         let old = right(&full());
         let new = right(&full().replacen(from, to, 1));
@@ -115,6 +122,19 @@ fn a_destination_that_becomes_one_of_another_kind() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
+}
+
+#[test]
+fn what_another_kind_of_place_does_not_have() {
+    let url = "url = \"file:///srv/landing\"";
+    let on_s3 = "url = \"s3://landing\"\nregion = \"eu-west-1\"";
+    let old = right(&full().replacen(url, on_s3, 1));
+    assert_eq!(
+        plan(Some(&old), &right(&full())).to_string(),
+        "~ bucket landing: url s3://landing → file:///srv/landing\n\
+         ~ bucket landing: region eu-west-1 → none\n\
+         ~ bucket landing: checksums true → none"
+    );
 }
 
 #[test]
