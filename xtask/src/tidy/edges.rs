@@ -265,7 +265,10 @@ mod tests {
         check_one("qm-core: qm-content", &["qm-core -> qm-content (normal)"]);
         check_one("qm-content: qm-store", &["qm-content -> qm-store (normal)"]);
         check_one("qm-intake: qm-content qm-core", &[]);
-        check_one("qm-sftp: qm-core qm-sftp-wire russh tokio | qm-testkit", &[]);
+        check_one(
+            "qm-sftp: qm-core qm-sftp-wire russh tokio | qm-testkit",
+            &[],
+        );
         check_one(
             "qm-sftp-wire: qm-sftp",
             &["qm-sftp-wire -> qm-sftp (normal)"],

@@ -50,7 +50,11 @@ fn check_folder(tree: &[TextFile], folder: &str) -> Vec<Complaint> {
             Some((digest, name)) if is_digest(digest) && !name.is_empty() => {
                 listed.push((digest, name));
             }
-            _ => complaints.push(Complaint::at_line(&list_path, number, "is not `SHA-256  FILE`")),
+            _ => complaints.push(Complaint::at_line(
+                &list_path,
+                number,
+                "is not `SHA-256  FILE`",
+            )),
         }
     }
     complaints.extend(check_numbers(&migrations));

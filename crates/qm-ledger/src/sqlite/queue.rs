@@ -77,8 +77,8 @@ impl Queue {
         let mut waiting = self.waiting.lock();
         let count = waiting.jobs.len().min(GROUP_MAX);
         let group: Vec<_> = waiting.jobs.drain(..count).collect();
-        let is_urgent = |job: &&Box<dyn Job>| job.manner().urgency == Urgency::Now;
-        waiting.urgent -= group.iter().filter(is_urgent).count();
+        let urgencies = group.iter().map(|job| job.manner().urgency);
+        waiting.urgent -= urgencies.filter(|urgency| *urgency == Urgency::Now).count();
         waiting.others_since = (waiting.jobs.len() > waiting.urgent).then(Instant::now);
         group
     }

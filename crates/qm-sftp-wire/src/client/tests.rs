@@ -104,11 +104,12 @@ async fn greetings_that_are_none() {
     );
 }
 
+type Answer = Box<dyn FnMut(u8, [u8; 4]) -> Vec<u8> + Send>;
+
 #[tokio::test]
 async fn replies_that_nobody_asked_for() {
     let pairs = [&0x8000_0000_u32.to_be_bytes()[..], &[0xff; 4]].concat();
     let long = string(&[1; HANDLE_BYTES_MAX + 1]);
-    type Answer = Box<dyn FnMut(u8, [u8; 4]) -> Vec<u8> + Send>;
     let cases: [(&str, Answer); 6] = [
         ("another id", Box::new(|_, _| status(&[9; 4], 0))),
         (
@@ -153,7 +154,7 @@ async fn early_replies_are_bounded() {
         if std::mem::take(&mut is_first) {
             return Vec::new();
         }
-        packet(kind::STATUS, &[&id, &[0; 4], &string(&[b'x'; 200_000])])
+        packet(kind::STATUS, &[&id, &[0; 4], &string(&vec![b'x'; 200_000])])
     })
     .await
     .unwrap();
@@ -172,13 +173,11 @@ async fn replies_in_any_order_find_their_requests() {
     let mut held: Option<Vec<u8>> = None;
     let mut client = client(greeting(&[]), move |kind, id| {
         let reply = status(&id, if kind == kind::REMOVE { 0 } else { 3 });
-        match held.take() {
-            Some(first) => [reply, first].concat(),
-            None => {
-                held = Some(reply);
-                Vec::new()
-            }
+        if let Some(first) = held.take() {
+            return [reply, first].concat();
         }
+        held = Some(reply);
+        Vec::new()
     })
     .await
     .unwrap();

@@ -17,18 +17,11 @@ impl Ledger {
 
     /// The same, also for who works as the node that does not run.
     pub(crate) async fn open_by(&self, by: OpenedBy) -> anyhow::Result<OpenLedger> {
-        let data = match &self.data {
-            Some(data) => data.clone(),
-            None => {
-                let config = configuration::load(&self.config)?.config;
-                match config.node.ledger {
-                    LedgerPlace::Sqlite => config.node.data,
-                    LedgerPlace::Postgres(_) => {
-                        return OpenLedger::of(&config, by, Durability::Full).await;
-                    }
-                }
-            }
-        };
+        let own = self.own_config()?;
+        if let Some(config) = own.filter(|own| own.node.ledger != LedgerPlace::Sqlite) {
+            return OpenLedger::of(&config, by, Durability::Full).await;
+        }
+        let data = self.data_folder()?;
         if !ledger_file(&data).exists() {
             bail!(
                 "there is no ledger in {} yet; start the node once with `quaymaster serve`\n  help: a ledger that \

@@ -15,6 +15,7 @@ mod watches;
 
 use anyhow::Context as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -102,15 +103,7 @@ impl Node {
         let (front, fingerprint) =
             bind(&running.config(), host_key, intake.clone(), &access).await?;
         let door = operator::Door::open(&data)?;
-        let report = NodeReport {
-            node: ledger::node_name(&data)?,
-            sftp_address: front.local_address(),
-            fingerprints: vec![fingerprint],
-            process: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: SystemClock.now(),
-            alive_at: Some(SystemClock.now()),
-        };
+        let report = first_report(&data, front.local_address(), fingerprint)?;
         ledger.report(report.clone()).await?;
 
         let authenticator = Arc::clone(&access.authenticator);
@@ -215,6 +208,23 @@ async fn recovered_intake(ledger: &OpenLedger, running: &Arc<Running>) -> anyhow
         );
     }
     Ok(intake)
+}
+
+fn first_report(
+    data: &Path,
+    sftp_address: SocketAddr,
+    fingerprint: String,
+) -> anyhow::Result<NodeReport> {
+    let now = SystemClock.now();
+    Ok(NodeReport {
+        node: ledger::node_name(data)?,
+        sftp_address,
+        fingerprints: vec![fingerprint],
+        process: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: now,
+        alive_at: Some(now),
+    })
 }
 
 /// The host key that the configuration names, which nodes share; else the node's own.

@@ -311,7 +311,7 @@ async fn an_attempt_that_was_cut_off_is_replaced() {
     #[async_trait]
     impl Pace for Stops {
         async fn take(&self, _bytes: u64) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
     let archive = Archive::clear();

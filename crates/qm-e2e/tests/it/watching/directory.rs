@@ -1,16 +1,20 @@
 //! A folder on a real disk, a real ledger: what others put there arrives once.
 
 use anyhow::ensure;
-use qm_core::Kind;
+use async_trait::async_trait;
 use qm_core::arrival::Arrival;
 use qm_core::config::Config;
-use qm_core::id::{BucketName, DestinationName, NotifierName, RevisionNumber, VersionId};
+use qm_core::delivery::Delivery;
+use qm_core::id::{BucketName, NotifierName, RevisionNumber, VersionId};
+use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::ports::bucket::{Bucket, Buckets};
 use qm_core::ports::clock::Identifiers;
-use qm_core::ports::connector::{Connector, NotifierPort};
+use qm_core::ports::connector::NotifierPort;
 use qm_core::ports::ledger::Arrivals as _;
+use qm_core::ports::source::Sources;
+use qm_core::{Error, Kind};
 use qm_e2e::wait;
-use qm_engine::{NoticeReconciler, Outside, Ports, Running, Wake, run_one};
+use qm_engine::{NoticeReconciler, Outside, Ports, Running, Wake, Way, run_one};
 use qm_ledger::{SqliteLedger, SqliteOptions};
 use qm_store::{DirectoryBucket, Durability, ListingWatch, Timing, WatchPorts};
 use std::collections::BTreeMap;
@@ -36,13 +40,32 @@ struct House {
 
 struct Nobody;
 
+#[async_trait]
 impl Outside for Nobody {
-    fn connector(&self, _: &DestinationName) -> Option<Arc<dyn Connector>> {
-        None
+    async fn way(&self, delivery: &Delivery) -> qm_core::Result<Way> {
+        let sentence = format!("there is no destination `{}`", delivery.destination);
+        Err(Error::new(Kind::NotFound, sentence))
     }
 
     fn notifier(&self, _: &NotifierName) -> Option<Arc<dyn NotifierPort>> {
         None
+    }
+}
+
+#[async_trait]
+impl Sources for Nobody {
+    async fn remove(&self, _: &ObjectPath, _: VersionId, _: &str) -> qm_core::Result<bool> {
+        Ok(false)
+    }
+
+    async fn move_to(
+        &self,
+        _: &ObjectPath,
+        _: VersionId,
+        _: &ObjectKey,
+        _: &str,
+    ) -> qm_core::Result<bool> {
+        Ok(false)
     }
 }
 
@@ -82,6 +105,7 @@ impl House {
             ledger: ledger.clone(),
             buckets: Arc::new(buckets) as Arc<dyn Buckets>,
             outside: Arc::new(Nobody),
+            sources: Arc::new(Nobody),
             clock: Arc::new(WallClock),
             config: config.subscribe(),
             wake: Wake::default(),

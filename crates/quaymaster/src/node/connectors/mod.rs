@@ -121,6 +121,10 @@ impl Connectors {
         }
         let connector = self.connect(made_of.clone()).await?;
         let mut kept = self.kept.lock();
+        // Deliveries that begin at the same time share its connections.
+        if let Some(known) = kept.get(name, &made_of) {
+            return Ok(known);
+        }
         kept.insert(name.clone(), made_of, Arc::clone(&connector));
         Ok(connector)
     }

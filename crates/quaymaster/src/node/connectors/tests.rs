@@ -93,6 +93,19 @@ async fn a_connector_is_kept_until_its_secret_is_replaced() {
 }
 
 #[tokio::test]
+async fn deliveries_that_begin_together_share_a_connector() {
+    let secrets = Arc::new(OneSecret(Mutex::new(looked_up("x"))));
+    let connectors = Connectors::new(secrets, Arc::new(NoBuckets));
+    let (config, name) = (config(), name("push/sftp/acme"));
+    let (one, other) = tokio::join!(
+        connectors.way(&config, &name),
+        connectors.way(&config, &name)
+    );
+    let (one, other) = (one.unwrap().connector, other.unwrap().connector);
+    assert!(Arc::ptr_eq(&one, &other));
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_said_and_no_secret_is_shown() {
     let secrets = Arc::new(OneSecret(Mutex::new(CANARY.to_owned())));
     let connectors = Connectors::new(Arc::clone(&secrets) as _, Arc::new(NoBuckets));
