@@ -90,14 +90,17 @@ all_delivered() {
 }
 
 # Uploads files `$1` to `$2` of `out`, each until a node has answered that it has it: node one as
-# long as it is there, then node two. `answered` has those that were answered, `again` those that
-# took more than one try.
+# long as it is there, then node two, which refuses the names that node one was at work on until
+# that one's lease is over. `answered` has those that were answered, `again` those that took more
+# than one try, `refused` what clients were told.
 upload_all() {
-    local number to=one output=$folder/client-$1.out
+    local number to=one deadline=$((SECONDS + 120)) output=$folder/client-$1.out
     for ((number = $1; number <= $2; number++)); do
         until timeout 60 sftp -b - "${client[@]}" -i "$folder/keys/agency" -P "${ports[$to]}" \
             agency@127.0.0.1 <<<"put $folder/out/$number.bin file$number.bin" >"$output" 2>&1; do
-            [[ $to == one ]] || return 1
+            cat "$output" >>"$folder/refused"
+            ((SECONDS < deadline)) || return 1
+            if [[ $to == two ]]; then sleep 1; fi
             to=two
             echo "$number" >>"$folder/again"
         done

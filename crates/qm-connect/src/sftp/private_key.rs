@@ -138,7 +138,7 @@ impl Signer for RsaSigner<'_> {
 }
 
 fn is_encrypted(text: &str) -> bool {
-    let is_ppk = text.starts_with("PuTTY-User-Key-File-");
+    let is_ppk = text.starts_with("PuTTY-User-");
     text.contains("ENCRYPTED") || (is_ppk && !text.contains("Encryption: none"))
 }
 
