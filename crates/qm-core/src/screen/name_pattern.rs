@@ -11,7 +11,7 @@ use crate::{Error, Kind, Result};
 /// Longer expressions are mistakes.
 const REGEX_BYTES_MAX: usize = 1024;
 /// What a compiled expression may take: `\w{100}` fits, `(\w{100}){100}` does not.
-const REGEX_COMPILED_BYTES_MAX: usize = 4 * 1024 * 1024;
+const REGEX_COMPILED_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// A pattern over file names, which must match the whole name.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -126,6 +126,27 @@ async fn foreign_server_that_writes_no_more() {
     assert!(front.names().is_empty(), "{:?}", front.names());
 }
 
+#[tokio::test]
+async fn foreign_server_that_lost_bytes_is_found_out() {
+    let front = Front::start(Door::Password).await;
+    let connector = connector(front.config());
+    front.once(At::Kind(WRITE), Act::Pretend);
+    let error = deliver(&connector, "a.csv", b"12345").await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.retry_verdict()),
+        (Kind::Unavailable, Retry::Later)
+    );
+    assert!(
+        error
+            .chain()
+            .contains("the destination holds another number of bytes"),
+        "{error:?}"
+    );
+    assert!(!front.names().contains(&"a.csv".to_owned()));
+    deliver(&connector, "a.csv", b"12345").await.unwrap();
+    assert_eq!(front.names(), ["a.csv"]);
+}
+
 /// A disk of a megabyte, until dropped.
 struct SmallDisk<'a>(&'a Sshd);
 

@@ -26,6 +26,9 @@ pub(crate) const PASSWORD: &str = "password-canary";
 pub(crate) const WRITE: u8 = 6;
 const EXTENDED: u8 = 200;
 const STATUS: u8 = 101;
+/// Codes of answers.
+const OK: u32 = 0;
+const FAILURE: u32 = 4;
 
 /// How a login gets in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,6 +56,8 @@ pub(crate) enum Act {
     Hang,
     /// They are answered with FAILURE and this sentence.
     Refuse(&'static str),
+    /// They are answered with OK, and nobody does them.
+    Pretend,
 }
 
 /// Ends with the test.
@@ -239,7 +244,11 @@ async fn relay(client: impl AsyncRead + tokio::io::AsyncWrite, shared: &Shared) 
                 Some(Act::LoseRequest) => return,
                 Some(Act::Hang) => continue,
                 Some(Act::Refuse(sentence)) => {
-                    let _ = answers.send(failure(&packet, sentence)).await;
+                    let _ = answers.send(status(&packet, FAILURE, sentence)).await;
+                    continue;
+                }
+                Some(Act::Pretend) => {
+                    let _ = answers.send(status(&packet, OK, "")).await;
                     continue;
                 }
                 Some(Act::LoseAnswer) => *lost_answer.lock() = Some(id(&packet)),
@@ -294,11 +303,10 @@ fn id(packet: &[u8]) -> [u8; 4] {
     packet[5..9].try_into().unwrap()
 }
 
-fn failure(request: &[u8], sentence: &str) -> Vec<u8> {
-    const FAILURE: u32 = 4;
+fn status(request: &[u8], code: u32, sentence: &str) -> Vec<u8> {
     let mut body = vec![STATUS];
     body.extend(id(request));
-    body.extend(FAILURE.to_be_bytes());
+    body.extend(code.to_be_bytes());
     for text in [sentence, "en"] {
         body.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
         body.extend(text.as_bytes());

@@ -170,13 +170,13 @@ impl House {
 fn config(folder: &Path) -> anyhow::Result<Config> {
     let bucket = serde_json::json!({
         "place": { "Directory": folder }, "encryption_key": null, "keep_versions": 0,
-        "keep_for": null, "watch": null,
+        "keep_for": null, "watch": null, "is_shared": false,
     });
     let no_time = serde_json::json!({ "secs": 0, "nanos": 0 });
     Ok(serde_json::from_value(serde_json::json!({
         "node": {
             "data": "/nowhere", "secrets": null, "encryption_keys": "/nowhere", "alert": [],
-            "partial_kept": no_time, "partial_alert_after": no_time,
+            "partial_kept": no_time, "partial_alert_after": no_time, "ledger": "Sqlite",
         },
         "sftp": {
             "address": "127.0.0.1:0", "connections_max": 1, "connections_per_account_max": 1,
