@@ -120,8 +120,10 @@ impl StagedFile {
             offset: self.size_bytes.saturating_sub(held.len() as u64),
             bytes: held,
         };
+        // What was answered must be in the file: if it cannot be written, there is no file.
         let (inner, result) = qm_threads::run(move || {
-            let result = inner.write(&held).and_then(|()| work(&mut inner));
+            inner.write(&held)?;
+            let result = work(&mut inner);
             Ok((inner, result))
         })
         .await?;

@@ -13,5 +13,6 @@ mod object;
 mod operate;
 mod policy;
 mod power_cut;
+mod push;
 mod support;
 mod watching;

@@ -5,6 +5,7 @@ use qm_e2e::{Row, World, wait};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// How a test ends: an error is a failure, told with everything known.
 pub(crate) type Outcome = Result<()>;
@@ -52,20 +53,29 @@ fn collect(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) -> Result<
 
 /// Waits until everything that arrived is delivered or superseded by a newer version, and fails if something cannot be.
 pub(crate) fn wait_until_delivered(world: &World) -> Outcome {
+    wait_until_delivered_within(wait::LIMIT, world)
+}
+
+/// Like [`wait_until_delivered`], with a deadline of its own.
+pub(crate) fn wait_until_delivered_within(limit: Duration, world: &World) -> Outcome {
     let mut open = Vec::new();
-    let waited = wait::until_true("everything is delivered", || {
+    let waited = wait::until_within(limit, "everything is delivered", || {
         let is_unrouted =
             |row: &Row| row.get("STATE") != "failed" && row.get("DELIVERIES") == "not routed yet";
         open = world.arrivals()?.0;
         open.retain(is_unrouted);
-        let deliveries = world.deliveries()?;
-        let dead = deliveries.with(&[("STATE", "dead")]);
-        ensure!(dead.is_empty(), "a delivery is dead: {dead:?}");
-        let is_none = deliveries.0.is_empty();
-        let is_over = |row: &Row| ["delivered", "superseded"].contains(&row.get("STATE"));
-        let undelivered = deliveries.0.into_iter().filter(|row| !is_over(row));
-        open.extend(undelivered);
-        Ok(!is_none && open.is_empty())
+        // What was perhaps delivered twice says so behind its state.
+        let state = |row: &Row| row.get("STATE").split(',').next().map(str::to_owned);
+        let deliveries = world.deliveries()?.0;
+        let dead = deliveries
+            .iter()
+            .find(|row| state(row).as_deref() == Some("dead"));
+        ensure!(dead.is_none(), "a delivery is dead: {dead:?}");
+        let is_none = deliveries.is_empty();
+        let is_over =
+            |row: &Row| matches!(state(row).as_deref(), Some("delivered" | "superseded"));
+        open.extend(deliveries.into_iter().filter(|row| !is_over(row)));
+        Ok((!is_none && open.is_empty()).then_some(()))
     });
     waited.with_context(|| format!("not delivered: {open:?}"))
 }

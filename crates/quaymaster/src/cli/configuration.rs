@@ -1,7 +1,7 @@
 //! `quaymaster check`, `plan` and `apply`.
 
 use anyhow::{Context as _, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::explain;
@@ -77,8 +77,35 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
     wait_until_taken_up(&ledger, &revision).await
 }
 
+/// The revision that a node starts with, and its configuration. Its file becomes the newest revision;
+/// on a shared ledger only if the file is another one than when it last did: what was applied
+/// elsewhere since must not be taken back because this node starts again.
+pub(crate) async fn in_force(
+    ledger: &OpenLedger,
+    config: Config,
+) -> anyhow::Result<(Revision, Config)> {
+    if ledger.is_shared()
+        && let Some(newest) = ledger.revision().await.map_err(explain)?
+        && std::fs::read_to_string(applied_file(&config)).is_ok_and(|it| it == own_text(&config))
+    {
+        let config = read(&newest)?.at_node(&config);
+        return Ok((newest, config));
+    }
+    Ok((record(ledger, &config).await?, config))
+}
+
+/// Where a node of a shared ledger remembers which file it last made a revision of.
+fn applied_file(config: &Config) -> PathBuf {
+    config.node.data.join("applied")
+}
+
+fn own_text(config: &Config) -> String {
+    config::revision::to_json(config).unwrap_or_default()
+}
+
 /// Records the configuration as a revision, unless it is the newest already.
 pub(crate) async fn record(ledger: &OpenLedger, config: &Config) -> anyhow::Result<Revision> {
+    let own = config;
     let newest = ledger.revision().await.map_err(explain)?;
     let config = match newest.as_ref().filter(|_| ledger.is_shared()) {
         // Each node's own file has its own folders and address: the revision is everybody's.
@@ -87,10 +114,14 @@ pub(crate) async fn record(ledger: &OpenLedger, config: &Config) -> anyhow::Resu
     };
     let text = config::revision::to_json(config).map_err(explain)?;
     let record = ledger::operator(Activity::Apply, "configuration");
-    ledger
+    let revision = ledger
         .apply(text, record, SystemClock.now())
         .await
-        .map_err(explain)
+        .map_err(explain)?;
+    if ledger.is_shared() {
+        crate::node::write_private(&applied_file(own), own_text(own).as_bytes())?;
+    }
+    Ok(revision)
 }
 
 /// The configuration of a recorded revision.

@@ -64,6 +64,13 @@ impl Alone {
             Err(process) => return Ok(Start::InUse(process)),
         };
         let ledger = options.open_by(OpenedBy::Node).await?;
+        if ledger.is_shared() {
+            bail!(
+                "the ledger is shared by nodes, so only a running node may change objects\n  help: start the node of \
+                 {}, or run this where one runs",
+                data.display()
+            );
+        }
         let revision = ledger.revision().await.map_err(explain)?;
         let revision =
             revision.context("no configuration was applied yet; `quaymaster apply FILE`")?;

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::cli::configuration;
 use crate::system::{RandomIdentifiers, SystemClock};
@@ -31,6 +31,7 @@ pub(crate) use ledger::{OpenLedger, OpenedBy, ledger_file};
 use lock::DataLock;
 pub(crate) use operator::connect as connect_operator;
 use qm_access::{EnvironmentSecrets, FolderSecrets, KeyAuthenticator, SecretStores};
+use qm_core::Kind;
 use qm_core::config::Config;
 use qm_core::id::BucketName;
 use qm_core::ports::access::Secrets as _;
@@ -61,6 +62,8 @@ pub(crate) struct Node {
     authenticator: Arc<KeyAuthenticator>,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// Apart from the others: what they finish at the end counts only while the node is alive.
+    alive: JoinHandle<()>,
     _lock: DataLock,
 }
 
@@ -80,12 +83,12 @@ impl Node {
         raise_descriptor_limit();
         let lock = DataLock::take(&data)?;
         let ledger = OpenLedger::of(&options.config, OpenedBy::Node, options.durability).await?;
-        let revision = configuration::record(&ledger, &options.config).await?;
-        let secrets = Arc::new(secret_stores(&options.config)?);
+        let (revision, config) = configuration::in_force(&ledger, options.config).await?;
+        let secrets = Arc::new(secret_stores(&config)?);
         let node_id = files::node_id(&data)?;
         let running = Running::new(
             revision.number,
-            options.config,
+            config,
             options.durability,
             secrets,
             ledger.rows(),
@@ -104,7 +107,11 @@ impl Node {
             bind(&running.config(), host_key, intake.clone(), &access).await?;
         let door = operator::Door::open(&data)?;
         let report = first_report(&data, front.local_address(), fingerprint)?;
-        ledger.report(report.clone()).await?;
+        match ledger.report(report.clone()).await {
+            // It took longer than a lease to come so far; there is a new one now.
+            Err(error) if error.kind() == Kind::Conflict => {}
+            reported => reported?,
+        }
 
         let authenticator = Arc::clone(&access.authenticator);
         let sources: Arc<dyn Sources> = Arc::new(intake.clone());
@@ -125,11 +132,10 @@ impl Node {
             Arc::clone(&running),
             stopping.clone(),
         ));
-        tasks.spawn(stay_alive(
+        let alive = tokio::spawn(stay_alive(
             ledger.clone(),
             Arc::clone(&running),
             report.clone(),
-            stopping.clone(),
         ));
         if ledger.is_shared() {
             tasks.spawn(take_over(intake.clone(), stopping.clone()));
@@ -147,6 +153,7 @@ impl Node {
             authenticator,
             shutdown,
             tasks,
+            alive,
             _lock: lock,
         })
     }
@@ -173,6 +180,7 @@ impl Node {
         while let Some(ended) = self.tasks.join_next().await {
             ended.context("a part of the node failed")?;
         }
+        self.alive.abort();
         self.authenticator.flush().await;
         self.ledger
             .report(NodeReport {
@@ -341,19 +349,9 @@ async fn take_over(intake: Intake, stopping: watch::Receiver<bool>) {
     }
 }
 
-async fn stay_alive(
-    ledger: OpenLedger,
-    running: Arc<Running>,
-    report: NodeReport,
-    stopping: watch::Receiver<bool>,
-) {
-    let stopped = until_stopped(stopping);
-    tokio::pin!(stopped);
+async fn stay_alive(ledger: OpenLedger, running: Arc<Running>, report: NodeReport) {
     loop {
-        tokio::select! {
-            () = &mut stopped => return,
-            () = tokio::time::sleep(ALIVE_EVERY) => {}
-        }
+        tokio::time::sleep(ALIVE_EVERY).await;
         running.tend_keys();
         let alive = NodeReport {
             alive_at: Some(SystemClock.now()),

@@ -1,7 +1,7 @@
 //! Follows the ledger: a new revision or a changed key is taken up without a restart.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{Access, OpenLedger, Running, until_stopped};
@@ -10,11 +10,21 @@ use crate::system::SystemClock;
 use qm_core::id::{BucketName, RevisionNumber};
 use qm_core::ports::bucket::Buckets as _;
 use qm_core::ports::clock::Clock as _;
-use qm_core::ports::ledger::NodeReport;
+use qm_core::ports::ledger::{NodeReport, Revision};
 use qm_intake::Rules as _;
 
 /// Most commits are uploads, not revisions or keys: under load they are looked at together.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// A revision that was not taken up is tried again after this time: a store may have been out of
+/// reach.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
+/// The newest revision, as far as it was not taken up.
+struct Rejected {
+    number: RevisionNumber,
+    at: Instant,
+}
 
 /// Until the node stops.
 pub(super) async fn follow(
@@ -25,7 +35,7 @@ pub(super) async fn follow(
     stopping: watch::Receiver<bool>,
 ) {
     let mut changes = ledger.changes();
-    let mut rejected = None;
+    let mut rejected: Option<Rejected> = None;
     let stopped = until_stopped(stopping);
     tokio::pin!(stopped);
     loop {
@@ -68,14 +78,16 @@ async fn look(
     ledger: &OpenLedger,
     running: &Running,
     access: &Access,
-    rejected: &mut Option<RevisionNumber>,
+    rejected: &mut Option<Rejected>,
     report: &NodeReport,
 ) -> anyhow::Result<()> {
     let revision = ledger.revision().await?;
     let in_force = running.watch().borrow().0;
-    if let Some(revision) =
-        revision.filter(|newest| newest.number > in_force && *rejected != Some(newest.number))
-    {
+    let is_due = |newest: &Revision| {
+        let before = rejected.as_ref().filter(|r| r.number == newest.number);
+        newest.number > in_force && before.is_none_or(|r| r.at.elapsed() >= TRY_AGAIN)
+    };
+    if let Some(revision) = revision.filter(is_due) {
         let config = configuration::read(&revision);
         let known = running.buckets();
         let taken_up = match config {
@@ -93,7 +105,10 @@ async fn look(
         match &refusal {
             None => tracing::info!(revision = revision.number.0, "Took up a new revision"),
             Some(reason) => {
-                *rejected = Some(revision.number);
+                *rejected = Some(Rejected {
+                    number: revision.number,
+                    at: Instant::now(),
+                });
                 tracing::error!(
                     revision = revision.number.0,
                     reason,

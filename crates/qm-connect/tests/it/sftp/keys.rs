@@ -201,7 +201,11 @@ fn what_is_no_key_is_not_repeated() {
         "canary".to_owned(),
         pem("OPENSSH", "Y2FuYXJ5"),
         pem("RSA", "canary canary"),
-        ["PuTTY-User", "Key-File-3: ssh-rsa\nEncryption: none\nComment: canary\n"].join("-"),
+        [
+            "PuTTY-User",
+            "Key-File-3: ssh-rsa\nEncryption: none\nComment: canary\n",
+        ]
+        .join("-"),
         pem("ENCRYPTED", "Y2FuYXJ5"),
     ] {
         let mut config = super::world::config(22, "SHA256:AAAA");

@@ -131,6 +131,12 @@ fn lookup(section: &mut Section<'_>, report: &mut Report) -> Option<Lookup> {
         Store::Aws => SecretStore::Aws(aws::access(section, report)),
     };
     let require_tags = section.optional(report, "require_tag", values::tags);
+    if store == SecretStore::Node && !section.has("require_tag") {
+        // Beside it lie the node's own secrets, and the name comes from outside.
+        let fault = Fault::new("lookup: without `require_tag` any secret of the node could be found")
+            .help("require_tag = { service = \"push\" }, and the same in the file NAME.tags beside each secret");
+        report.say(section.place(), fault);
+    }
     let limits = limits::limits(section, report);
     Some(Lookup {
         name: name?,

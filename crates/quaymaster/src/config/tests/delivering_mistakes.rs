@@ -44,7 +44,7 @@ fn where_a_route_goes() {
             Some("[route.r] needs `deliver`\n  help: for example deliver = [\"share\"]"),
         ),
         (
-            "deliver = [\"share\"]\nlookup = { kind = \"secrets\", name = \"x\" }",
+            "deliver = [\"share\"]\nlookup = { kind = \"secrets\", name = \"x\", require_tag = { a = \"b\" } }",
             Some(
                 "lookup: the route has `deliver` as well\n  help: keep one of the two; for both write a second route",
             ),
@@ -54,22 +54,32 @@ fn where_a_route_goes() {
             Some("kind: `dynamodb` is not known here\n  help: known are: secrets"),
         ),
         (
-            "lookup = { name = \"sftp/{path.0}\" }",
+            "lookup = { name = \"sftp/{path.0}\", require_tag = { a = \"b\" } }",
             Some("[route.r.lookup] needs `kind`\n  help: kind = \"secrets\""),
         ),
         (
-            "lookup = { kind = \"secrets\" }",
+            "lookup = { kind = \"secrets\", require_tag = { a = \"b\" } }",
             Some("[route.r.lookup] needs `name`\n  help: for example name = \"sftp/{path.0}\""),
         ),
         (
-            "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", region = \"eu-west-1\" }",
+            "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", region = \"eu-west-1\", require_tag = { a = \"b\" } }",
             Some(
                 "unknown key `region` in [route.r.lookup]\n  help: known here: kind, name, store, require_tag, concurrency, bandwidth, closed, zone, breaker",
             ),
         ),
         (
-            "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", store = \"awz\" }",
+            "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", store = \"awz\", require_tag = { a = \"b\" } }",
             Some("store: `awz` is not known here\n  help: did you mean `aws`?"),
+        ),
+        (
+            "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\" }",
+            Some(
+                "lookup: without `require_tag` any secret of the node could be found\n  help: require_tag = { service = \"push\" }, and the same in the file NAME.tags beside each secret",
+            ),
+        ),
+        (
+            "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", store = \"aws\" }",
+            None,
         ),
         (
             "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", require_tag = {} }",
@@ -189,7 +199,7 @@ fn any_folder_but_one_is_a_route_s() {
 fn names_that_no_file_has() {
     let lookup = |name: &str| {
         route(&format!(
-            "lookup = {{ kind = \"secrets\", name = \"{name}\" }}"
+            "lookup = {{ kind = \"secrets\", name = \"{name}\", require_tag = {{ a = \"b\" }} }}"
         ))
     };
     check_text(&lookup("sftp/{path.1}"), &[]);
@@ -225,9 +235,12 @@ fn routes_that_hide_others() {
     );
     // What the wide one rejects goes by the narrow one alone.
     check_text(&two("deliver = [\"share\"]"), &[]);
-    check_text(&two("lookup = { kind = \"secrets\", name = \"x\" }"), &[]);
-    let same = "[route.a]\nwhen.arrives = \"landing/**\"\nlookup = { kind = \"secrets\", name = \"{path.0}\" }\n\
-                [route.b]\nwhen.arrives = \"landing/**\"\nlookup = { kind = \"secrets\", name = \"NAME\" }\n";
+    check_text(
+        &two("lookup = { kind = \"secrets\", name = \"x\", require_tag = { a = \"b\" } }"),
+        &[],
+    );
+    let same = "[route.a]\nwhen.arrives = \"landing/**\"\nlookup = { kind = \"secrets\", name = \"{path.0}\", require_tag = { a = \"b\" } }\n\
+                [route.b]\nwhen.arrives = \"landing/**\"\nlookup = { kind = \"secrets\", name = \"NAME\", require_tag = { a = \"b\" } }\n";
     check_text(&same.replace("NAME", "{path.1}"), &[]);
     let found = messages(&format!("{BASE}{}", same.replace("NAME", "{path.0}")));
     assert_eq!(found.len(), 1, "{found:?}");

@@ -52,7 +52,7 @@ fn config() -> Config {
     let file = folder.path().join("quaymaster.toml");
     let text = "node.data = \"data\"\nbucket.b = { url = \"file://b\", watch = {} }\n\
                 [route.push]\nwhen.arrives = \"b/*/**\"\n\
-                lookup = { kind = \"secrets\", name = \"sftp/{path.0}\" }\n\
+                lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", require_tag = { a = \"b\" } }\n\
                 [destination.share]\nkind = \"directory\"\npath = \"/mnt/share\"\n\
                 [destination.bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\npassword = \"secret:p\"\n\
                 host_keys = [\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\"]\n";

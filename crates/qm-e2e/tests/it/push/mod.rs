@@ -1,0 +1,222 @@
+//! kill -9 at random moments while files are pushed to a partner's OpenSSH server: every file is
+//! delivered, whole and the newest last, and what may have been sent twice is flagged.
+
+mod partner;
+mod plan;
+mod watcher;
+
+use anyhow::{Result, bail, ensure};
+use qm_e2e::clients::python;
+use qm_e2e::{Background, Random, Rows, World, wait};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::{Outcome, assert_content, tree, wait_until_delivered_within};
+use partner::Partner;
+use plan::Plan;
+use watcher::{Seen, Watcher};
+
+const UPLOADER: &str = include_str!("uploader.py");
+const SEED: u64 = 20_261_121;
+/// Between kills the partner's server answers so often at most; a small file takes about six
+/// answers, a large one fifty.
+const ANSWERS_BETWEEN_KILLS: u64 = 120;
+/// At most so long after the answer: a small file takes about as long.
+const MOMENT_MICROSECONDS: u64 = 30_000;
+/// For what takes seconds on a machine that has nothing else to do.
+const LIMIT: Duration = Duration::from_mins(5);
+/// The sign of a possible duplicate in the list of deliveries.
+const FLAG: &str = "perhaps twice";
+/// So much of a delivery's id is in its temp name.
+const MARK_CHARS: usize = 8;
+
+#[test]
+fn foreign_kill_at_random_points_of_pushes_delivers_every_file_whole() -> Outcome {
+    let mut world = World::new()?;
+    let partner = Partner::start(&world)?;
+    configure(&mut world, &partner)?;
+    let mut random = Random::new(SEED);
+    let plan = Arc::new(Plan::write(&world, &mut random)?);
+    world.start()?;
+    let watcher = Watcher::start(partner.files.clone(), Arc::clone(&plan));
+    let kills = live(&mut world, &partner, &plan, &mut random)?;
+    wait_until_delivered_within(LIMIT, &world)?;
+    let seen = watcher.end()?;
+    let figures = Figures::of(kills, &seen, &world.deliveries()?, &partner)?;
+    println!("push: seed {SEED}, {figures}");
+    check_files(&partner, &plan)?;
+    figures.check(&plan)
+}
+
+fn configure(world: &mut World, partner: &Partner) -> Outcome {
+    world.account("north")?;
+    world.configuration.may_everything("north");
+    partner.configure(world)?;
+    // An attempt that a kill ends counts as one.
+    let pauses = ["\"100ms\""; 50].join(", ");
+    world
+        .configuration
+        .set("bucket.landing", "keep_versions = 0")
+        .set("destination.bank", r#"strip = "north""#)
+        // Slow enough that kills meet the middle of files.
+        .set("destination.bank", r#"bandwidth = "16 MiB/s""#)
+        .set("destination.bank", "breaker = { failures = 1000 }")
+        .set("route.push", r#"when = { arrives = "landing/north/**" }"#)
+        .set("route.push", r#"deliver = ["bank"]"#)
+        .set("route.push", &format!("retry = [{pauses}]"));
+    Ok(())
+}
+
+/// Uploads everything while the node is killed and started again; how often it was.
+fn live(world: &mut World, partner: &Partner, plan: &Plan, random: &mut Random) -> Result<u32> {
+    let mut uploader = start_uploader(world, plan)?;
+    let mut kills = 0;
+    loop {
+        let until = partner.answers()? as u64 + random.below(ANSWERS_BETWEEN_KILLS);
+        let mut is_over = false;
+        wait::until_within(LIMIT, "the pushes get on", || {
+            is_over = has_uploaded(&mut uploader)? && has_newest(partner, plan);
+            let has_moved = partner.answers()? as u64 > until;
+            Ok((is_over || has_moved).then_some(()))
+        })?;
+        if is_over {
+            return Ok(kills);
+        }
+        // Not a wait for anything: the moment of the kill is the random choice.
+        std::thread::sleep(Duration::from_micros(random.below(MOMENT_MICROSECONDS)));
+        world.kill()?;
+        kills += 1;
+        world.start()?;
+    }
+}
+
+fn start_uploader(world: &World, plan: &Plan) -> Result<Background> {
+    let mut command = python()?;
+    command
+        .args(["-c", UPLOADER, "north"])
+        .arg(world.key("north")?.private_file)
+        .arg(world.path(""))
+        .arg(plan.list())
+        .arg(plan.contents());
+    Background::start(&mut command, &world.path("logs"), "uploader")
+}
+
+fn has_uploaded(uploader: &mut Background) -> Result<bool> {
+    match uploader.ended()? {
+        None => Ok(false),
+        Some(status) if status.success() => Ok(true),
+        Some(status) => bail!("the uploader ended with {status}: {}", uploader.story()),
+    }
+}
+
+/// By the sizes: no two versions of a name have the same.
+fn has_newest(partner: &Partner, plan: &Plan) -> bool {
+    plan.newest().into_iter().all(|(name, number)| {
+        let facts = partner.files.join(name).metadata();
+        facts.is_ok_and(|facts| facts.len() == plan.size_bytes(number))
+    })
+}
+
+/// Every file is there, the newest version of it, and nothing else is.
+fn check_files(partner: &Partner, plan: &Plan) -> Outcome {
+    let newest = plan.newest();
+    for (name, number) in &newest {
+        let content = std::fs::read(plan.contents().join(number.to_string()))?;
+        assert_content(&partner.files.join(name), &content);
+    }
+    let expected: BTreeSet<String> = newest.keys().map(ToString::to_string).collect();
+    let found = tree(&partner.files)?;
+    let others: Vec<&String> = found.difference(&expected).collect();
+    ensure!(others.is_empty(), "left at the partner: {others:?}");
+    Ok(())
+}
+
+/// What became of it, by the ledger and by the partner's own log.
+#[derive(Default)]
+struct Figures {
+    kills: u32,
+    delivered: usize,
+    superseded: usize,
+    /// With more than one attempt.
+    resent: usize,
+    flagged: usize,
+    /// Named more than once by the partner's log.
+    twice: usize,
+    /// Of those, not flagged.
+    hidden: Vec<String>,
+    /// Delivered by the ledger, and never named by the partner's log.
+    never: Vec<String>,
+    looks: u64,
+    files_seen: u64,
+}
+
+impl Figures {
+    fn of(kills: u32, seen: &Seen, deliveries: &Rows, partner: &Partner) -> Result<Self> {
+        let mut figures = Self {
+            kills,
+            looks: seen.looks,
+            files_seen: seen.files,
+            ..Self::default()
+        };
+        let renames = partner.renames()?;
+        for row in &deliveries.0 {
+            let (id, state) = (row.get("DELIVERY"), row.get("STATE"));
+            let is_flagged = state.ends_with(FLAG);
+            let is_delivered = state.starts_with("delivered");
+            let times = id.get(..MARK_CHARS).and_then(|mark| renames.get(mark));
+            let times = times.copied().unwrap_or(0);
+            figures.delivered += usize::from(is_delivered);
+            figures.superseded += usize::from(!is_delivered);
+            figures.resent += usize::from(row.get("ATTEMPTS") != "1" && is_delivered);
+            figures.flagged += usize::from(is_flagged);
+            figures.twice += usize::from(times > 1);
+            if times > 1 && !is_flagged {
+                figures.hidden.push(id.to_owned());
+            }
+            if times == 0 && is_delivered {
+                figures.never.push(id.to_owned());
+            }
+        }
+        Ok(figures)
+    }
+
+    fn check(&self, plan: &Plan) -> Outcome {
+        ensure!(self.never.is_empty(), "never sent: {:?}", self.never);
+        ensure!(
+            self.hidden.is_empty(),
+            "sent twice and not flagged: {:?}",
+            self.hidden
+        );
+        let deliveries = self.delivered + self.superseded;
+        ensure!(
+            deliveries >= plan.count(),
+            "{deliveries} deliveries of {} pushes",
+            plan.count()
+        );
+        ensure!(
+            self.kills >= 10 && self.resent >= 5,
+            "this proved little: {self}"
+        );
+        Ok(())
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} kills, {} delivered, {} superseded, {} resent, {} flagged, {} sent twice, {} looks \
+             at {} files",
+            self.kills,
+            self.delivered,
+            self.superseded,
+            self.resent,
+            self.flagged,
+            self.twice,
+            self.looks,
+            self.files_seen
+        )
+    }
+}
