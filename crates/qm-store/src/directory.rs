@@ -42,17 +42,31 @@ pub(crate) struct Tree {
     pub(crate) form: Form,
 }
 
+/// How many nodes have a folder open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Nodes {
+    One,
+    Many,
+}
+
 impl DirectoryBucket {
     /// Opens the folder as a bucket of bytes in clear; makes the folder and our own folder in it if
     /// they are not there. `Conflict` if another node has it open, or if it was sealed once.
     pub fn open(folder: &Path, durability: Durability) -> Result<Self> {
-        Self::open_as(Form::Clear, folder, durability)
+        Self::open_as(Form::Clear, folder, durability, Nodes::One)
     }
 
     /// Opens the folder as a bucket whose files may begin with an envelope. Once opened so, it is
     /// never opened as one in clear again: ciphertext must not be taken for content.
     pub fn open_sealed(folder: &Path, durability: Durability) -> Result<Self> {
-        Self::open_as(Form::Sealed, folder, durability)
+        Self::open_as(Form::Sealed, folder, durability, Nodes::One)
+    }
+
+    /// As [`DirectoryBucket::open`] or [`DirectoryBucket::open_sealed`], beside other nodes that
+    /// open the folder so: their ledger keeps them from changing one name at once.
+    pub fn open_shared(folder: &Path, durability: Durability, is_sealed: bool) -> Result<Self> {
+        let form = if is_sealed { Form::Sealed } else { Form::Clear };
+        Self::open_as(form, folder, durability, Nodes::Many)
     }
 
     /// A bucket in clear on any disk.
@@ -65,7 +79,7 @@ impl DirectoryBucket {
         Self::on_as(Form::Sealed, disk)
     }
 
-    fn open_as(form: Form, folder: &Path, durability: Durability) -> Result<Self> {
+    fn open_as(form: Form, folder: &Path, durability: Durability, nodes: Nodes) -> Result<Self> {
         let opened =
             std::fs::create_dir_all(folder).and_then(|()| ConfinedDisk::open(folder, durability));
         let disk = opened.map_err(|error| {
@@ -77,7 +91,7 @@ impl DirectoryBucket {
         })?;
         let bucket = Self::on_as(form, Arc::new(disk))
             .map_err(|error| error.with("folder", folder.display()))?;
-        let lock = lock(folder)?;
+        let lock = lock(folder, nodes)?;
         Ok(Self {
             _lock: Some(lock),
             ..bucket
@@ -110,7 +124,11 @@ impl DirectoryBucket {
     }
 }
 
-fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path, nodes: Nodes) -> Result<File> {
+    let operation = match nodes {
+        Nodes::One => rustix::fs::FlockOperation::NonBlockingLockExclusive,
+        Nodes::Many => rustix::fs::FlockOperation::NonBlockingLockShared,
+    };
     let path = folder.join(RESERVED_COMPONENT).join("lock");
     let file = File::options()
         .write(true)
@@ -118,7 +136,7 @@ fn lock(folder: &Path) -> Result<File> {
         .truncate(false)
         .open(&path);
     let file = file.map_err(io_error("open the bucket's lock"))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
+    rustix::fs::flock(&file, operation).map_err(
         |error| {
             Error::new(
                 Kind::Conflict,

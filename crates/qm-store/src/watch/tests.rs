@@ -146,7 +146,10 @@ impl Place {
             staged: None,
             received_at: now,
         };
-        let taken = self.ledger.found(&path, version, sample::audit(name)).await;
+        let current = self.ledger.current(&path).await.unwrap();
+        let seen = current.map(|current| current.id);
+        let audit = sample::audit(name);
+        let taken = self.ledger.found(&path, seen, version, audit).await;
         assert!(taken.unwrap().is_some());
     }
 }

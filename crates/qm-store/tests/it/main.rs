@@ -70,6 +70,18 @@ fn a_bucket_has_one_node() {
     DirectoryBucket::open(folder.path(), Durability::Full).unwrap();
 }
 
+#[test]
+fn a_shared_bucket_has_as_many_nodes_as_open_it_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = || DirectoryBucket::open_shared(folder.path(), Durability::Full, false);
+    let nodes = [shared().unwrap(), shared().unwrap()];
+    let alone = DirectoryBucket::open(folder.path(), Durability::Full).map(|_| ());
+    assert_eq!(alone.unwrap_err().kind(), qm_core::Kind::Conflict);
+    drop(nodes);
+    let _alone = DirectoryBucket::open(folder.path(), Durability::Full).unwrap();
+    assert_eq!(shared().map(|_| ()).unwrap_err().kind(), qm_core::Kind::Conflict);
+}
+
 #[tokio::test]
 async fn a_version_is_staged_once() {
     let folders = Folders::new();

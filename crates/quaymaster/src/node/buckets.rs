@@ -96,7 +96,7 @@ impl OpenBuckets {
         let known = self.0.values().find(|known| known.place == bucket.place);
         let stored = match known {
             Some(known) => Arc::clone(&known.stored),
-            None => opener.store(&bucket.place, is_sealed).await?,
+            None => opener.store(bucket).await?,
         };
         let seen: Arc<dyn Bucket> = match &bucket.encryption_key {
             None => Arc::clone(&stored),
@@ -137,10 +137,13 @@ impl OpenBucket {
 }
 
 impl Opener {
-    async fn store(&self, place: &BucketPlace, is_sealed: bool) -> anyhow::Result<Arc<dyn Bucket>> {
-        match place {
+    async fn store(&self, bucket: &config::Bucket) -> anyhow::Result<Arc<dyn Bucket>> {
+        let is_sealed = bucket.encryption_key.is_some();
+        match &bucket.place {
             BucketPlace::Directory(folder) => {
-                let opened = if is_sealed {
+                let opened = if bucket.is_shared {
+                    DirectoryBucket::open_shared(folder, self.durability, is_sealed)
+                } else if is_sealed {
                     DirectoryBucket::open_sealed(folder, self.durability)
                 } else {
                     DirectoryBucket::open(folder, self.durability)
