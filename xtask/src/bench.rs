@@ -2,14 +2,25 @@
 
 use anyhow::{Result, bail};
 
-use crate::test::{install_gateway, install_rclone, install_servers};
+use crate::test::{install_database, install_gateway, install_rclone, install_servers};
 use crate::workspace::{self, Workspace};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Subject {
+    /// Over folders beside OpenSSH.
+    #[default]
+    Front,
+    /// Over an S3 bucket beside rclone.
+    Store,
+    /// What goes out, beside OpenSSH's `sftp`.
+    Deliver,
+}
 
 /// What was asked for.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Options {
-    /// Over an S3 bucket beside rclone, not over folders beside OpenSSH.
-    is_store: bool,
+    subject: Subject,
     /// Passed on to the measuring program.
     passed_on: Vec<String>,
     /// Without our server: shows that the harness works and what this machine gives.
@@ -21,8 +32,9 @@ impl Options {
         let mut options = Self::default();
         for argument in arguments {
             match argument.as_str() {
-                "front" => options.is_store = false,
-                "store" => options.is_store = true,
+                "front" => options.subject = Subject::Front,
+                "store" => options.subject = Subject::Store,
+                "deliver" => options.subject = Subject::Deliver,
                 "--quick" => options.passed_on.push(argument.clone()),
                 "--reference-only" => options.is_reference_only = true,
                 other => bail!("unknown argument `{other}` of bench"),
@@ -35,15 +47,29 @@ impl Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     install_servers()?;
     let mut bench = workspace.cargo();
+    bench.args(["run", "--quiet", "--package", "qm-bench", "--"]);
+    match options.subject {
+        Subject::Front => {}
+        Subject::Store => {
+            install_rclone()?;
+            bench.arg("store");
+        }
+        Subject::Deliver => {
+            install_database()?;
+            bench.arg("deliver");
+        }
+    }
+    match options.subject {
+        Subject::Front => {}
+        Subject::Store | Subject::Deliver => {
+            let gateway = install_gateway(&workspace.target)?;
+            bench.arg("--gateway").arg(gateway);
+        }
+    }
     bench
-        .args(["run", "--quiet", "--package", "qm-bench", "--", "--disk"])
+        .arg("--disk")
         .arg(workspace.target.join("bench"))
         .args(&options.passed_on);
-    if options.is_store {
-        install_rclone()?;
-        let gateway = install_gateway(&workspace.target)?;
-        bench.args(["store", "--gateway"]).arg(gateway);
-    }
     if !options.is_reference_only {
         workspace::run(
             workspace
@@ -68,7 +94,8 @@ mod tests {
         assert_eq!(parse("").unwrap(), Options::default());
         assert_eq!(parse("front").unwrap(), Options::default());
         assert_eq!(parse("front --quick").unwrap().passed_on, ["--quick"]);
-        assert!(parse("store").unwrap().is_store);
+        assert_eq!(parse("store").unwrap().subject, Subject::Store);
+        assert_eq!(parse("deliver").unwrap().subject, Subject::Deliver);
         assert!(parse("--reference-only").unwrap().is_reference_only);
         assert!(parse("engine").is_err());
     }

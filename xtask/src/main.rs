@@ -3,7 +3,7 @@
 //! - `tidy` holds the absences: what must not be in the tree is looked for, and found or not.
 //! - `test` is the one way to run the tests; continuous integration runs the same.
 //! - `ci` is everything that must pass before a change lands.
-//! - `bench` measures the front beside OpenSSH, and over an S3 bucket beside rclone.
+//! - `bench` measures the front beside OpenSSH, and over an S3 bucket beside rclone; deliveries too.
 
 #![expect(
     clippy::print_stdout,
@@ -30,6 +30,7 @@ usage: cargo xtask COMMAND
   ci                            fmt, tidy, clippy, test, docs
   bench [front] [--quick]       measure the SFTP front beside OpenSSH
   bench store [--quick]         measure it over an S3 bucket, beside rclone
+  bench deliver [--quick]       measure deliveries, beside OpenSSH's sftp
         [--reference-only]      the other one alone: what this machine gives";
 
 fn main() -> ExitCode {

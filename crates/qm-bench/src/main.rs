@@ -1,4 +1,5 @@
-//! Measures the SFTP front, over folders beside OpenSSH's and over an S3 bucket beside rclone's:
+//! Measures the SFTP front, over folders beside OpenSSH's and over an S3 bucket beside rclone's, and
+//! deliveries beside OpenSSH's `sftp`:
 //! the same client (OpenSSH's `sftp`), the same machine, the same run, turn by turn, medians. Absolute figures drift with the machine; the ratios are
 //! what counts. A program with a table, never a test with a clock in it.
 //!
@@ -13,6 +14,7 @@
 mod bare_session;
 mod bars;
 mod client;
+mod deliver;
 mod files;
 mod keys;
 mod measure;
@@ -29,7 +31,11 @@ use options::Options;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match Options::parse(&arguments).and_then(|options| run(&options)) {
+    let done = match arguments.split_first() {
+        Some((subject, rest)) if subject == "deliver" => deliver::run(rest),
+        Some(_) | None => Options::parse(&arguments).and_then(|options| run(&options)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

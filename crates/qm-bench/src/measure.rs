@@ -20,7 +20,7 @@ use crate::server::{Equipment, Server};
 /// The folder whose names are listed.
 const LISTED: &str = "listed";
 /// A file system in memory on every Linux.
-const TMPFS: &str = "/dev/shm";
+pub(crate) const TMPFS: &str = "/dev/shm";
 /// The file that is sent, the copy that comes back, and at each server one to download and one
 /// being uploaded.
 const BULK_COPIES: u64 = 2 + 2 * 3;
@@ -373,11 +373,11 @@ fn run_at_once(target: &Target, batches: &[String]) -> Result<()> {
     ended.into_iter().collect()
 }
 
-fn put(local: &Path, remote: &Path) -> String {
+pub(crate) fn put(local: &Path, remote: &Path) -> String {
     format!("put {} {}\n", quoted(local), quoted(remote))
 }
 
-fn temporary_folder(parent: &Path) -> Result<TempDir> {
+pub(crate) fn temporary_folder(parent: &Path) -> Result<TempDir> {
     std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     tempfile::Builder::new()
         .prefix("qm-bench-")

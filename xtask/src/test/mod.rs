@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::workspace::{self, Workspace};
-pub(crate) use peers::{install_rclone, install_servers};
+pub(crate) use peers::{install_database, install_rclone, install_servers};
 use totals::Totals;
 
 /// What was asked for.

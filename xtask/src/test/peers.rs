@@ -25,6 +25,10 @@ const RCLONE: Peer = Peer {
     package: "rclone",
     programs: &["rclone"],
 };
+const DATABASE: Peer = Peer {
+    package: "postgresql",
+    programs: &["initdb", "pg_ctl", "postgres"],
+};
 const CLIENTS: &[Peer] = &[
     CLIENT,
     Peer {
@@ -40,10 +44,7 @@ const CLIENTS: &[Peer] = &[
         package: "openssl",
         programs: &["openssl"],
     },
-    Peer {
-        package: "postgresql",
-        programs: &["initdb", "pg_ctl", "postgres"],
-    },
+    DATABASE,
     Peer {
         package: "putty-tools",
         programs: &["psftp", "puttygen"],
@@ -66,6 +67,11 @@ pub(crate) fn install_servers() -> Result<()> {
 /// What the measuring program compares with over a bucket.
 pub(crate) fn install_rclone() -> Result<()> {
     install_missing([&RCLONE])
+}
+
+/// What keeps a ledger that nodes share.
+pub(crate) fn install_database() -> Result<()> {
+    install_missing([&DATABASE])
 }
 
 /// Installs one more package by name.

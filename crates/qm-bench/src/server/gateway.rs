@@ -19,7 +19,7 @@ const ACCESS_KEY: &str = "bench";
 const SECRET_KEY: &str = "only for this run";
 
 /// Of our account, below the prefix.
-pub(super) const MAILBOX: &str = "mailbox";
+pub(crate) const MAILBOX: &str = "mailbox";
 
 /// Each contestant's own, within the bucket.
 pub(super) fn prefix(contestant: Contestant) -> String {
@@ -72,6 +72,15 @@ impl Gateway {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// A contestant's own as the table of a bucket has it.
+    pub(crate) fn lines(&self, contestant: Contestant) -> String {
+        format!(
+            "url = \"s3://{BUCKET}/{}\"\nregion = \"{REGION}\"\nendpoint = \"{}\"\n",
+            prefix(contestant),
+            self.endpoint()
+        )
+    }
+
     /// Where the objects that a contestant's clients see lie as files.
     pub(crate) fn folder(&self, contestant: Contestant) -> PathBuf {
         let mailbox = if contestant.is_foreign() { "" } else { MAILBOX };
@@ -82,7 +91,7 @@ impl Gateway {
     }
 
     /// A contestant is known by this and by nothing of whoever runs it.
-    pub(super) fn introduce(command: &mut Command) {
+    pub(crate) fn introduce(command: &mut Command) {
         for variable in [
             "AWS_CA_BUNDLE",
             "AWS_ENDPOINT_URL",

@@ -2,7 +2,7 @@
 
 pub(crate) mod gateway;
 mod openssh;
-mod quaymaster;
+pub(crate) mod quaymaster;
 mod rclone;
 
 use anyhow::{Context, Result};
@@ -88,7 +88,7 @@ impl Drop for Server {
 }
 
 /// Asks, waits, and ends by force what does not listen.
-fn stop(child: &mut Child) {
+pub(crate) fn stop(child: &mut Child) {
     let asked = i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
@@ -113,7 +113,7 @@ fn free_port() -> Result<u16> {
 }
 
 /// The end of a log, for an error message.
-fn tail(log: &Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     const LINES: usize = 20;
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();

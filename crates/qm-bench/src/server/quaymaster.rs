@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
-use super::gateway::{BUCKET, Gateway, MAILBOX, REGION, prefix};
+use super::gateway::{Gateway, MAILBOX};
 use super::{Equipment, READY_LIMIT, Server, stop, tail};
 use crate::client::Target;
 use crate::plan::Contestant;
@@ -37,28 +37,34 @@ pub(super) fn start(
         command.arg("--unsafe-no-sync");
     }
     Gateway::introduce(&mut command);
+    let (child, address) = serve(&mut command, &log)?;
+    Ok(Server {
+        contestant,
+        child,
+        target: Target {
+            user: ACCOUNT.to_owned(),
+            port: address.port(),
+            private_key_file: equipment.client_key.private_file.clone(),
+        },
+        remote_folder: "/".into(),
+        objects: equipment.gateway.map(|gateway| gateway.folder(contestant)),
+        idle_memory_bytes: 0,
+    })
+}
+
+/// Starts a node and waits until it takes connections.
+pub(crate) fn serve(command: &mut Command, log: &Path) -> Result<(Child, SocketAddr)> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(File::create(&log)?)
+        .stderr(File::create(log)?)
         .spawn()
-        .with_context(|| format!("starting {}", binary.display()))?;
+        .with_context(|| format!("starting {}", command.get_program().display()))?;
     match wait_until_ready(&mut child) {
-        Ok(address) => Ok(Server {
-            contestant,
-            child,
-            target: Target {
-                user: ACCOUNT.to_owned(),
-                port: address.port(),
-                private_key_file: equipment.client_key.private_file.clone(),
-            },
-            remote_folder: "/".into(),
-            objects: equipment.gateway.map(|gateway| gateway.folder(contestant)),
-            idle_memory_bytes: 0,
-        }),
+        Ok(address) => Ok((child, address)),
         Err(error) => {
             stop(&mut child);
-            Err(error.context(tail(&log)))
+            Err(error.context(tail(log)))
         }
     }
 }
@@ -76,11 +82,7 @@ fn bucket_lines(
             "[bucket.bench]\nurl = \"file://{folder}/bucket\"\n"
         ));
     };
-    let place = format!(
-        "[bucket.bench]\nurl = \"s3://{BUCKET}/{}\"\nregion = \"{REGION}\"\nendpoint = \"{}\"\n",
-        prefix(contestant),
-        gateway.endpoint()
-    );
+    let place = format!("[bucket.bench]\n{}", gateway.lines(contestant));
     Ok(if contestant == Contestant::SealedOnS3 {
         format!(
             "[encryption_key.bench]\nprovider = \"file\"\n\n{place}encryption_key = \"bench\"\n"

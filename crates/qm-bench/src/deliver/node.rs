@@ -1,0 +1,43 @@
+//! A node that runs.
+
+use anyhow::{Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use crate::server::gateway::Gateway;
+use crate::server::quaymaster::serve;
+use crate::server::{stop, tail};
+
+/// It ends with this value.
+pub(super) struct Node {
+    child: Child,
+    pub(super) port: u16,
+    log: PathBuf,
+}
+
+impl Node {
+    pub(super) fn start(binary: &Path, configuration: &Path, log: PathBuf) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.arg("serve").arg("-c").arg(configuration);
+        Gateway::introduce(&mut command);
+        let (child, address) = serve(&mut command, &log)?;
+        Ok(Self {
+            child,
+            port: address.port(),
+            log,
+        })
+    }
+
+    /// An error if it has ended.
+    pub(super) fn check(&mut self) -> Result<()> {
+        let ended = self.child.try_wait()?;
+        ensure!(ended.is_none(), "the node has ended: {}", tail(&self.log));
+        Ok(())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        stop(&mut self.child);
+    }
+}
