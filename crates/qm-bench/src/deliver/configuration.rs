@@ -30,7 +30,7 @@ pub(super) struct Configuration<'a> {
 /// What the node does with the files of its bucket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
-    /// Finds them and makes their deliveries; every destination is shut.
+    /// Takes and finds them and makes their deliveries; every destination is shut.
     Gather,
     /// Delivers.
     Deliver,

@@ -35,14 +35,13 @@ pub(super) fn measure_rate(options: &Options, binary: &Path, table: &mut Table) 
         )?;
         let count = options.amount.drained;
         let small = small(&scene)?;
-        scene.put(&small, count)?;
         let folder = scene.beside("delivered")?;
         let destinations = [directory(
             "delivered".to_owned(),
             &scene,
             Some(CONCURRENCY),
         )?];
-        scene.gather("one", &destinations, u64::from(count))?;
+        scene.gather(&small, count, &destinations)?;
         scene.deliver(&["one"], &destinations)?;
         let lives = scene.book()?.lives()?;
         ensure_delivered(&small, &folder.join(MAILBOX), count)?;
@@ -99,11 +98,11 @@ fn drain(options: &Options, binary: &Path, open: u32) -> Result<(f64, String)> {
         Bucket::in_folder(&options.disk)?,
         None,
     )?;
-    scene.put(&small(&scene)?, open / DESTINATIONS)?;
+    let small = small(&scene)?;
     let destinations = (0..DESTINATIONS)
         .map(|number| directory(format!("d{number}"), &scene, None))
         .collect::<Result<Vec<Destination>>>()?;
-    scene.gather("one", &destinations, u64::from(open))?;
+    scene.gather(&small, open / DESTINATIONS, &destinations)?;
     let node = scene.start("one", Phase::Deliver, &destinations)?;
     // Nobody asks meanwhile: to count a million costs more than to deliver a hundred.
     std::thread::sleep(LOOK);

@@ -95,9 +95,8 @@ fn deliver(
     let small = scene.beside("files")?.join("small");
     files::fill(&small, SMALL_FILE_BYTES)?;
     let count = options.amount.far_files;
-    scene.put(&small, count)?;
     let destinations = [partner.destination("far", port, Some(concurrency))];
-    scene.gather("one", &destinations, u64::from(count))?;
+    scene.gather(&small, count, &destinations)?;
     scene.deliver(nodes, &destinations)?;
     let lives = scene.book()?.lives()?;
     ensure_delivered(&small, &partner.files("far").join(MAILBOX), count)?;

@@ -198,9 +198,8 @@ fn by_us(options: &Options, binary: &Path, partner: &Partner, load: &Load) -> Re
     let bucket = Bucket::in_folder(Path::new(TMPFS))?;
     let login = Some(&partner.login);
     let scene = Scene::set(binary, Keeper::Sqlite, &options.disk, bucket, login)?;
-    scene.put(&load.file, load.count)?;
     let destinations = [partner.destination("ours", partner.port(), load.concurrency)];
-    scene.gather("one", &destinations, u64::from(load.count))?;
+    scene.gather(&load.file, load.count, &destinations)?;
     scene.deliver(&["one"], &destinations)?;
     let lives = scene.book()?.lives()?;
     let folder = partner.files("ours").join(MAILBOX);

@@ -13,8 +13,8 @@ use super::postgres::Cluster;
 use crate::client::Target;
 use crate::files;
 use crate::keys::KeyPair;
-use crate::measure::{TMPFS, temporary_folder};
-use crate::plan::Contestant;
+use crate::measure::{TMPFS, put, temporary_folder};
+use crate::plan::{Cipher, Contestant};
 use crate::server::gateway::{Gateway, MAILBOX};
 
 /// Who keeps the ledger.
@@ -120,16 +120,6 @@ impl Scene {
         })
     }
 
-    /// Puts copies of a file into the bucket, as applications do.
-    pub(super) fn put(&self, file: &Path, count: u32) -> Result<()> {
-        let files = self.bucket.files();
-        for number in 0..count {
-            fs::copy(file, files.join(name(number)))
-                .with_context(|| format!("copying {}", file.display()))?;
-        }
-        Ok(())
-    }
-
     /// A folder beside the bucket.
     pub(super) fn beside(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.path().join(name);
@@ -162,17 +152,32 @@ impl Scene {
             .with_context(|| format!("starting node {node}"))
     }
 
-    /// A node finds the files and makes their deliveries, which wait when this returns.
+    /// So many copies of a file come into the bucket, and a node makes their deliveries, which wait
+    /// when this returns: applications put them into a folder, clients send them to S3.
     pub(super) fn gather(
         &self,
-        node: &str,
+        file: &Path,
+        count: u32,
         destinations: &[Destination],
-        deliveries: u64,
     ) -> Result<()> {
-        let mut nodes = [self.start(node, Phase::Gather, destinations)?];
-        let counts = self
-            .book()?
-            .wait(&mut nodes, |counts| counts.waiting >= deliveries)?;
+        let is_found = match &self.bucket {
+            Bucket::Folder(_) => true,
+            Bucket::S3 { .. } => false,
+        };
+        for number in (0..count).take_while(|_| is_found) {
+            fs::copy(file, self.bucket.files().join(name(number)))
+                .with_context(|| format!("copying {}", file.display()))?;
+        }
+        let node = self.start("one", Phase::Gather, destinations)?;
+        if !is_found {
+            let batch: String = (0..count)
+                .map(|number| put(file, Path::new(&name(number))))
+                .collect();
+            self.front(&node).run(Cipher::Aes128Gcm, &batch)?;
+        }
+        let deliveries = u64::from(count) * u64::try_from(destinations.len())?;
+        let book = self.book()?;
+        let counts = book.wait(&mut [node], |counts| counts.waiting >= deliveries)?;
         ensure!(
             counts.waiting == deliveries,
             "{counts:?} instead of {deliveries}"
