@@ -149,8 +149,9 @@ impl Connector for BucketConnector {
         Ok(true)
     }
 
+    /// Whoever owns the bucket may have removed or replaced the object.
     fn proves_absence(&self) -> bool {
-        true
+        false
     }
 
     async fn test(&self) -> Vec<Finding> {

@@ -6,7 +6,7 @@ use qm_core::operation::{StagedToken, Version};
 use qm_core::ports::bucket::{Bucket, Chunk, Content, DigestBy, Staged, Staging};
 use qm_core::ports::connector::{Fence, Pace};
 use qm_core::ports::deposit::{Deposit, Put};
-use qm_core::{Error, Kind, Result};
+use qm_core::{Error, Kind, Result, Retry};
 
 use super::again;
 
@@ -62,9 +62,11 @@ async fn try_send(
     *token = staged.token();
     if sealed.size_bytes != target.version.size_bytes || sealed.sha256 != target.version.sha256 {
         return Err(Error::new(
-            Kind::Unavailable,
+            // Not the destination's fault: its breaker must not count it.
+            Kind::Bug,
             "the stored bytes are not those that were received; nothing was delivered",
         )
+        .retry(Retry::Later)
         .during("verifying the copy")
         .with("size_bytes", target.version.size_bytes)
         .with("copied_bytes", sealed.size_bytes));

@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use qm_core::operation::Version;
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::Pace;
-use qm_core::{Error, Kind, Result};
+use qm_core::{Error, Kind, Result, Retry};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -51,9 +51,11 @@ pub(super) async fn copy(
         return Ok(file.into());
     }
     Err(Error::new(
-        Kind::Unavailable,
+        // Not the destination's fault: its breaker must not count it.
+        Kind::Bug,
         "the stored bytes are not those that were received; nothing was delivered",
     )
+    .retry(Retry::Later)
     .during("verifying the copy")
     .with("version", version.id)
     .with("size_bytes", version.size_bytes)

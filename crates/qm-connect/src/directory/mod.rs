@@ -130,8 +130,9 @@ impl Connector for DirectoryConnector {
         .await
     }
 
+    /// Whoever owns the folder may have moved the file away.
     fn proves_absence(&self) -> bool {
-        true
+        false
     }
 
     async fn test(&self) -> Vec<Finding> {

@@ -4,7 +4,8 @@ use qm_core::{Error, Kind, Retry};
 use qm_sftp_wire::Status;
 use qm_sftp_wire::client::refusal;
 
-/// `operation` on `name` ended in this error.
+/// `operation` on `name` ended in this error. A refusal that was answered is of this file, and the
+/// destination works; only what happens to the line tells of the destination itself.
 pub(super) fn fault(operation: &'static str, name: &str, error: Error) -> Error {
     let Some(status) = refusal(&error) else {
         // The line, or a server that does not speak SFTP any more: perhaps it does later.
@@ -27,7 +28,7 @@ pub(super) fn fault(operation: &'static str, name: &str, error: Error) -> Error 
             "see the server's words in this line",
         ),
         Status::Ok | Status::Eof | Status::Failure | Status::BadMessage => (
-            Kind::Unavailable,
+            Kind::Refused,
             "the destination could not do it",
             "ask the partner whether there is space and whether the names are free",
         ),

@@ -3,8 +3,8 @@
 use parking_lot::Mutex;
 use qm_core::ports::access::Secret;
 use qm_core::{Error, Kind, Result, Retry};
-use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
+use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::faults::Mended as _;
-use super::host_keys::{Pins, fingerprint};
+use super::host_key_check::HostKeyCheck;
+use super::host_keys::Pins;
 use super::private_key::UserKey;
 
 const CLIENT_ID: &str = "SSH-2.0-Quaymaster";
@@ -25,6 +26,8 @@ const CHANNEL_QUEUE_PACKETS: usize = 256;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// Questions of a server that wants its password interactively: two rounds are common.
 const ROUNDS_MAX: usize = 5;
+/// Questions of one round: a password and what comes with it, not what makes us repeat it.
+const QUESTIONS_MAX: usize = 8;
 
 /// Strict key exchange stays on; finite-field groups are for old servers, nothing is for SHA-1.
 const KEX: &[kex::Name] = &[
@@ -95,10 +98,7 @@ impl Login {
     /// Exchanges keys with the server, which must show one that is pinned.
     pub(super) async fn greet(&self, stream: TcpStream, limit: Duration) -> Result<Greeted> {
         let seen = Arc::new(Mutex::new(None));
-        let check = HostKeyCheck {
-            pins: Arc::clone(&self.pins),
-            seen: Arc::clone(&seen),
-        };
+        let check = HostKeyCheck::new(Arc::clone(&self.pins), Arc::clone(&seen));
         let greeting = client::connect_stream(Arc::new(self.ssh_config()), stream, check);
         let greeted = tokio::time::timeout(limit, greeting).await.map_err(|_| {
             Error::new(Kind::Timeout, "the server does not begin an SSH session")
@@ -202,6 +202,7 @@ impl Login {
                 KeyboardInteractiveAuthResponse::Failure { .. } => return Ok(false),
                 KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
             };
+            check_questions(&prompts)?;
             // A password is typed without echo; whatever else is asked, we do not know.
             let answers = prompts.iter().map(|prompt| {
                 if prompt.echo {
@@ -238,29 +239,19 @@ impl Login {
     }
 }
 
-/// Believes pinned keys only, and keeps in words what it saw.
-pub(super) struct HostKeyCheck {
-    pins: Arc<Pins>,
-    seen: Arc<Mutex<Option<String>>>,
-}
-
-impl client::Handler for HostKeyCheck {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        shown: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        let (words, is_pinned) = match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => (
-                format!("{} {}", key.algorithm(), fingerprint(key)),
-                self.pins.include(key),
-            ),
-            PublicKeyOrCertificate::Certificate(_) => ("a certificate".to_owned(), false),
-        };
-        *self.seen.lock() = Some(words);
-        Ok(is_pinned)
+/// A server gets the password once a round: two secrets are not one.
+fn check_questions(prompts: &[Prompt]) -> Result<()> {
+    let secrets = prompts.iter().filter(|prompt| !prompt.echo).count();
+    if prompts.len() <= QUESTIONS_MAX && secrets <= 1 {
+        return Ok(());
     }
+    Err(Error::new(
+        Kind::Unauthenticated,
+        "the server asks for more than a password",
+    )
+    .with("questions", prompts.len())
+    .with("secrets", secrets)
+    .mended_by("have the partner allow the login by key or by password alone, and redrive"))
 }
 
 fn unknown_key(seen: &str) -> Error {

@@ -8,7 +8,9 @@
 //! No server is believed whose host key is not pinned; nothing the server sends makes us hold more than
 //! a bound, and no step waits for it without end.
 
+mod evidence;
 mod faults;
+mod host_key_check;
 mod host_keys;
 mod login;
 mod names;
@@ -161,7 +163,7 @@ impl SftpConnector {
         let size_bytes = parcel.version.size_bytes;
         let shown = publish::look_again(client, names, looked, size_bytes)
             .await
-            .map_err(Outcome::Failed)?;
+            .map_err(Outcome::Unclear)?;
         let resumed = match verified.resumed_at_bytes {
             0 => String::new(),
             bytes => format!(", continued at {bytes}"),
@@ -196,7 +198,7 @@ impl Connector for SftpConnector {
         }
     }
 
-    /// Size, the time that every attempt sets, and the digest where the server reckons one; the temp name
+    /// Size, the time that every attempt sets, and the bytes as far as `evidence.rs` goes; the temp name
     /// must be gone. An older file of the same size is not taken for this one.
     async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool> {
         let names = Names::of(&self.folder, shipment)?;
@@ -218,12 +220,9 @@ impl Connector for SftpConnector {
             (Err(error), _) | (_, Err(error)) => return Err(failed(error)),
         };
         let is_same = is_there
-            && (!upload::offers_digests(client)
-                || match client.call(call::sha256(&names.target)).await {
-                    Ok(digest) => digest == version.sha256,
-                    Err(error) if faults::is_answer(&error) => true,
-                    Err(error) => return Err(failed(error)),
-                });
+            && evidence::is_same(client, &names.target, version)
+                .await
+                .map_err(failed)?;
         self.rest(session);
         Ok(is_same)
     }

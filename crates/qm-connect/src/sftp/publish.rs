@@ -82,7 +82,9 @@ pub(super) async fn publish(
     }
 }
 
-/// What is under the final name is what was sent, or was taken away already.
+/// What is under the final name is what was sent, or was taken away already. An error says that it is
+/// something else, though the server confirmed the name: the partner may have taken the file and put
+/// another there, so nobody knows whether it arrived.
 pub(super) async fn look_again(
     client: &mut Client,
     names: &Names,
@@ -99,7 +101,7 @@ pub(super) async fn look_again(
     match looked {
         Ok(entry) if entry.size_bytes == size_bytes => Ok("it shows under its name"),
         Ok(entry) => Err(Error::new(
-            Kind::Unavailable,
+            Kind::Conflict,
             "the destination shows another number of bytes under the final name",
         )
         .during("looking at what was delivered")

@@ -8,7 +8,8 @@ use std::net::Shutdown;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-use super::login::{HostKeyCheck, Login};
+use super::host_key_check::HostKeyCheck;
+use super::login::Login;
 use super::reach::Reach;
 
 /// Time for a good-bye; nothing depends on it.

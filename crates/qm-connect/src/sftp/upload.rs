@@ -214,9 +214,11 @@ async fn send(
     }
     discard(client, names, file).await;
     Err(Error::new(
-        Kind::Unavailable,
+        // Not the destination's fault: its breaker must not count it.
+        Kind::Bug,
         "the stored bytes are not those that were received; nothing was delivered",
     )
+    .retry(Retry::Later)
     .during("verifying what was sent")
     .with("version", version.id)
     .with("size_bytes", version.size_bytes)

@@ -140,6 +140,7 @@ async fn after_a_crash_the_destination_is_asked() {
     let connector = share.connector();
     let delivery = delivery("in/a.csv", README);
     assert!(!connector.is_delivered(&shipment(&delivery)).await.unwrap());
+    assert!(!connector.proves_absence(), "its owner may have moved it");
     assert_eq!(share.names(), Vec::<String>::new());
 
     fs::create_dir(share.path("in")).unwrap();

@@ -57,12 +57,7 @@ async fn other_bytes_than_those_received_never_show() {
             .deliver_content(&delivery, &content)
             .await
             .unwrap_err();
-        check(
-            &error,
-            Kind::Unavailable,
-            Retry::Later,
-            "nothing was delivered",
-        );
+        check(&error, Kind::Bug, Retry::Later, "nothing was delivered");
         assert_eq!(fs::read(share.path("a.csv")).unwrap(), b"old");
         assert_eq!(share.names(), ["a.csv"]);
     }

@@ -72,8 +72,7 @@ pub(crate) fn wait_until_delivered_within(limit: Duration, world: &World) -> Out
             .find(|row| state(row).as_deref() == Some("dead"));
         ensure!(dead.is_none(), "a delivery is dead: {dead:?}");
         let is_none = deliveries.is_empty();
-        let is_over =
-            |row: &Row| matches!(state(row).as_deref(), Some("delivered" | "superseded"));
+        let is_over = |row: &Row| matches!(state(row).as_deref(), Some("delivered" | "superseded"));
         open.extend(deliveries.into_iter().filter(|row| !is_over(row)));
         Ok((!is_none && open.is_empty()).then_some(()))
     });

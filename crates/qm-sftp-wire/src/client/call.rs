@@ -61,6 +61,18 @@ pub fn stat_file(file: &RemoteFile) -> Call<Entry> {
     entry(Request::new(kind::FSTAT).string(&file.handle))
 }
 
+/// Bytes of a file, at most a packet whatever was asked for; none if it ends before.
+pub fn read(file: &RemoteFile, offset: u64, length: u32) -> Call<Vec<Bytes>> {
+    let request = Request::new(kind::READ).string(&file.handle).u64(offset);
+    Call {
+        request: request.u32(length),
+        read: |reply| match reply.or_end(kind::DATA)? {
+            Some(mut body) => body.string_pieces().map_err(not_sftp),
+            None => Ok(Vec::new()),
+        },
+    }
+}
+
 /// Sets attributes of what is under a name.
 pub fn set_attributes(path: &str, attributes: &WireAttributes) -> Call<()> {
     let request = Request::new(kind::SETSTAT).string(path);

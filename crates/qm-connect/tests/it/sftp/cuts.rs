@@ -4,7 +4,7 @@ use qm_core::{Kind, Retry};
 use qm_testkit::outside::MemoryContent;
 use std::fs;
 
-use super::front::{Act, At, Door, Front, WRITE};
+use super::front::{Act, At, Door, Front, OPEN, WRITE};
 use super::line::{Fate, Line};
 use super::sshd::Sshd;
 use super::world::{connector, content, deliver, deliver_content, delivery, is_delivered, unclear};
@@ -97,6 +97,25 @@ async fn foreign_lost_answer_before_the_rename_is_a_failure() {
 }
 
 #[tokio::test]
+async fn foreign_other_file_under_the_name_after_the_rename_is_unclear() {
+    let front = Front::start(Door::Password).await;
+    let connector = connector(front.config());
+    let delivery = delivery("a.csv", b"a;b\n");
+    let content = MemoryContent::new(&b"a;b\n"[..]);
+    fs::write(front.file("a.csv"), b"of the partner").unwrap();
+    front.once(At::Extension("posix-rename"), Act::Pretend);
+    let error = unclear(deliver_content(&connector, &delivery, &content).await);
+    assert_eq!(
+        (error.kind(), error.retry_verdict()),
+        (Kind::Conflict, Retry::Later)
+    );
+    assert!(error.chain().contains("another number of bytes"));
+    assert!(!is_delivered(&connector, &delivery).await.unwrap());
+    deliver(&connector, "a.csv", b"a;b\n").await.unwrap();
+    assert_eq!(fs::read(front.file("a.csv")).unwrap(), b"a;b\n");
+}
+
+#[tokio::test]
 async fn foreign_session_that_died_at_rest_is_replaced() {
     let front = Front::start(Door::Password).await;
     let connector = connector(front.config());
@@ -111,19 +130,23 @@ async fn foreign_session_that_died_at_rest_is_replaced() {
 async fn foreign_server_that_writes_no_more() {
     let front = Front::start(Door::Password).await;
     let connector = connector(front.config());
-    front.once(At::Kind(WRITE), Act::Refuse("No space left on device"));
-    let error = deliver(&connector, "a.csv", &content(5_000_000))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.retry_verdict()),
-        (Kind::Unavailable, Retry::Later)
-    );
-    assert!(
-        error.chain().contains("No space left on device"),
-        "{error:?}"
-    );
-    assert!(front.names().is_empty(), "{:?}", front.names());
+    for at in [At::Kind(OPEN), At::Kind(WRITE)] {
+        front.once(at, Act::Refuse("No space left on device"));
+        let error = deliver(&connector, "a.csv", &content(5_000_000))
+            .await
+            .unwrap_err();
+        // Of this file: what is smaller may still find space.
+        assert_eq!(
+            (error.kind(), error.retry_verdict()),
+            (Kind::Refused, Retry::Later),
+            "{at:?}"
+        );
+        assert!(
+            error.chain().contains("No space left on device"),
+            "{error:?}"
+        );
+        assert!(front.names().is_empty(), "{:?}", front.names());
+    }
 }
 
 #[tokio::test]
@@ -179,7 +202,7 @@ async fn foreign_full_disk_is_given_back_and_tried_again() {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_verdict()),
-        (Kind::Unavailable, Retry::Later)
+        (Kind::Refused, Retry::Later)
     );
     assert!(sshd.names().is_empty(), "{:?}", sshd.names());
     deliver(&connector, "a.csv", &content(900_000))

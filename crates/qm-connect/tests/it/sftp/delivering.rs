@@ -15,6 +15,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use super::front::{Act, At, Door, Front, OPEN};
 use super::line::{Fate, Line};
 use super::sshd::Sshd;
 use super::world::{
@@ -218,7 +219,7 @@ async fn foreign_bytes_that_are_not_the_version_are_not_named() {
         let error = ended(deliver_content(&connector, &delivery, &content).await).unwrap_err();
         assert_eq!(
             (error.kind(), error.retry_verdict()),
-            (Kind::Unavailable, Retry::Later)
+            (Kind::Bug, Retry::Later)
         );
         assert!(sshd.names().is_empty(), "{:?}", sshd.names());
     }
@@ -233,6 +234,47 @@ async fn foreign_older_file_of_the_same_size_is_not_taken_for_the_delivery() {
     assert!(!is_delivered(&connector, &delivery).await.unwrap());
     assert!(!connector.proves_absence());
     deliver(&connector, "a.csv", b"newer").await.unwrap();
+    assert!(is_delivered(&connector, &delivery).await.unwrap());
+}
+
+#[tokio::test]
+async fn foreign_file_of_the_same_size_and_second_is_told_apart_by_its_bytes() {
+    let sshd = Sshd::start();
+    let line = Line::to(sshd.port, Fate::Whole).await;
+    let connector = connector(sshd.config_at(line.port));
+    for size_bytes in [1, 32 * 1024 + 1, 1_000_000] {
+        let newer = content(size_bytes);
+        let mut older = newer.clone();
+        *older.last_mut().unwrap() ^= 1;
+        deliver(&connector, "a.csv", &older).await.unwrap();
+        let delivery = delivery("a.csv", &newer);
+        assert!(
+            !is_delivered(&connector, &delivery).await.unwrap(),
+            "{size_bytes}"
+        );
+        deliver(&connector, "a.csv", &newer).await.unwrap();
+        assert!(
+            is_delivered(&connector, &delivery).await.unwrap(),
+            "{size_bytes}"
+        );
+    }
+    // What is larger is not read back.
+    let large = content(8 * 1024 * 1024 + 1);
+    deliver(&connector, "b.csv", &large).await.unwrap();
+    let delivery = delivery("b.csv", &large);
+    let before = line.received_bytes();
+    assert!(is_delivered(&connector, &delivery).await.unwrap());
+    assert!(line.received_bytes() - before < 1_000_000);
+}
+
+#[tokio::test]
+async fn foreign_file_that_nobody_may_read_is_sent_again() {
+    let front = Front::start(Door::Password).await;
+    let connector = connector(front.config());
+    deliver(&connector, "a.csv", b"a;b\n").await.unwrap();
+    let delivery = delivery("a.csv", b"a;b\n");
+    front.once(At::Kind(OPEN), Act::Refuse("it is for the bank only"));
+    assert!(!is_delivered(&connector, &delivery).await.unwrap());
     assert!(is_delivered(&connector, &delivery).await.unwrap());
 }
 

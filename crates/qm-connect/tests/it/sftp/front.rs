@@ -23,6 +23,7 @@ use super::world::config;
 
 pub(crate) const PASSWORD: &str = "password-canary";
 /// Kinds of requests.
+pub(crate) const OPEN: u8 = 3;
 pub(crate) const WRITE: u8 = 6;
 const EXTENDED: u8 = 200;
 const STATUS: u8 = 101;
@@ -36,6 +37,8 @@ pub(crate) enum Door {
     Password,
     /// The password is asked for as a question.
     Questions,
+    /// Questions are asked, shown back where it says `true`; whatever is answered gets in.
+    Asking(&'static [bool]),
 }
 
 /// Which requests.
@@ -73,6 +76,7 @@ struct Shared {
     door: Door,
     faults: Mutex<Vec<(At, Act)>>,
     sftp_server: Vec<String>,
+    sessions: Mutex<Vec<server::Handle>>,
 }
 
 impl Front {
@@ -92,6 +96,7 @@ impl Front {
             door,
             faults: Mutex::default(),
             sftp_server: vec!["-d".to_owned(), folder_name],
+            sessions: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -129,6 +134,11 @@ impl Front {
         self.shared.faults.lock().push((at, act));
     }
 
+    /// Every session that began SFTP.
+    pub(crate) fn sessions(&self) -> Vec<server::Handle> {
+        self.shared.sessions.lock().clone()
+    }
+
     pub(crate) fn config(&self) -> Sftp<Secret> {
         Sftp {
             user: "north".to_owned(),
@@ -163,7 +173,7 @@ impl server::Handler for Login {
         let is_right = user == "north" && password == PASSWORD;
         Ok(match self.shared.door {
             Door::Password if is_right => Auth::Accept,
-            Door::Password | Door::Questions => Auth::reject(),
+            Door::Password | Door::Questions | Door::Asking(_) => Auth::reject(),
         })
     }
 
@@ -173,17 +183,18 @@ impl server::Handler for Login {
         _submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        if self.shared.door == Door::Password {
-            return Ok(Auth::reject());
-        }
+        let shown_back = match self.shared.door {
+            Door::Password => return Ok(Auth::reject()),
+            Door::Questions => &[true, false][..],
+            Door::Asking(_) if response.is_some() => return Ok(Auth::Accept),
+            Door::Asking(shown_back) => shown_back,
+        };
         let Some(answers) = response else {
+            let prompts = shown_back.iter().map(|echo| (Cow::Borrowed("?"), *echo));
             return Ok(Auth::Partial {
                 name: Cow::Borrowed(""),
                 instructions: Cow::Borrowed(""),
-                prompts: Cow::Borrowed(&[
-                    (Cow::Borrowed("Shown back: "), true),
-                    (Cow::Borrowed("Password: "), false),
-                ]),
+                prompts: Cow::Owned(prompts.collect()),
             });
         };
         let answers: Vec<_> = answers.collect();
@@ -212,6 +223,7 @@ impl server::Handler for Login {
     ) -> Result<(), Self::Error> {
         assert_eq!(name, "sftp");
         session.channel_success(channel)?;
+        self.shared.sessions.lock().push(session.handle());
         let stream = self.channel.take().unwrap().into_stream();
         let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
         tokio::spawn(async move {

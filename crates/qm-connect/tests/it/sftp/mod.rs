@@ -3,6 +3,7 @@
 mod cuts;
 mod delivering;
 mod front;
+mod hostile;
 mod hosts;
 mod keys;
 mod line;

@@ -66,7 +66,7 @@ async fn foreign_rename_that_fails_is_told_in_the_servers_words() {
     let error = deliver(&connector, "a.csv", b"x").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_verdict()),
-        (Kind::Unavailable, Retry::Later)
+        (Kind::Refused, Retry::Later)
     );
     assert!(error.chain().contains("quota"), "{error:?}");
     assert!(!error.chain().contains('\n'), "{error:?}");

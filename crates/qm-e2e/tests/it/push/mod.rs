@@ -5,10 +5,9 @@ mod partner;
 mod plan;
 mod watcher;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use qm_e2e::clients::python;
 use qm_e2e::{Background, Random, Rows, World, wait};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +43,9 @@ fn foreign_kill_at_random_points_of_pushes_delivers_every_file_whole() -> Outcom
     let kills = live(&mut world, &partner, &plan, &mut random)?;
     wait_until_delivered_within(LIMIT, &world)?;
     let seen = watcher.end()?;
-    let figures = Figures::of(kills, &seen, &world.deliveries()?, &partner)?;
+    let left = check_files(&partner, &plan)?;
+    let figures = Figures::of(kills, &seen, &left, &world.deliveries()?, &partner)?;
     println!("push: seed {SEED}, {figures}");
-    check_files(&partner, &plan)?;
     figures.check(&plan)
 }
 
@@ -119,18 +118,22 @@ fn has_newest(partner: &Partner, plan: &Plan) -> bool {
     })
 }
 
-/// Every file is there, the newest version of it, and nothing else is.
-fn check_files(partner: &Partner, plan: &Plan) -> Outcome {
+/// Every file is there, the newest version of it, and no other; the temp names that are left.
+fn check_files(partner: &Partner, plan: &Plan) -> Result<Vec<String>> {
     let newest = plan.newest();
     for (name, number) in &newest {
         let content = std::fs::read(plan.contents().join(number.to_string()))?;
         assert_content(&partner.files.join(name), &content);
     }
-    let expected: BTreeSet<String> = newest.keys().map(ToString::to_string).collect();
-    let found = tree(&partner.files)?;
-    let others: Vec<&String> = found.difference(&expected).collect();
-    ensure!(others.is_empty(), "left at the partner: {others:?}");
-    Ok(())
+    let (left, files): (Vec<String>, Vec<String>) = tree(&partner.files)?
+        .into_iter()
+        .partition(|name| name.starts_with('.'));
+    ensure!(
+        files.iter().eq(newest.keys()),
+        "at the partner: {files:?}\nuploaded: {:?}",
+        newest.keys()
+    );
+    Ok(left)
 }
 
 /// What became of it, by the ledger and by the partner's own log.
@@ -139,7 +142,7 @@ struct Figures {
     kills: u32,
     delivered: usize,
     superseded: usize,
-    /// With more than one attempt.
+    /// Delivered with more than one attempt.
     resent: usize,
     flagged: usize,
     /// Named more than once by the partner's log.
@@ -148,14 +151,26 @@ struct Figures {
     hidden: Vec<String>,
     /// Delivered by the ledger, and never named by the partner's log.
     never: Vec<String>,
+    /// Temp names at the partner that no superseded delivery explains.
+    stray: Vec<String>,
+    /// Temp names at the partner.
+    left: usize,
     looks: u64,
     files_seen: u64,
 }
 
 impl Figures {
-    fn of(kills: u32, seen: &Seen, deliveries: &Rows, partner: &Partner) -> Result<Self> {
+    fn of(
+        kills: u32,
+        seen: &Seen,
+        left: &[String],
+        deliveries: &Rows,
+        partner: &Partner,
+    ) -> Result<Self> {
         let mut figures = Self {
             kills,
+            stray: left.to_vec(),
+            left: left.len(),
             looks: seen.looks,
             files_seen: seen.files,
             ..Self::default()
@@ -165,10 +180,16 @@ impl Figures {
             let (id, state) = (row.get("DELIVERY"), row.get("STATE"));
             let is_flagged = state.ends_with(FLAG);
             let is_delivered = state.starts_with("delivered");
-            let times = id.get(..MARK_CHARS).and_then(|mark| renames.get(mark));
-            let times = times.copied().unwrap_or(0);
+            let mark = id.get(..MARK_CHARS).context("an id is longer")?;
+            let times = renames.get(mark).copied().unwrap_or(0);
             figures.delivered += usize::from(is_delivered);
-            figures.superseded += usize::from(!is_delivered);
+            if state.starts_with("superseded") {
+                figures.superseded += 1;
+                // A kill broke it off, and nothing of it is sent any more.
+                figures
+                    .stray
+                    .retain(|temp| !temp.ends_with(&format!(".{mark}.part")));
+            }
             figures.resent += usize::from(row.get("ATTEMPTS") != "1" && is_delivered);
             figures.flagged += usize::from(is_flagged);
             figures.twice += usize::from(times > 1);
@@ -189,6 +210,7 @@ impl Figures {
             "sent twice and not flagged: {:?}",
             self.hidden
         );
+        ensure!(self.stray.is_empty(), "left: {:?}", self.stray);
         let deliveries = self.delivered + self.superseded;
         ensure!(
             deliveries >= plan.count(),
@@ -207,14 +229,15 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills, {} delivered, {} superseded, {} resent, {} flagged, {} sent twice, {} looks \
-             at {} files",
+            "{} kills, {} delivered, {} superseded, {} resent, {} flagged, {} sent twice, {} temp \
+             names of superseded ones left, {} looks at {} files",
             self.kills,
             self.delivered,
             self.superseded,
             self.resent,
             self.flagged,
             self.twice,
+            self.left,
             self.looks,
             self.files_seen
         )

@@ -108,9 +108,10 @@ Subsystem sftp /usr/lib/openssh/sftp-server -e -l DEBUG1 -d {} 2>>{}/$$
         for line in lines {
             world.configuration.set("destination.bank", &line);
         }
-        world
-            .configuration
-            .set("node", &format!("secrets = {:?}", secrets.display().to_string()));
+        world.configuration.set(
+            "node",
+            &format!("secrets = {:?}", secrets.display().to_string()),
+        );
         Ok(())
     }
 

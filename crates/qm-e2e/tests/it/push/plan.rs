@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 /// Few enough that a content's first byte tells which it is.
 const PUSHES: u8 = 200;
-/// Further apart than there are pushes, and a push's number is added: versions of a name differ in
-/// size, for over SFTP nothing else tells those apart that are received in the same second.
+/// Further apart than there are pushes, and a push's number is added: the size tells which version of
+/// a name is there.
 const SIZES: [u64; 7] = [1, 300, 3_000, 40_000, 300_000, 1_000_000, 3_000_000];
 /// One of so many gets a name that was just used.
 const NEW_FOR_ONE_USED: u64 = 4;

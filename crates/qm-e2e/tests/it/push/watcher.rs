@@ -100,7 +100,10 @@ impl Seen {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let number = plan.push_of(name, &bytes)?.with_context(|| {
-            format!("{name} was seen with {} bytes that are no whole file", bytes.len())
+            format!(
+                "{name} was seen with {} bytes that are no whole file",
+                bytes.len()
+            )
         })?;
         if let Some(last) = last {
             ensure!(
@@ -110,7 +113,8 @@ impl Seen {
             );
         }
         self.files += 1;
-        self.names.insert(name.to_owned(), Last { number, identity });
+        self.names
+            .insert(name.to_owned(), Last { number, identity });
         Ok(())
     }
 }
