@@ -88,11 +88,23 @@ impl Operation {
     }
 }
 
+/// Which versions the ledger named as current when a change was decided.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Seen {
+    /// Under the key it is about.
+    pub from: Option<VersionId>,
+    /// Under the key it lands on.
+    pub to: Option<VersionId>,
+}
+
 /// What is recorded, in one transaction, before a name changes.
 #[derive(Clone, Debug)]
 pub struct NameChange {
     /// The bucket and key it is about.
     pub path: ObjectPath,
+    /// What it was decided on. `None` where the names are locked from before the decision to the
+    /// end by other means than the ledger's: by the only node that changes them.
+    pub seen: Option<Seen>,
     /// What happens.
     pub change: Change,
     /// The version that moves; for [`Change::Publish`] it is new to the ledger.

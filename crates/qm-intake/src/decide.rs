@@ -5,7 +5,7 @@ use crate::names::{Wanted, check_folder, file_at, gone};
 use qm_core::audit::Decision;
 use qm_core::id::VersionId;
 use qm_core::name::ObjectPath;
-use qm_core::operation::{Change, NameChange, Version};
+use qm_core::operation::{Change, NameChange, Seen, Version};
 use qm_core::ports::bucket::Bucket;
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
@@ -21,6 +21,8 @@ impl Shared {
         lands_on: &ObjectPath,
         only: Option<VersionId>,
     ) -> Result<Option<NameChange>> {
+        // First: whatever changes after it, this is not recorded.
+        let seen = self.seen(&wanted.path, lands_on).await?;
         let moves = match (&wanted.change, only) {
             (Change::Publish | Change::Restore, _) => wanted.version.clone(),
             (Change::Rename { .. } | Change::Remove, Some(only)) => {
@@ -58,6 +60,7 @@ impl Shared {
             // A file that did not come through us has no version to arrive.
             arrival: wanted.arrival.filter(|_| moves.is_some()),
             path: wanted.path.clone(),
+            seen,
             change: wanted.change.clone(),
             version: moves,
             replaces,
@@ -67,6 +70,24 @@ impl Shared {
             at,
             audit: wanted.act.record(at, Decision::Allowed),
         }))
+    }
+
+    /// What the names show by the ledger, where other nodes may change them.
+    async fn seen(&self, path: &ObjectPath, lands_on: &ObjectPath) -> Result<Option<Seen>> {
+        if !self.parts.is_shared {
+            return Ok(None);
+        }
+        let current = async |path: &ObjectPath| {
+            let current = self.parts.ledger.current(path).await?;
+            Ok::<_, Error>(current.map(|version| version.id))
+        };
+        let from = current(path).await?;
+        let to = if lands_on == path {
+            from
+        } else {
+            current(lands_on).await?
+        };
+        Ok(Some(Seen { from, to }))
     }
 
     /// The version that the landing replaces, if the file there is one of ours.

@@ -65,6 +65,8 @@ pub trait Rules: Send + Sync {
 pub struct Parts {
     /// Where things are recorded.
     pub ledger: Arc<dyn Ledger>,
+    /// True if other nodes change names too: then the locks here are not enough.
+    pub is_shared: bool,
     /// Where bytes go.
     pub buckets: Arc<dyn Buckets>,
     /// The rules in force.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::Shared;
 use crate::locks::NamesHeld;
 use crate::refusal::Act;
+use jiff::{SignedDuration, Timestamp};
 use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
 use qm_core::id::{AccountName, VersionId};
@@ -22,6 +23,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Until another node's change of the same name is looked for again; then twice as long.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 const BUSY_PAUSE_MAX: Duration = Duration::from_millis(500);
+/// A change recorded so lately is nobody else's: far less than a lease.
+const FRESH: SignedDuration = SignedDuration::from_secs(3);
 /// Between tries to record how an operation ended.
 const CONCLUDE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -84,11 +87,17 @@ impl Shared {
         let failure = done.as_ref().err().map(Error::chain);
         let ended = self.settle(operation, failure, held);
         // Whoever hears of a failure may rely on nothing happening later: it is recorded first,
-        // unless the ledger does not work either.
-        if done.is_err() {
-            let _ = tokio::time::timeout(LOCK_WAIT, ended).await;
+        // unless the ledger does not work either. Of what several nodes change only the ledger
+        // knows whether this was done by us, or taken over meanwhile.
+        if done.is_err() || self.parts.is_shared {
+            let ended = tokio::time::timeout(LOCK_WAIT, ended).await;
+            done?;
+            return match ended {
+                Ok(Ok(true)) => Ok(true),
+                Ok(Ok(false) | Err(_)) | Err(_) => Err(overtaken()),
+            };
         }
-        done.map(|()| true)
+        Ok(true)
     }
 
     /// Records what is wanted, given what is there now. Another node's change of the name may be
@@ -106,18 +115,39 @@ impl Shared {
             let Some(change) = decided else {
                 return Ok(None);
             };
+            let sent_at = self.now();
             match self.parts.ledger.record(change).await {
                 Err(error) if error.kind() == Kind::Conflict => {
                     if waited >= LOCK_WAIT {
                         return Err(busy().source(error));
                     }
                 }
-                recorded => return recorded.map(Some),
+                Err(error) => return Err(error),
+                Ok(operation) => {
+                    self.refuse_if_overtaken(&operation, sent_at).await?;
+                    return Ok(Some(operation));
+                }
             }
             tokio::time::sleep(pause).await;
             waited += pause;
             pause = (pause * 2).min(BUSY_PAUSE_MAX);
         }
+    }
+
+    /// Whoever slept since then may have lost the operation to another node, which runs it or has
+    /// run it: to be asked before it is run here.
+    async fn refuse_if_overtaken(&self, operation: &Operation, sent_at: Timestamp) -> Result<()> {
+        let elapsed = self.now().duration_since(sent_at);
+        // The time of day goes on while a machine sleeps; put back, it says nothing.
+        let is_fresh = !elapsed.is_negative() && elapsed <= FRESH;
+        if !self.parts.is_shared || is_fresh || self.parts.ledger.is_mine(operation).await? {
+            return Ok(());
+        }
+        tracing::warn!(
+            object.key = %operation.path.key, operation = operation.seq.0,
+            "A change of a name was left to other nodes: this one had not gone on with it in time"
+        );
+        Err(overtaken())
     }
 
     /// The name under which an object store makes an upload an object before it is renamed elsewhere.
@@ -140,22 +170,24 @@ impl Shared {
     }
 
     /// Records how the operation ended. The names stay locked until that is durable, so that
-    /// whoever comes next reads it; who asked for the change need not wait.
+    /// whoever comes next reads it; who asked for the change need not wait. False if another node
+    /// has it, or ended it otherwise.
     fn settle(
         self: &Arc<Self>,
         operation: Operation,
         failure: Option<String>,
         held: NamesHeld,
-    ) -> tokio::task::JoinHandle<()> {
+    ) -> tokio::task::JoinHandle<bool> {
         let shared = Arc::clone(self);
         tokio::spawn(async move {
-            let mut is_told = false;
+            let (mut is_told, mut is_ours) = (false, true);
             while let Err(error) = shared.conclude(&operation, failure.as_deref()).await {
                 if error.kind() == Kind::Conflict {
                     tracing::error!(
                         object.key = %operation.path.key, operation = operation.seq.0, error = error.chain(),
                         "Another node took a change of a name over and ended it otherwise"
                     );
+                    is_ours = false;
                     break;
                 }
                 if !is_told {
@@ -168,6 +200,7 @@ impl Shared {
                 tokio::time::sleep(CONCLUDE_PAUSE).await;
             }
             drop(held);
+            is_ours
         })
     }
 
@@ -233,6 +266,12 @@ fn busy() -> Error {
         "this file is busy; please try again later",
     )
     .during("wait for a name")
+}
+
+/// Another node completes the change, or has: nothing is lost if it is asked for again.
+fn overtaken() -> Error {
+    Error::new(Kind::Unavailable, "this file is busy; please send it again")
+        .during("change a name that several nodes change")
 }
 
 pub(crate) fn gone() -> Error {

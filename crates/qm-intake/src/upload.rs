@@ -11,6 +11,7 @@ use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
+use qm_core::id::VersionId;
 use qm_core::name::ObjectPath;
 use qm_core::operation::{Change, Version};
 use qm_core::ports::bucket::{Attributes, Bucket, Chunk, Entry, EntryKind, Staged};
@@ -48,6 +49,8 @@ pub(crate) struct AccountUpload {
     pub(crate) act: Act,
     pub(crate) open: OpenUpload,
     pub(crate) has_failed: bool,
+    /// Set when a failed upload's change of the name may be run by another node.
+    pub(crate) is_with_others: bool,
 }
 
 impl AccountUpload {
@@ -61,13 +64,23 @@ impl AccountUpload {
         Ok(())
     }
 
-    /// Keeps the first failure's consequences in one place: the handle is dead, the bytes go.
+    /// Keeps the first failure's consequences in one place: the handle is dead, the bytes go unless
+    /// another node may still need them.
     async fn failed<T>(&mut self, result: Result<T>) -> Result<T> {
         if result.is_err() {
             self.has_failed = true;
-            self.discard().await;
+            if !self.is_with_others {
+                self.discard().await;
+            }
         }
         result
+    }
+
+    /// Whether other nodes may know of the bytes: a recorded change of a name is run by any of
+    /// them. If the ledger does not say, they may.
+    async fn may_be_with_others(&self, version: VersionId) -> bool {
+        let parts = &self.shared.parts;
+        parts.is_shared && !matches!(parts.ledger.version(version).await, Ok(None))
     }
 
     pub(crate) async fn discard(&self) {
@@ -212,6 +225,7 @@ impl AccountUpload {
         account.check_type(name)?;
         let existing = self.existing(&account);
         let version = self.seal(&account).await?;
+        let id = version.id;
         let wanted = Wanted {
             path: self.path.clone(),
             change: Change::Publish,
@@ -226,7 +240,10 @@ impl AccountUpload {
             .version
             .as_ref()
             .map(|version| version.identity.clone());
-        self.shared.change_name(wanted).await?;
+        if let Err(error) = self.shared.change_name(wanted).await {
+            self.is_with_others = self.may_be_with_others(id).await;
+            return Err(error);
+        }
         match identity {
             Some(identity) if !self.bucket.keeps_attributes() => {
                 self.keep_attributes(&identity).await;

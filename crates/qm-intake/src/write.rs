@@ -56,6 +56,7 @@ impl AccountMailbox {
             act: act.clone(),
             open,
             has_failed: false,
+            is_with_others: false,
         };
         if options.attributes != Attributes::default() {
             upload.set_attributes(options.attributes).await?;

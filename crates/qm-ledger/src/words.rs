@@ -4,6 +4,7 @@ use qm_core::account::SshPublicKey;
 use qm_core::audit::Activity;
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Operation;
+use qm_core::{Error, Kind};
 
 const ACTIVITIES: [Activity; 17] = [
     Activity::Apply,
@@ -54,6 +55,15 @@ pub(crate) fn names_changed(operation: &Operation) -> Vec<ObjectPath> {
         names.push(sibling(&operation.path, operation.lands_on()));
     }
     names
+}
+
+/// The name is not what it was when its change was decided.
+pub(crate) fn overtaken(name: &ObjectPath) -> Error {
+    Error::new(
+        Kind::Conflict,
+        "the name was changed after its next change was decided",
+    )
+    .with("path", name)
 }
 
 /// Another key of the same bucket.

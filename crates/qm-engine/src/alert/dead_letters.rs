@@ -6,6 +6,8 @@ use qm_core::Result;
 use qm_core::alert::{NewAlert, Text};
 use qm_core::config::Config;
 use qm_core::delivery::{Delivery, DeliveryState};
+use qm_core::id::RouteName;
+use qm_core::ports::ledger::DeliveryFilter;
 use std::time::Duration;
 
 use crate::driver::REST_MAX;
@@ -18,6 +20,16 @@ use crate::{Pass, Ports};
 const NUMBER_KEY: &str = "dead-letters";
 /// The key of the alert about the age of what is open.
 const AGE_KEY: &str = "undelivered";
+
+/// The key of the alert about what a route could not look up: one, however many files there are.
+pub(crate) fn lookup_key(route: &RouteName) -> String {
+    format!("lookup:{route}")
+}
+
+/// The key of the alert about what a route's step `screen` rejected.
+pub(crate) fn screened_key(route: &RouteName) -> String {
+    format!("screened:{route}")
+}
 
 /// Raises and resolves; when the oldest one will have been open for too long.
 pub(super) async fn look(ports: &Ports, config: &Config, pace: &Pace, faults: &mut Faults) -> Pass {
@@ -32,9 +44,10 @@ pub(super) async fn look(ports: &Ports, config: &Config, pace: &Pace, faults: &m
     }
     let number = faults.keep(number(ports, config, now).await);
     let age = faults.keep(age(ports, config, now).await);
+    let routes = faults.keep(routes(ports, config, now).await);
     let mut pass = age.unwrap_or_default();
-    pass.has_progressed |= number == Some(true);
-    if number.is_some() && age.is_some() {
+    pass.has_progressed |= number == Some(true) || routes == Some(true);
+    if number.is_some() && age.is_some() && routes.is_some() {
         pace.looked(now, pass.next);
     }
     pass
@@ -60,6 +73,26 @@ async fn number(ports: &Ports, config: &Config, now: Timestamp) -> Result<bool> 
         ),
     };
     ports.ledger.resolve(NUMBER_KEY, Some(over), now).await
+}
+
+/// The alerts of routes that have no dead letter left are over. Asked of the rows and not
+/// remembered: another node may have raised them.
+async fn routes(ports: &Ports, config: &Config, now: Timestamp) -> Result<bool> {
+    let mut any = false;
+    for route in config.routes.keys() {
+        let dead = DeliveryFilter {
+            state: Some(DeliveryState::Dead.as_str()),
+            route: Some(route.clone()),
+            limit: 1,
+            ..DeliveryFilter::default()
+        };
+        if ports.ledger.deliveries(dead).await?.is_empty() {
+            for key in [lookup_key(route), screened_key(route)] {
+                any |= ports.ledger.resolve(&key, None, now).await?;
+            }
+        }
+    }
+    Ok(any)
 }
 
 async fn age(ports: &Ports, config: &Config, now: Timestamp) -> Result<Pass> {

@@ -13,6 +13,8 @@ use crate::pass::Faults;
 use crate::{Pass, Ports, Reconciler};
 use partials::Told;
 
+pub(crate) use dead_letters::{lookup_key, screened_key};
+
 /// Tells people.
 pub struct AlertReconciler {
     ports: Ports,

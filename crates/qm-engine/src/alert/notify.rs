@@ -84,7 +84,7 @@ async fn send(ports: &Ports, config: &Config, notification: &Notification) -> Re
     let (id, attempt) = (notification.id, notification.attempts.saturating_add(1));
     let (key, to) = (&notification.alert_key, &notification.notifier);
     let Err((error, policy)) = sent else {
-        ports.ledger.notified(id, None, None, now).await?;
+        recorded(ports.ledger.notified(id, None, None, now).await)?;
         tracing::info!(id, key, notifier = %to, attempt, "message sent");
         return Ok(true);
     };
@@ -94,9 +94,8 @@ async fn send(ports: &Ports, config: &Config, notification: &Notification) -> Re
         Next::GiveUp => None,
     };
     let ledger = &ports.ledger;
-    ledger
-        .notified(id, Some(chain.clone()), retry_at, now)
-        .await?;
+    let notified = ledger.notified(id, Some(chain.clone()), retry_at, now);
+    recorded(notified.await)?;
     match retry_at {
         Some(at) => {
             tracing::warn!(id, key, notifier = %to, attempt, %at, error = chain, "message not sent");
@@ -106,6 +105,17 @@ async fn send(ports: &Ports, config: &Config, notification: &Notification) -> Re
         }
     }
     Ok(retry_at.is_none())
+}
+
+/// What another node has recorded by now is no reason to leave the rest of the queue.
+fn recorded(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() == Kind::Conflict => {
+            tracing::warn!(error = error.chain(), "message recorded by another node");
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 fn notifier(
@@ -138,5 +148,17 @@ async fn hand_over(notifier: &dyn NotifierPort, notification: &Notification) -> 
         Ok(Ok(sent)) => sent,
         Ok(Err(panic)) => Err(panicked(panic.as_ref()).during("sending a message")),
         Err(_) => Err(Error::new(Kind::Timeout, "the notifier took too long")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_node_recorded_is_no_fault() {
+        let said = |kind| recorded(Err(Error::new(kind, "no")));
+        said(Kind::Conflict).unwrap();
+        assert_eq!(said(Kind::NotFound).unwrap_err().kind(), Kind::NotFound);
     }
 }

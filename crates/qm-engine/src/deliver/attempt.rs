@@ -13,8 +13,9 @@ use std::sync::Arc;
 use super::fence::LedgerFence;
 use super::job::Job;
 use super::record::{Said, record};
+use super::screen;
 use super::stall::WatchedContent;
-use super::{screen, way};
+use super::way::{self, Found};
 use crate::driver::panicked;
 use crate::retain::later;
 
@@ -30,7 +31,15 @@ pub(super) async fn attempt(job: Job) {
         job.delivery.clone(),
         Arc::clone(&job.progress),
     );
-    let outcome = perform(&job, &fence).await.unwrap_or_else(Outcome::Failed);
+    let (outcome, said) = match way::find(&job).await {
+        Ok(found) => {
+            let performed = perform(&job, &found, &fence).await;
+            let outcome = performed.unwrap_or_else(Outcome::Failed);
+            let said = Said::of(&outcome);
+            (outcome, said)
+        }
+        Err(error) => (Outcome::Failed(error), Said::NoWay),
+    };
     let transition = match &outcome {
         // Recorded only while the delivery is ours, so it is not another node that has it.
         Outcome::Failed(_) if fence.was_closed() => Transition {
@@ -44,7 +53,7 @@ pub(super) async fn attempt(job: Job) {
             transition(&job, &outcome, expires_at)
         }
     };
-    record(&job, transition, Said::Failed).await;
+    record(&job, transition, said).await;
 }
 
 /// Asks the destination whether it has the delivery, and says in the job's report how it fares.
@@ -102,9 +111,8 @@ fn expired(job: &Job, expires_at: Option<Timestamp>) -> Option<Error> {
 }
 
 /// `Err` is a failed attempt as well, one that did not get as far as the connector.
-async fn perform(job: &Job, fence: &LedgerFence) -> Result<Outcome> {
+async fn perform(job: &Job, found: &Found<'_>, fence: &LedgerFence) -> Result<Outcome> {
     let delivery = &job.delivery;
-    let found = way::find(job).await?;
     let shipment = found.shipment(job);
     let connector = found.way.connector.as_ref();
     // Before anything is sent again that may be there already.

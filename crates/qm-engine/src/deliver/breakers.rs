@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qm_core::breaker::Breaker;
-use qm_core::config::BreakerPolicy;
+use qm_core::config::{BreakerPolicy, Config, DestinationPlace};
 use qm_core::delivery::Outcome;
 use qm_core::id::DestinationName;
-use qm_core::{Error, Kind, Result};
+use qm_core::{Error, Kind, Result, Retry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -92,7 +92,9 @@ impl Report {
     pub(super) fn heard(&self, outcome: &Outcome) {
         *self.worked.lock() = match outcome {
             Outcome::Delivered(_) => Some(true),
-            Outcome::Failed(error) | Outcome::Unclear(error) => works(error),
+            Outcome::Failed(error) => self.works(error),
+            // Everything was sent, so nobody was refused.
+            Outcome::Unclear(error) => answers(error),
             Outcome::Rejected(_) => None,
         };
     }
@@ -101,8 +103,22 @@ impl Report {
     pub(super) fn answered(&self, answer: &Result<bool>) {
         *self.worked.lock() = match answer {
             Ok(_) => Some(true),
-            Err(error) => works(error),
+            Err(error) => self.works(error),
         };
+    }
+
+    /// A server that refuses for good refuses whoever comes: its key is not the pinned one, or it
+    /// does not take ours. What a folder or a bucket refuses for good is one file.
+    fn works(&self, error: &Error) -> Option<bool> {
+        let (_, config) = self.ports.running();
+        let is_login = error.kind() == Kind::Refused
+            && error.retry_verdict() == Retry::Never
+            && is_server(&self.destination, &config);
+        if is_login {
+            Some(false)
+        } else {
+            answers(error)
+        }
     }
 }
 
@@ -119,16 +135,26 @@ impl Drop for Report {
     }
 }
 
-/// Whether a destination works that said this; a refusal of one file comes from one that does.
-fn works(error: &Error) -> Option<bool> {
+fn is_server(destination: &DestinationName, config: &Config) -> bool {
+    let Some(found) = config.destinations.get(destination) else {
+        return destination.as_looked_up().is_some();
+    };
+    match found.place {
+        DestinationPlace::Sftp(_) => true,
+        DestinationPlace::Directory(_) | DestinationPlace::Bucket(_) => false,
+    }
+}
+
+/// Whether a destination works that said this; a refusal of one file tells nothing of it.
+fn answers(error: &Error) -> Option<bool> {
     match error.kind() {
         Kind::Limit | Kind::Timeout | Kind::Unauthenticated | Kind::Unavailable => Some(false),
         Kind::AlreadyExists
+        | Kind::Bug
         | Kind::Conflict
         | Kind::Invalid
         | Kind::NotFound
         | Kind::Refused
-        | Kind::Unsupported => Some(true),
-        Kind::Bug => None,
+        | Kind::Unsupported => None,
     }
 }

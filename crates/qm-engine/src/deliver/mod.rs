@@ -8,6 +8,7 @@
 
 mod attempt;
 mod breakers;
+mod due;
 mod fence;
 mod interrupted;
 mod job;
@@ -26,9 +27,8 @@ use parking_lot::Mutex;
 use qm_core::Result;
 use qm_core::config::{Config, OnFailure};
 use qm_core::delivery::Delivery;
-use qm_core::id::{DeliveryId, DestinationName, NotifierName, RouteName};
+use qm_core::id::{DeliveryId, NotifierName, RouteName};
 use qm_core::ports::ledger::Claim;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +37,9 @@ use crate::pass::Faults;
 use crate::ports::told;
 use crate::{Pass, Ports, Reconciler};
 use breakers::{Breakers, Report};
+use due::Due;
 use job::Job;
-use room::Room;
+use room::{Room, Turns};
 use running::Running;
 use stall::Progress;
 use throttle::{Paced, Throttles};
@@ -57,6 +58,8 @@ pub struct DeliverReconciler {
     running: Arc<Running>,
     breakers: Arc<Breakers>,
     throttles: Throttles,
+    due: Due,
+    turns: Mutex<Turns>,
     /// Interrupted ones whose destination has had no room for the question yet.
     unasked: Mutex<Vec<Delivery>>,
     take_over: Pace,
@@ -72,6 +75,8 @@ impl DeliverReconciler {
             running: Arc::default(),
             breakers: Arc::default(),
             throttles: Throttles::default(),
+            due: Due::default(),
+            turns: Mutex::default(),
             unasked: Mutex::default(),
             take_over: Pace::default(),
             is_unsure: Mutex::new(true),
@@ -112,13 +117,14 @@ impl DeliverReconciler {
     /// Begins what there is room for: first the questions about interrupted attempts, then new
     /// ones.
     async fn begin(&self, config: &Arc<Config>, now: Timestamp, faults: &mut Faults) -> Pass {
-        let due = faults.keep(self.ports.ledger.waiting_at(now).await);
-        let due: BTreeSet<DestinationName> = due.into_iter().flatten().collect();
+        let due = faults.keep(self.due.look(self.ports.ledger.as_ref(), now).await);
+        let due = due.unwrap_or_default();
         let mut destinations = due.clone();
         let unasked = self.unasked.lock().clone();
         destinations.extend(unasked.into_iter().map(|delivery| delivery.destination));
-        let (mut rooms, next) =
-            room::rooms(destinations, config, &self.running, &self.breakers, now);
+        let (rooms, next) = room::rooms(destinations, config, &self.running, &self.breakers, now);
+        let by_route = |route: &RouteName| self.running.looked_up_by(route);
+        let mut rooms = room::bound(rooms, &mut self.turns.lock(), by_route);
         let mut has_begun = false;
         for room in &mut rooms {
             has_begun |= self.ask_interrupted(room, config, now);
@@ -127,15 +133,34 @@ impl DeliverReconciler {
         if !rooms.is_empty() {
             faults.keep(self.supersede(config).await);
         }
-        // At once: the ledger makes one commit of them.
-        let claims = rooms.iter().map(|room| self.claim(room, config, now));
-        for claimed in join_all(claims).await {
-            has_begun |= faults.keep(claimed).is_some_and(|count| count > 0);
-        }
-        Pass {
+        has_begun |= self.claim_all(&rooms, config, now, faults).await;
+        let pass = Pass {
             has_progressed: has_begun,
             next,
+        };
+        pass.at(self.due.next())
+    }
+
+    /// True if anything was claimed. A fault of one destination is none of the others.
+    async fn claim_all(
+        &self,
+        rooms: &[Room],
+        config: &Arc<Config>,
+        now: Timestamp,
+        faults: &mut Faults,
+    ) -> bool {
+        // At once: the ledger makes one commit of them.
+        let claims = rooms.iter().map(|room| self.claim(room, config, now));
+        let claimed = join_all(claims).await;
+        let works = claimed.iter().any(Result::is_ok);
+        let mut any = false;
+        for (room, claimed) in rooms.iter().zip(claimed) {
+            match claimed {
+                Err(error) if works => self.due.failed(&room.destination, &error, now),
+                claimed => any |= faults.keep(claimed).is_some_and(|count| count > 0),
+            }
         }
+        any
     }
 
     /// Asks about as many as there is room for, which is then less.
@@ -214,11 +239,13 @@ impl DeliverReconciler {
             return Ok(());
         }
         let now = self.ports.clock.now();
-        let count = self.ports.ledger.supersede(&routes, now).await?;
-        if count > 0 {
+        loop {
+            let count = self.ports.ledger.supersede(&routes, now).await?;
+            if count == 0 {
+                return Ok(());
+            }
             tracing::info!(deliveries = count, "superseded by newer versions");
         }
-        Ok(())
     }
 }
 

@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 use qm_core::Kind;
 use qm_core::alert::{NewAlert, Text, dead_letter, dead_letter_key};
-use qm_core::delivery::{Delivery, DeliveryState, Transition};
+use qm_core::delivery::{Delivery, DeliveryState, Outcome, Transition};
 use qm_core::id::NotifierName;
 use std::time::Duration;
 
 use super::job::Job;
 use super::notifiers;
+use crate::alert::{lookup_key, screened_key};
 
 /// Between attempts to record an outcome; doubles up to the longer one. The row stays `running`
 /// until it is recorded, so giving up is no choice.
@@ -23,6 +24,32 @@ pub(super) enum Said {
     Failed,
     /// That the file was too old to be delivered.
     Expired,
+    /// That no way to the destination was found.
+    NoWay,
+    /// That the step `screen` rejected the file.
+    Rejected,
+}
+
+impl Said {
+    /// Of an attempt that found its way.
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Delivered(_) | Outcome::Failed(_) | Outcome::Unclear(_) => Self::Failed,
+            Outcome::Rejected(_) => Self::Rejected,
+        }
+    }
+
+    /// The key of the one alert about all of the route, if each file is not told of: whoever
+    /// uploads decides how many there are.
+    fn shared_key(self, delivery: &Delivery) -> Option<String> {
+        match self {
+            Self::NoWay if delivery.destination.as_looked_up().is_some() => {
+                Some(lookup_key(&delivery.route))
+            }
+            Self::Rejected => Some(screened_key(&delivery.route)),
+            Self::Failed | Self::Expired | Self::NoWay => None,
+        }
+    }
 }
 
 /// Records how the attempt ended, as often as it takes; then says so in the log.
@@ -63,7 +90,9 @@ fn alert(job: &Job, transition: &Transition, said: Said, now: Timestamp) -> NewA
     let (delivery, reason) = (&job.delivery, transition.note.as_str());
     let notifiers = notifiers(delivery, &job.config);
     let mut alert = match said {
-        Said::Failed => dead_letter(delivery, reason, notifiers, now),
+        Said::Failed | Said::NoWay | Said::Rejected => {
+            dead_letter(delivery, reason, notifiers, now)
+        }
         Said::Expired => expired(delivery, reason, notifiers, now),
     };
     if delivery.possible_duplicate || transition.possible_duplicate {
@@ -71,6 +100,18 @@ fn alert(job: &Job, transition: &Transition, said: Said, now: Timestamp) -> NewA
             "\n\nAn attempt ended without an answer: the destination may have the file all the same. A \
              redrive asks it first.",
         );
+    }
+    if let Some(key) = said.shared_key(delivery) {
+        let listing = format!(
+            "quaymaster delivery list --state dead --route {}",
+            delivery.route
+        );
+        alert.key = key;
+        alert.text.body.push_str(
+            "\n\nMore files of the route may come to the same end. There is no message about them until none \
+             of its deliveries is given up any more.\nAll of them: ",
+        );
+        alert.text.body.push_str(&listing);
     }
     alert
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qm_core::delivery::Delivery;
-use qm_core::id::{DeliveryId, DestinationName};
+use qm_core::id::{DeliveryId, DestinationName, RouteName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use tokio::task::JoinSet;
@@ -83,6 +83,17 @@ impl Running {
         let table = self.table.lock();
         let here = |attempt: &&Attempt| attempt.delivery.destination == *destination;
         let count = table.attempts.values().filter(here).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// How many go to destinations that the route looked up.
+    pub(super) fn looked_up_by(&self, route: &RouteName) -> u32 {
+        let table = self.table.lock();
+        let by = |attempt: &&Attempt| {
+            let looked_up = attempt.delivery.destination.as_looked_up();
+            looked_up.is_some_and(|(by, _)| by == *route)
+        };
+        let count = table.attempts.values().filter(by).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 

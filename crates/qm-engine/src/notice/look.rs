@@ -67,13 +67,16 @@ impl Look<'_> {
         let Some(found) = self.find(&path.key).await? else {
             return done("no longer there");
         };
-        if self.is_known(&path, &found).await? {
+        // Before it is read: what is read may be older than what comes under the name meanwhile.
+        let current = self.ports.ledger.current(&path).await?;
+        let seen = current.as_ref().map(|current| current.id);
+        if self.is_known(current, &found) {
             return done("known");
         }
         if found.entry.is_sealed {
             return Err(not_yet("sealed by us and not recorded under this name"));
         }
-        match self.take_in(&path, found, now).await? {
+        match self.take_in(&path, seen, found, now).await? {
             Some((seq, 0)) => done(&format!("arrival {seq}, 0 bytes")),
             Some((seq, _)) => done(&format!("arrival {seq}")),
             None => done("known"),
@@ -90,27 +93,27 @@ impl Look<'_> {
     }
 
     /// True if the ledger has it under this name, as far as that can be told without reading it.
-    async fn is_known(&self, path: &ObjectPath, found: &Found) -> Result<bool> {
-        let current = self.ports.ledger.current(path).await?;
+    fn is_known(&self, current: Option<Version>, found: &Found) -> bool {
         let Some(current) = current.filter(|current| current.identity == found.identity) else {
-            return Ok(false);
+            return false;
         };
         let entry = &found.entry;
         let may_have_changed = self.is_directory
             && !entry.is_sealed
             && (entry.size_bytes != current.size_bytes || entry.modified > current.received_at);
-        Ok(!may_have_changed)
+        !may_have_changed
     }
 
     /// The arrival and its size; `None` if it was known after all.
     async fn take_in(
         &self,
         path: &ObjectPath,
+        seen: Option<VersionId>,
         found: Found,
         received_at: Timestamp,
     ) -> Result<Option<(ArrivalSeq, u64)>> {
         let version = self.read(path, found, received_at).await?;
-        if let Some(seq) = self.arrive(path, &version).await? {
+        if let Some(seq) = self.arrive(path, seen, &version).await? {
             return Ok(Some((seq, version.size_bytes)));
         }
         let ledger = &self.ports.ledger;
@@ -132,7 +135,7 @@ impl Look<'_> {
         // copied an object of ours together with its mark.
         let id = self.identifiers.version(received_at);
         let copy = Version { id, ..version };
-        match self.arrive(path, &copy).await? {
+        match self.arrive(path, seen, &copy).await? {
             Some(seq) => Ok(Some((seq, copy.size_bytes))),
             None => Err(not_yet("the name is being changed")),
         }
@@ -162,7 +165,12 @@ impl Look<'_> {
         })
     }
 
-    async fn arrive(&self, path: &ObjectPath, version: &Version) -> Result<Option<ArrivalSeq>> {
+    async fn arrive(
+        &self,
+        path: &ObjectPath,
+        seen: Option<VersionId>,
+        version: &Version,
+    ) -> Result<Option<ArrivalSeq>> {
         let audit = AuditRecord {
             at: self.ports.clock.now(),
             actor: "watch".to_owned(),
@@ -171,7 +179,7 @@ impl Look<'_> {
             subject: path.to_string(),
             decision: Decision::Allowed,
         };
-        let found = self.ports.ledger.found(path, version.clone(), audit);
+        let found = self.ports.ledger.found(path, seen, version.clone(), audit);
         let seq = found.await?;
         if let Some(seq) = seq {
             tracing::info!(

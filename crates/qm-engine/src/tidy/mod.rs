@@ -10,12 +10,13 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use qm_core::config::Config;
 use qm_core::delivery::{self, Finished};
+use qm_core::id::RouteName;
 use qm_core::{Error, Kind, Result, Retry};
 
 use crate::pass::Faults;
 use crate::{Pass, Ports, Reconciler};
 use action::Action;
-use troubles::Troubles;
+use troubles::{Next, Troubles};
 
 /// Enough to keep up with deliveries, few enough to hold in memory.
 const BATCH: u32 = 256;
@@ -41,13 +42,10 @@ impl TidyReconciler {
     async fn tidy(&self, finished: &Finished, config: &Config) -> Result<bool> {
         let (note, is_well) = match self.act(finished, config).await {
             Ok(note) => (note, true),
-            Err(error) => {
-                self.tell(finished, config, &error).await?;
-                match verdict(&error) {
-                    Retry::Never => (format!("left where it is: {}", error.chain()), false),
-                    Retry::Later | Retry::After(_) => return Ok(false),
-                }
-            }
+            Err(error) => match self.tell(finished, config, &error).await? {
+                Next::GiveUp => (format!("left where it is: {}", error.chain()), false),
+                Next::Again | Next::AgainAndTell => return Ok(false),
+            },
         };
         let now = self.ports.clock.now();
         let ledger = &self.ports.ledger;
@@ -83,27 +81,33 @@ impl TidyReconciler {
     }
 
     /// One more failure; somebody is told once it looks as if it would not go away by itself.
-    async fn tell(&self, finished: &Finished, config: &Config, error: &Error) -> Result<()> {
+    async fn tell(&self, finished: &Finished, config: &Config, error: &Error) -> Result<Next> {
         let now = self.ports.clock.now();
         let (delivery, source) = (finished.delivery, finished.source.to_string());
         let error_chain = error.chain();
         tracing::warn!(%delivery, ?source, error = error_chain, "could not be tidied up");
-        if self.troubles.failed(finished, verdict(error), now) {
+        let next = self.troubles.failed(finished, verdict(error), now);
+        if next != Next::Again {
             let alert = troubles::alert(finished, config, error, verdict(error), now);
             self.ports.ledger.raise(alert).await?;
             self.troubles.told(&finished.route);
         }
-        Ok(())
+        Ok(next)
     }
 
     /// It works again, unless others of its route are still in trouble.
     async fn recover(&self, finished: &Finished) -> Result<()> {
         if self.troubles.worked(finished) {
-            let now = self.ports.clock.now();
-            let key = troubles::key(&finished.route);
-            self.ports.ledger.resolve(&key, None, now).await?;
-            self.troubles.resolved(&finished.route);
+            self.resolve(&finished.route).await?;
         }
+        Ok(())
+    }
+
+    async fn resolve(&self, route: &RouteName) -> Result<()> {
+        let now = self.ports.clock.now();
+        let key = troubles::key(route);
+        self.ports.ledger.resolve(&key, None, now).await?;
+        self.troubles.resolved(route);
         Ok(())
     }
 }
@@ -128,13 +132,18 @@ impl Reconciler for TidyReconciler {
         // Those that wait for their next attempt must not hide the others.
         let limit = BATCH.saturating_add(self.troubles.count());
         let mut finished = self.ports.ledger.finished(limit).await?;
+        let mut faults = Faults::default();
+        if u32::try_from(finished.len()).is_ok_and(|count| count < limit) {
+            for route in self.troubles.left(&finished) {
+                faults.keep(self.resolve(&route).await);
+            }
+        }
         finished.retain(|one| self.troubles.is_ready(one, now));
         let config = &*config;
         let tidied = stream::iter(finished)
             .map(|one| async move { self.tidy(&one, config).await })
             .buffer_unordered(AT_A_TIME);
         let tidied: Vec<_> = tidied.collect().await;
-        let mut faults = Faults::default();
         let mut has_progressed = false;
         for result in tidied {
             has_progressed |= faults.keep(result) == Some(true);

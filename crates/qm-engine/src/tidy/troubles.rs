@@ -14,12 +14,24 @@ use std::time::Duration;
 use crate::ports::told;
 use crate::retain::later;
 
-/// After the first failure; doubles with each up to the longer one. It is never given up: what is
-/// not tidied up stays visible, and is done when the bucket works again.
+/// After the first failure; doubles with each up to the longer one.
 const PAUSE_FIRST: Duration = Duration::from_mins(1);
 const PAUSE_MAX: Duration = Duration::from_hours(1);
 /// With the pauses above, seven minutes: a store's hiccup is nobody's business.
 const FAILURES_BEFORE_ALERT: u32 = 4;
+/// Then it is given up: with the pauses above, after three days and an hour. A start counts anew.
+const FAILURES_MAX: u32 = 78;
+
+/// What comes of a failure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Next {
+    /// It is tried again.
+    Again,
+    /// It is tried again, and somebody is to be told.
+    AgainAndTell,
+    /// It is given up, and somebody is to be told.
+    GiveUp,
+}
 
 /// Objects that could not be tidied up.
 #[derive(Default)]
@@ -58,13 +70,13 @@ impl Troubles {
         ready.filter(|at| *at > now).min()
     }
 
-    /// It failed; true if somebody is to be told.
-    pub(super) fn failed(&self, finished: &Finished, verdict: Retry, now: Timestamp) -> bool {
+    /// It failed.
+    pub(super) fn failed(&self, finished: &Finished, verdict: Retry, now: Timestamp) -> Next {
         let mut state = self.0.lock();
         let asked = match verdict {
             Retry::Never => {
                 state.waiting.remove(&finished.delivery);
-                return true;
+                return Next::GiveUp;
             }
             Retry::Later => Duration::ZERO,
             Retry::After(asked) => asked,
@@ -79,19 +91,35 @@ impl Troubles {
         let pause = PAUSE_FIRST.saturating_mul(1 << doublings).min(PAUSE_MAX);
         trouble.failures = trouble.failures.saturating_add(1);
         trouble.ready_at = later(now, pause.max(asked));
-        trouble.failures >= FAILURES_BEFORE_ALERT
+        match trouble.failures {
+            FAILURES_MAX.. => {
+                state.waiting.remove(&finished.delivery);
+                Next::GiveUp
+            }
+            FAILURES_BEFORE_ALERT.. => Next::AgainAndTell,
+            0.. => Next::Again,
+        }
+    }
+
+    /// These are all that are left to do: the others were done by another node, or are not wanted
+    /// any more. Returns the routes that are in no trouble now and whose alert may fire.
+    pub(super) fn left(&self, finished: &[Finished]) -> BTreeSet<RouteName> {
+        let left: BTreeSet<DeliveryId> = finished.iter().map(|one| one.delivery).collect();
+        let mut state = self.0.lock();
+        let gone: Vec<Trouble> = state
+            .waiting
+            .extract_if(.., |delivery, _| !left.contains(delivery))
+            .map(|(_, trouble)| trouble)
+            .collect();
+        let routes = gone.into_iter().map(|trouble| trouble.route);
+        routes.filter(|route| state.is_over(route)).collect()
     }
 
     /// It worked; true if the route's alert may fire and none of its objects is why.
     pub(super) fn worked(&self, finished: &Finished) -> bool {
         let mut state = self.0.lock();
         state.waiting.remove(&finished.delivery);
-        let is_quiet = state.quiet.contains(&finished.route);
-        !is_quiet
-            && !state
-                .waiting
-                .values()
-                .any(|trouble| trouble.route == finished.route)
+        state.is_over(&finished.route)
     }
 
     /// The route's alert was raised.
@@ -102,6 +130,14 @@ impl Troubles {
     /// The route's alert was resolved.
     pub(super) fn resolved(&self, route: &RouteName) {
         self.0.lock().quiet.insert(route.clone());
+    }
+}
+
+impl State {
+    /// True if the route's alert may fire and none of its objects is why.
+    fn is_over(&self, route: &RouteName) -> bool {
+        let mut waiting = self.waiting.values();
+        !self.quiet.contains(route) && !waiting.any(|trouble| trouble.route == *route)
     }
 }
 
@@ -130,7 +166,10 @@ pub(super) fn alert(
     };
     let then = match verdict {
         Retry::Never => "It is not tried again for this file; mend the route for the next ones.",
-        Retry::Later | Retry::After(_) => "It is tried again until it works.",
+        Retry::Later | Retry::After(_) => {
+            "It is tried again until it works, for three days; what is given up then is told by the line \
+             of the delivery."
+        }
     };
     let alert = config.routes.get(route).map(|route| &route.alert);
     NewAlert {
@@ -186,16 +225,48 @@ mod tests {
         let mut now = Timestamp::UNIX_EPOCH;
         for (number, minutes) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
             assert!(troubles.is_ready(&one, now));
-            let is_told = troubles.failed(&one, Retry::Later, now);
-            assert_eq!(is_told, number >= 3, "failure {number}");
+            let expect = if number >= 3 {
+                Next::AgainAndTell
+            } else {
+                Next::Again
+            };
+            assert_eq!(troubles.failed(&one, Retry::Later, now), expect, "{number}");
             let next = now + SignedDuration::from_mins(minutes);
             assert_eq!(troubles.next(now), Some(next));
             assert!(!troubles.is_ready(&one, now));
             now = next;
         }
         assert_eq!(troubles.count(), 1);
-        assert!(troubles.failed(&one, Retry::Never, now));
+        assert_eq!(troubles.failed(&one, Retry::Never, now), Next::GiveUp);
         assert_eq!(troubles.count(), 0);
+    }
+
+    #[test]
+    fn it_is_given_up_after_three_days() {
+        let troubles = Troubles::default();
+        let one = finished(1);
+        let began = Timestamp::UNIX_EPOCH;
+        let mut now = began;
+        while troubles.failed(&one, Retry::Later, now) != Next::GiveUp {
+            now = troubles.next(now).unwrap();
+        }
+        let hours = now.duration_since(began).as_hours();
+        assert!((72..74).contains(&hours), "{hours}");
+        assert_eq!(troubles.count(), 0);
+    }
+
+    #[test]
+    fn what_another_node_did_is_no_trouble_any_more() {
+        let troubles = Troubles::default();
+        let [one, other] = [1, 2].map(finished);
+        for trouble in [&one, &other] {
+            troubles.failed(trouble, Retry::Later, Timestamp::UNIX_EPOCH);
+        }
+        assert!(troubles.left(&[one.clone(), other.clone()]).is_empty());
+        assert!(troubles.left(std::slice::from_ref(&other)).is_empty());
+        assert_eq!(troubles.left(&[]), BTreeSet::from([one.route]));
+        assert_eq!(troubles.count(), 0);
+        assert!(troubles.left(&[]).is_empty());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! A destination that fails is left alone, then tried by one.
 
 use qm_core::Kind;
-use qm_core::config::{BreakerPolicy, Config};
+use qm_core::config::{BreakerPolicy, Config, Deliver};
 use qm_core::retry::RetryPolicy;
 use qm_testkit::outside::Act;
 use std::time::Duration;
 
-use crate::settings::{add_route, config, limits};
+use crate::settings::{add_lookup, add_route, config, limits};
 use crate::world::World;
 
 /// Left alone for ten minutes after three failures in a row; attempts enough for all of it.
@@ -105,4 +105,67 @@ async fn another_destination_is_none_of_its_business() {
     }
     assert_eq!(world.destination("share").attempts(), 3);
     assert_eq!(world.destination("archive").landed().len(), 20);
+}
+
+/// To a server that the first folder is looked up for, one at a time.
+fn pushing() -> Config {
+    let mut config = config();
+    let route = add_lookup(&mut config, "push", "landing/*/**");
+    if let Deliver::LookUp(lookup) = &mut route.deliver {
+        lookup.limits.concurrency = 1;
+        lookup.limits.breaker = BreakerPolicy {
+            failures: 3,
+            pause: Duration::from_mins(10),
+        };
+    }
+    config
+}
+
+async fn with_ten_files() -> World {
+    let world = World::new(pushing());
+    let pin = format!("SHA256:{}", "A".repeat(43));
+    let secret = format!(
+        r#"{{"host": "one.test", "username": "north", "password": "x", "known_hosts": "{pin}"}}"#
+    );
+    world.doors.keeps("push/north", &secret);
+    for number in 0..10 {
+        world.arrives(&format!("landing/north/{number}.csv")).await;
+    }
+    world
+}
+
+/// As when its host key is not the pinned one any more.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_whoever_comes_is_tried_by_one() {
+    let world = with_ten_files().await;
+    let server = world.destination("one.test");
+    server.set_down(Some(Kind::Refused));
+    world.settles().await;
+    assert_eq!(server.attempts(), 3);
+    world.after_minutes(10).await;
+    assert_eq!(server.attempts(), 4);
+    server.set_down(None);
+    world.after_minutes(10).await;
+    assert_eq!(server.landed().len(), 6, "the others waited");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_answers_about_one_file_tells_nothing_of_it() {
+    let world = with_ten_files().await;
+    let server = world.destination("one.test");
+    server.acts([Act::FailForNow(Kind::Refused); 9]);
+    world.settles().await;
+    assert_eq!((server.attempts(), server.landed().len()), (10, 1));
+
+    // Nor does it make good what failed before and after.
+    let world = with_ten_files().await;
+    let server = world.destination("one.test");
+    server.acts([
+        Act::Fail(Kind::Unavailable),
+        Act::Fail(Kind::Timeout),
+        Act::FailForNow(Kind::Refused),
+        Act::Fail(Kind::Unavailable),
+    ]);
+    world.settles().await;
+    assert_eq!(server.attempts(), 4);
 }

@@ -71,6 +71,7 @@ impl Hands {
         let now = self.clock.now();
         NameChange {
             path: path.clone(),
+            seen: None,
             change,
             version: Some(version.clone()),
             replaces: None,

@@ -71,7 +71,9 @@ async fn an_unknown_or_untagged_one_is_a_dead_letter_at_once() {
     let words = "there is no secret `push/north`";
     check_dead(&world.delivery_of(unknown.id).await, words);
     check_dead(&world.delivery_of(untagged.id).await, "is not tagged");
-    assert_eq!(world.mails("ops").len(), 2);
+    // The route is told of once, while any of its dead letters is left.
+    assert_eq!(world.mails("ops").len(), 1);
+    assert_eq!(world.firing().await[0].key, "lookup:push");
     assert!(world.hands.done().is_empty());
     assert_eq!(world.destination("two.test").attempts(), 0);
 
@@ -79,6 +81,16 @@ async fn an_unknown_or_untagged_one_is_a_dead_letter_at_once() {
     world.redrives().await;
     world.settles().await;
     assert_eq!(world.destination("one.test").landed().len(), 1);
+    assert_eq!(world.mails("ops").len(), 1);
+
+    world.doors.keeps("push/south", &secret("one.test", ""));
+    world.redrives().await;
+    world.settles().await;
+    world.after_minutes(1).await;
+    assert!(world.firing().await.is_empty());
+    world.arrives("landing/west/a.csv").await;
+    world.after_minutes(1).await;
+    assert_eq!(world.mails("ops").len(), 2, "it is told of anew");
 }
 
 #[tokio::test(start_paused = true)]

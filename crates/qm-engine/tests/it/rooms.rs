@@ -7,7 +7,7 @@ use qm_testkit::outside::Act;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use crate::settings::{add_route, config, limits};
+use crate::settings::{add_lookup, add_route, config, destination, limits};
 use crate::world::World;
 
 fn copying() -> Config {
@@ -141,4 +141,72 @@ async fn however_many_hang_one_that_does_not_gets_its_turn() {
     for name in &names {
         assert_eq!(world.destination(name).landed().len(), 10);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_destinations_a_route_looks_up_they_are_bounded_together() {
+    let mut config = config();
+    add_lookup(&mut config, "push", "landing/*/**");
+    add_route(&mut config, "keep", "landing/**", &["archive"]);
+    let world = World::new(config);
+    let pin = format!("SHA256:{}", "A".repeat(43));
+    let secret = format!(
+        r#"{{"host": "one.test", "username": "x", "password": "x", "known_hosts": "{pin}"}}"#
+    );
+    let server = world.destination("one.test");
+    server.hold();
+    for number in 0..150 {
+        world.doors.keeps(&format!("push/{number:03}"), &secret);
+        let path = format!("landing/{number:03}/a.csv");
+        world.arrives(&path).await;
+    }
+    world
+        .runs_until(|world| world.destination("archive").landed().len() == 150)
+        .await;
+    assert_eq!((server.attempts(), server.at_once_max()), (64, 64));
+    server.release();
+    world.settles().await;
+    assert_eq!(server.landed().len(), 150);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_cannot_be_claimed_for_holds_up_no_other() {
+    let world = World::new(copying());
+    world.ledger.fail_claims(Some(destination("share")));
+    for number in 0..3 {
+        world.arrives(&format!("landing/north/{number}.csv")).await;
+        world.settles().await;
+    }
+    assert_eq!(world.destination("archive").landed().len(), 3);
+    assert_eq!(world.destination("share").attempts(), 0);
+    world.ledger.fail_claims(None);
+    world.after_minutes(1).await;
+    assert_eq!(world.destination("share").landed().len(), 3);
+
+    // Alone it is the whole pass that fails.
+    let mut config = config();
+    add_route(&mut config, "copy", "landing/**", &["share"]);
+    world.applies(config);
+    world.ledger.fail_claims(Some(destination("share")));
+    world.arrives("landing/north/last.csv").await;
+    assert_eq!(
+        world.try_settle().await.unwrap_err().kind(),
+        Kind::Unavailable
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_that_wait_hide_nobody() {
+    let mut config = config();
+    add_lookup(&mut config, "push", "landing/*/**");
+    let world = World::new(config);
+    for number in 0..1100 {
+        world.arrives(&format!("landing/{number:04}/a.csv")).await;
+    }
+    // Nobody knows the names: each is a dead letter as soon as its turn comes.
+    world.settles().await;
+    let table = world.table().await;
+    assert_eq!(table.len(), 1100);
+    assert!(table.iter().all(|row| row.ends_with("dead 1")));
+    assert_eq!(world.mails("ops").len(), 1);
 }

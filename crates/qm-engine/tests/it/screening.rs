@@ -83,6 +83,30 @@ async fn types() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_route_tells_once_that_it_rejects() {
+    let none = || Screen {
+        max_size_bytes: Some(0),
+        ..Screen::default()
+    };
+    let world = World::new(screening(none()));
+    for number in 0..5 {
+        world.arrives(&format!("landing/north/{number}.csv")).await;
+    }
+    world.settles().await;
+    assert_eq!(world.mails("ops").len(), 1);
+    let body = world.notifier("ops").sent().remove(0).text.body;
+    assert!(
+        body.contains("delivery list --state dead --route copy"),
+        "{body}"
+    );
+    world.applies(screening(Screen::default()));
+    assert_eq!(world.redrives().await, 5);
+    world.settles().await;
+    world.after_minutes(1).await;
+    assert!(world.firing().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_rejected_goes_to_quarantine() {
     let world = World::new(screening(Screen {
         max_size_bytes: Some(3),

@@ -181,7 +181,7 @@ async fn many_in_trouble_hide_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_cancelled_is_waited_for_no_longer() {
+async fn one_that_was_cancelled_holds_the_object_back() {
     let world = World::new(after(to_archive()));
     world.destination("share").acts([Act::Fail(Kind::Refused)]);
     world.arrives("landing/north/a.csv").await;
@@ -202,7 +202,47 @@ async fn one_that_was_cancelled_is_waited_for_no_longer() {
             "landing/north/a.csv archive delivered 1",
         ]
     );
-    assert_eq!(world.hands.done().len(), 1);
+    assert!(
+        world.hands.done().is_empty(),
+        "it was not delivered everywhere"
+    );
     assert_eq!(world.destination("share").attempts(), 1);
+    assert!(world.firing().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_tidied_up_for_days_is_given_up_with_a_note() {
+    let mut config = config();
+    add_route(&mut config, "copy", "landing/**", &["share"]).after = AfterDelivery::Delete;
+    let world = World::new(config);
+    world.hands.set_down(Some(Kind::Unavailable));
+    world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    for _ in 0..80 {
+        world.after_minutes(60).await;
+    }
+    assert!(world.ledger.finished(9).await.unwrap().is_empty());
+    let notes = last_notes(&world).await;
+    assert!(notes[0].starts_with("left where it is: "), "{notes:?}");
+    assert_eq!(world.mails("ops").len(), 1);
+    assert_eq!(world.firing().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_node_has_done_is_no_trouble_any_more() {
+    let world = World::new(after(AfterDelivery::Delete));
+    world.hands.set_down(Some(Kind::Unavailable));
+    world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    for minutes in [1, 2, 4] {
+        world.after_minutes(minutes).await;
+    }
+    assert_eq!(world.firing().await.len(), 1);
+    for finished in world.ledger.finished(9).await.unwrap() {
+        let now = world.clock.now();
+        let tidied = world.ledger.tidied(finished.delivery, "removed", now);
+        tidied.await.unwrap();
+    }
+    world.settles().await;
     assert!(world.firing().await.is_empty());
 }

@@ -171,6 +171,7 @@ impl World {
             received_at: now,
         };
         let change = NameChange {
+            seen: None,
             change: Change::Publish,
             version: Some(version),
             replaces: None,

@@ -2,11 +2,12 @@
 
 use qm_core::id::VersionId;
 use qm_core::name::ObjectPath;
-use qm_core::operation::Version;
+use qm_core::operation::{Operation, Seen, Version};
 
 use super::connection::Connection;
 use super::fault::Sql;
 use super::statements::{only, version_columns};
+use crate::words::{names_changed, overtaken};
 
 pub(super) async fn set(
     connection: &Connection,
@@ -55,6 +56,29 @@ pub(super) async fn current(connection: &Connection, path: &ObjectPath) -> Sql<O
             only::version,
         )
         .await
+}
+
+/// A conflict if one of the operation's names shows another version. To be asked when the operation
+/// occupies them: whoever changed one before has committed by then.
+pub(super) async fn refuse_unless(
+    connection: &Connection,
+    operation: &Operation,
+    seen: Seen,
+) -> Sql<()> {
+    let names = names_changed(operation);
+    for (name, seen) in names.iter().zip([seen.from, seen.to]) {
+        let shown = connection
+            .first(
+                "SELECT version FROM current_names WHERE bucket = $1 AND key = $2",
+                &[&name.bucket.as_str(), &name.key.as_str()],
+                only::value::<String>,
+            )
+            .await?;
+        if shown != seen.map(|id| id.to_string()) {
+            return Err(overtaken(name).into());
+        }
+    }
+    Ok(())
 }
 
 const HIDDEN: &str = concat!(

@@ -9,8 +9,7 @@ use qm_core::ports::ledger::DeliveryFilter;
 use super::connection::Connection;
 use super::deliveries::list;
 use super::fault::Sql;
-use super::finished::{finish_version, has_after};
-use super::statements::{micros, only};
+use super::statements::micros;
 use super::{alerts, audit, line};
 
 /// Dead ones wait again, in line by their arrival.
@@ -43,15 +42,11 @@ pub(super) async fn redrive(
     Ok(redriven)
 }
 
-const CANCEL: &str = concat!(
-    "UPDATE deliveries SET state = 'cancelled', ready_at = NULL, updated_at = $2
-     WHERE id = $1 AND state IN ('waiting', 'dead') RETURNING CASE WHEN ",
-    has_after!(),
-    " THEN version END"
-);
+const CANCEL: &str = "UPDATE deliveries
+     SET state = 'cancelled', ready_at = NULL, updated_at = $2
+     WHERE id = $1 AND state IN ('waiting', 'dead')";
 
-/// Waiting and dead ones end. What stood behind them moves up, and their version may have been
-/// waiting for them only.
+/// Waiting and dead ones end. What stood behind them moves up.
 pub(super) async fn cancel(
     connection: &Connection,
     filter: &DeliveryFilter,
@@ -63,18 +58,12 @@ pub(super) async fn cancel(
     lock_lines(connection, &open).await?;
     for delivery in &open {
         let ended = connection
-            .first(
-                CANCEL,
-                &[&delivery.id.to_string(), &micros(at)],
-                only::value::<Option<String>>,
-            )
+            .run(CANCEL, &[&delivery.id.to_string(), &micros(at)])
             .await?;
-        let Some(followed) = ended else { continue };
-        if let Some(version) = followed {
-            finish_version(connection, &version).await?;
+        if ended > 0 {
+            end_alert(connection, delivery, at).await?;
+            cancelled.push(delivery.id);
         }
-        end_alert(connection, delivery, at).await?;
-        cancelled.push(delivery.id);
     }
     settle_lines(connection, &open, at).await?;
     audit::append(connection, record).await?;

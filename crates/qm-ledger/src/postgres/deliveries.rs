@@ -224,9 +224,18 @@ pub(super) async fn list(
 
 #[async_trait]
 impl Deliveries for PostgresLedger {
-    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>> {
-        self.read("list destinations that are waited for", now, |c, now| {
-            Box::pin(async move { line::waiting_at(c, *now).await })
+    async fn waiting_at(
+        &self,
+        now: Timestamp,
+        after: Option<&DestinationName>,
+        limit: u32,
+    ) -> Result<Vec<DestinationName>> {
+        // No name is as early as none.
+        let after = after.map_or("", DestinationName::as_str);
+        let data = (now, after, limit);
+        self.read("list destinations that are waited for", data, |c, data| {
+            let (now, after, limit) = *data;
+            Box::pin(async move { line::waiting_at(c, now, after, limit).await })
         })
         .await
     }

@@ -32,9 +32,9 @@ const LOCK: &str = "SELECT 1 FROM versions WHERE id = $1 FOR NO KEY UPDATE";
 const MARK: &str = "UPDATE deliveries SET finished = 'delivered'
      WHERE version = $1 AND has_after AND state = 'delivered' AND finished IS NULL
          AND NOT EXISTS (SELECT 1 FROM deliveries o
-             WHERE o.version = $1 AND o.state IN ('waiting', 'running', 'dead'))";
+             WHERE o.version = $1 AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
 
-/// To be called when a delivery of the version has ended.
+/// To be called when a delivery of the version has ended well.
 pub(super) async fn finish_version(connection: &Connection, version: &str) -> Sql<()> {
     connection.run(LOCK, &[&version]).await?;
     connection.run(MARK, &[&version]).await?;
@@ -49,7 +49,8 @@ const FINISHED: &str = concat!(
      FROM deliveries f JOIN arrivals s ON s.seq = f.arrival JOIN versions v ON v.id = f.version
      WHERE f.finished IS NOT NULL AND (f.finished = 'rejected' OR NOT ",
     needs_bytes!("f.version"),
-    ") ORDER BY f.number LIMIT $1"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries o
+         WHERE o.version = f.version AND o.state = 'cancelled')) ORDER BY f.number LIMIT $1"
 );
 
 pub(super) async fn finished(connection: &Connection, limit: u32) -> Sql<Vec<Finished>> {

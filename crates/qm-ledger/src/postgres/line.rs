@@ -70,14 +70,16 @@ const NEXT_OF: &str = "SELECT d.number FROM unnest($2::text[]) AS line (target)
 
 /// One look into the index for each destination, however many deliveries it has.
 const WAITING_AT: &str = "WITH RECURSIVE destinations (name) AS (
-         (SELECT destination FROM lines WHERE NOT is_running ORDER BY destination LIMIT 1)
+         (SELECT destination FROM lines
+             WHERE NOT is_running AND destination > $2 ORDER BY destination LIMIT 1)
          UNION ALL
          SELECT (SELECT destination FROM lines
              WHERE NOT is_running AND destination > name ORDER BY destination LIMIT 1)
          FROM destinations WHERE name IS NOT NULL)
      SELECT name FROM destinations
      WHERE name IS NOT NULL AND EXISTS (SELECT 1 FROM lines
-         WHERE NOT is_running AND destination = name AND ready_at <= $1)";
+         WHERE NOT is_running AND destination = name AND ready_at <= $1)
+     LIMIT $3";
 
 pub(super) const NEXT_READY: &str =
     "SELECT min(ready_at) FROM lines WHERE NOT is_running AND ready_at IS NOT NULL";
@@ -138,9 +140,12 @@ pub(super) async fn claim(connection: &Connection, claim: &Claim) -> Sql<Vec<i64
 pub(super) async fn waiting_at(
     connection: &Connection,
     now: Timestamp,
+    after: &str,
+    limit: u32,
 ) -> Sql<Vec<DestinationName>> {
+    let given = (micros(now), i64::from(limit));
     connection
-        .all(WAITING_AT, &[&micros(now)], |columns| {
+        .all(WAITING_AT, &[&given.0, &after, &given.1], |columns| {
             columns.parsed(DestinationName::recorded)
         })
         .await

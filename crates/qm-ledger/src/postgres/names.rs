@@ -66,6 +66,9 @@ async fn record(connection: &Connection, change: &NameChange) -> Sql<Operation> 
         at: change.at,
     };
     operation.seq = operations::insert(connection, &operation, &about).await?;
+    if let Some(seen) = change.seen {
+        current_names::refuse_unless(connection, &operation, seen).await?;
+    }
     audit::append(connection, &change.audit).await?;
     Ok(operation)
 }
@@ -175,17 +178,20 @@ const VERSION: &str = concat!(
 async fn found(
     connection: &Connection,
     path: &ObjectPath,
+    seen: Option<VersionId>,
     version: &Version,
     record: &AuditRecord,
 ) -> Sql<Option<ArrivalSeq>> {
+    // None is recorded meanwhile: so the name stays as it is read next.
+    if operations::is_pending(connection, path).await? {
+        return Ok(None);
+    }
     let current = current_names::current(connection, path).await?;
+    let is_overtaken = current.as_ref().map(|current| current.id) != seen;
     let is_known = current.is_some_and(|current| {
         current.identity == version.identity && current.sha256 == version.sha256
     });
-    if is_known
-        || operations::is_pending(connection, path).await?
-        || !add_version(connection, version).await?
-    {
+    if is_overtaken || is_known || !add_version(connection, version).await? {
         return Ok(None);
     }
     current_names::set(connection, path, version.id, false).await?;
@@ -266,6 +272,16 @@ impl Names for PostgresLedger {
         .await
     }
 
+    async fn is_mine(&self, operation: &Operation) -> Result<bool> {
+        const ASK: &str = "ask whose a name operation is";
+        let holder = self.lease.holder(&self.pool).await;
+        let holder = holder.map_err(|fault| fault.into_error(ASK))?;
+        self.read(ASK, (operation.seq, holder), |c, (seq, holder)| {
+            Box::pin(operations::is_of(c, *seq, holder))
+        })
+        .await
+    }
+
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>> {
         self.read("look up a name", path, |c, path| {
             Box::pin(async move { current_names::current(c, path).await })
@@ -290,14 +306,15 @@ impl Names for PostgresLedger {
     async fn found(
         &self,
         path: &ObjectPath,
+        seen: Option<VersionId>,
         version: Version,
         audit: AuditRecord,
     ) -> Result<Option<ArrivalSeq>> {
         self.enqueue(
             manner(Needs::LeaseAndOrder),
             "record what was found",
-            (path.clone(), version, audit),
-            |c, (path, version, audit)| Box::pin(found(c, path, version, audit)),
+            (path.clone(), seen, version, audit),
+            |c, (path, seen, version, audit)| Box::pin(found(c, path, *seen, version, audit)),
         )
         .await
     }

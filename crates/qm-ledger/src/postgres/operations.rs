@@ -9,7 +9,7 @@ use qm_core::{Error, Kind};
 
 use super::connection::Connection;
 use super::fault::{Fault, Sql, lease_is_over};
-use super::lease::lease_goes_on;
+use super::lease::{Holder, lease_goes_on};
 use super::statements::{Columns, micros, only, stored_text, version_columns};
 use crate::words::names_changed;
 
@@ -230,6 +230,24 @@ pub(super) async fn pending(
                 },
             })
         })
+        .await
+}
+
+const IS_OF: &str = concat!(
+    "SELECT EXISTS (SELECT 1 FROM operations
+     WHERE seq = $1 AND state = 'pending' AND node = $2 AND epoch = $3 AND ",
+    lease_goes_on!("$2", "$3"),
+    ")"
+);
+
+/// True while it is pending and that run's.
+pub(super) async fn is_of(
+    connection: &Connection,
+    seq: OperationSeq,
+    holder: &Holder,
+) -> Sql<bool> {
+    connection
+        .holds(IS_OF, &[&seq.0, &holder.node, &holder.epoch])
         .await
 }
 

@@ -25,39 +25,32 @@ pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
 
 /// Those that a route of `$1` has overtaken.
 macro_rules! superseded {
-    ($of:literal) => {
-        concat!(
-            $of,
-            ".is_overtaken AND ",
-            $of,
-            ".state IN ('waiting', 'dead') AND EXISTS (
-                 SELECT 1 FROM deliveries n
-                 JOIN arrivals na ON na.seq = n.arrival
-                 JOIN arrivals oa ON oa.seq = ",
-            $of,
-            ".arrival
-                 WHERE n.destination = ",
-            $of,
-            ".destination AND n.target = ",
-            $of,
-            ".target AND n.arrival > ",
-            $of,
-            ".arrival AND na.bucket = oa.bucket AND na.key = oa.key AND n.route = ANY ($1))"
-        )
+    () => {
+        "d.is_overtaken AND d.state IN ('waiting', 'dead') AND EXISTS (
+             SELECT 1 FROM deliveries n
+             JOIN arrivals na ON na.seq = n.arrival
+             JOIN arrivals oa ON oa.seq = d.arrival
+             WHERE n.destination = d.destination AND n.target = d.target
+                 AND n.arrival > d.arrival AND na.bucket = oa.bucket AND na.key = oa.key
+                 AND n.route = ANY ($1))"
     };
 }
 
 const LINES: &str = concat!(
     "SELECT DISTINCT d.destination, d.target FROM deliveries d WHERE ",
-    superseded!("d"),
-    " ORDER BY d.destination, d.target"
+    superseded!(),
+    " ORDER BY d.destination, d.target LIMIT $2"
 );
+
+/// Superseded in one transaction, and of one line: what it locks, others wait for.
+const AT_A_TIME: u32 = 256;
 
 const SUPERSEDE: &str = concat!(
     "UPDATE deliveries SET state = 'superseded', ready_at = NULL, updated_at = $2
-     WHERE destination = $3 AND target = $4 AND ",
-    superseded!("deliveries"),
-    " RETURNING id, CASE WHEN ",
+     WHERE number IN (SELECT d.number FROM deliveries d
+         WHERE d.destination = $3 AND d.target = $4 AND ",
+    superseded!(),
+    " LIMIT $5) AND state IN ('waiting', 'dead') RETURNING id, CASE WHEN ",
     has_after!(),
     " THEN version END"
 );
@@ -78,7 +71,7 @@ pub(super) async fn lines_to_supersede(
     routes: &[String],
 ) -> Sql<Vec<(String, String)>> {
     connection
-        .all(LINES, &[&routes], |columns| {
+        .all(LINES, &[&routes, &i64::from(AT_A_TIME)], |columns| {
             Ok((columns.value()?, columns.value()?))
         })
         .await
@@ -91,13 +84,22 @@ pub(super) async fn supersede(
     routes: &[String],
     at: Timestamp,
 ) -> Sql<u32> {
-    let mut superseded = 0;
+    let mut superseded: u64 = 0;
     for (destination, target) in lines {
+        if superseded >= u64::from(AT_A_TIME) {
+            break;
+        }
         line::lock(connection, destination, target).await?;
         let ended = connection
             .all(
                 SUPERSEDE,
-                &[&routes, &micros(at), destination, target],
+                &[
+                    &routes,
+                    &micros(at),
+                    destination,
+                    target,
+                    &i64::from(AT_A_TIME),
+                ],
                 |columns| {
                     let id: String = columns.value()?;
                     Ok((id, columns.value::<Option<String>>()?))

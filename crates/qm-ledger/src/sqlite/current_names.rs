@@ -2,11 +2,12 @@
 
 use qm_core::id::VersionId;
 use qm_core::name::ObjectPath;
-use qm_core::operation::Version;
+use qm_core::operation::{Operation, Seen, Version};
 use rusqlite::Connection;
 
 use super::fault::Sql;
 use super::statements::{Statements as _, only, version_columns};
+use crate::words::{names_changed, overtaken};
 
 pub(super) fn set(
     connection: &Connection,
@@ -33,6 +34,18 @@ pub(super) fn clear(connection: &Connection, path: &ObjectPath) -> Sql<()> {
         "DELETE FROM current_names WHERE bucket = ?1 AND key = ?2",
         (path.bucket.as_str(), path.key.as_str()),
     )?;
+    Ok(())
+}
+
+/// A conflict if one of the operation's names shows another version.
+pub(super) fn refuse_unless(connection: &Connection, operation: &Operation, seen: Seen) -> Sql<()> {
+    let names = names_changed(operation);
+    for (name, seen) in names.iter().zip([seen.from, seen.to]) {
+        let shown = current(connection, name)?;
+        if shown.map(|version| version.id) != seen {
+            return Err(overtaken(name).into());
+        }
+    }
     Ok(())
 }
 

@@ -9,7 +9,6 @@ use rusqlite::Connection;
 
 use super::deliveries::list;
 use super::fault::Sql;
-use super::finished::{finish_version, has_after};
 use super::statements::{Statements as _, micros};
 use super::{alerts, audit, line};
 
@@ -34,14 +33,7 @@ pub(super) fn redrive(
     Ok(ids(&dead))
 }
 
-const CANCEL: &str = concat!(
-    "UPDATE deliveries SET state = 'cancelled', ready_at = NULL, updated_at = ?2
-     WHERE id = ?1 RETURNING version, ",
-    has_after!()
-);
-
-/// Waiting and dead ones end. What stood behind them moves up, and their version may have been
-/// waiting for them only.
+/// Waiting and dead ones end. What stood behind them moves up.
 pub(super) fn cancel(
     connection: &Connection,
     filter: &DeliveryFilter,
@@ -50,13 +42,11 @@ pub(super) fn cancel(
 ) -> Sql<Vec<DeliveryId>> {
     let open = list(connection, filter, Some(&["waiting", "dead"]))?;
     for delivery in &open {
-        let cancelled: Option<(String, bool)> =
-            connection.first(CANCEL, (delivery.id.to_string(), micros(at)), |columns| {
-                Ok((columns.value()?, columns.value()?))
-            })?;
-        if let Some((version, true)) = cancelled {
-            finish_version(connection, &version)?;
-        }
+        connection.run(
+            "UPDATE deliveries SET state = 'cancelled', ready_at = NULL, updated_at = ?2
+             WHERE id = ?1",
+            (delivery.id.to_string(), micros(at)),
+        )?;
         line::move_up(connection, delivery.destination.as_str(), &delivery.target)?;
         end_alert(connection, delivery, at)?;
     }

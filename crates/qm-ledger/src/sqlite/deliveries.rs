@@ -226,9 +226,16 @@ fn counts(connection: &Connection) -> Sql<Vec<(DeliveryState, u64)>> {
 
 #[async_trait]
 impl Deliveries for SqliteLedger {
-    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>> {
+    async fn waiting_at(
+        &self,
+        now: Timestamp,
+        after: Option<&DestinationName>,
+        limit: u32,
+    ) -> Result<Vec<DestinationName>> {
+        // No name is as early as none.
+        let after = after.map_or("", DestinationName::as_str).to_owned();
         self.read("list destinations that are waited for", move |c| {
-            line::waiting_at(c, now)
+            line::waiting_at(c, now, &after, limit)
         })
         .await
     }

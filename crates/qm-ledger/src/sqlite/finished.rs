@@ -31,9 +31,9 @@ pub(super) const MARK: &str = "UPDATE deliveries INDEXED BY deliveries_after
      SET finished = 'delivered'
      WHERE version = ?1 AND has_after = 1 AND state = 'delivered' AND finished IS NULL
          AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_version
-             WHERE o.version = ?1 AND o.state IN ('waiting', 'running', 'dead'))";
+             WHERE o.version = ?1 AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
 
-/// To be called when a delivery of the version has ended.
+/// To be called when a delivery of the version has ended well.
 pub(super) fn finish_version(connection: &Connection, version: &str) -> Sql<()> {
     connection.run(MARK, [version])?;
     Ok(())
@@ -48,7 +48,8 @@ pub(super) const FINISHED: &str = concat!(
      JOIN arrivals s ON s.seq = f.arrival JOIN versions v ON v.id = f.version
      WHERE f.finished IS NOT NULL AND (f.finished = 'rejected' OR NOT ",
     needs_bytes!("f.version"),
-    ") ORDER BY f.number LIMIT ?1"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_version
+         WHERE o.version = f.version AND o.state = 'cancelled')) ORDER BY f.number LIMIT ?1"
 );
 
 pub(super) fn finished(connection: &Connection, limit: u32) -> Sql<Vec<Finished>> {

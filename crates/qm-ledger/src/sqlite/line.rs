@@ -51,13 +51,24 @@ pub(super) const MOVE_UP: &str = "UPDATE deliveries SET queue = 'ready'
 /// index each, however many deliveries they have.
 macro_rules! destinations {
     () => {
-        "WITH RECURSIVE destinations (name) AS (
+        $crate::sqlite::line::destinations_after!("")
+    };
+}
+
+/// Those for whose first one the condition holds.
+macro_rules! destinations_after {
+    ($first:literal) => {
+        concat!(
+            "WITH RECURSIVE destinations (name) AS (
              SELECT min(destination) FROM deliveries INDEXED BY deliveries_next
-                 WHERE state = 'waiting' AND queue <> 'behind'
+                 WHERE state = 'waiting' AND queue <> 'behind' ",
+            $first,
+            "
              UNION ALL
              SELECT (SELECT min(destination) FROM deliveries INDEXED BY deliveries_next
                  WHERE state = 'waiting' AND queue <> 'behind' AND destination > name)
              FROM destinations WHERE name IS NOT NULL) "
+        )
     };
 }
 
@@ -80,13 +91,13 @@ macro_rules! first_ready {
         )
     };
 }
-pub(super) use {destinations, first_ready, first_ready_at};
+pub(super) use {destinations, destinations_after, first_ready, first_ready_at};
 
 pub(super) const WAITING_AT: &str = concat!(
-    destinations!(),
+    destinations_after!("AND destination > ?2"),
     "SELECT name FROM destinations WHERE ",
     first_ready_at!(),
-    " <= ?1"
+    " <= ?1 LIMIT ?3"
 );
 
 pub(super) const NEXT_READY: &str = concat!(
@@ -157,8 +168,13 @@ pub(super) fn next_ready(connection: &Connection) -> Sql<Option<Timestamp>> {
 }
 
 /// Where those go whose time has come.
-pub(super) fn waiting_at(connection: &Connection, now: Timestamp) -> Sql<Vec<DestinationName>> {
-    connection.all(WAITING_AT, [micros(now)], |columns| {
+pub(super) fn waiting_at(
+    connection: &Connection,
+    now: Timestamp,
+    after: &str,
+    limit: u32,
+) -> Sql<Vec<DestinationName>> {
+    connection.all(WAITING_AT, (micros(now), after, limit), |columns| {
         columns.parsed(DestinationName::recorded)
     })
 }

@@ -67,6 +67,9 @@ fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
         at: change.at,
     };
     operation.seq = operations::insert(connection, &operation, &about)?;
+    if let Some(seen) = change.seen {
+        current_names::refuse_unless(connection, &operation, seen)?;
+    }
     audit::append(connection, &change.audit)?;
     Ok(operation)
 }
@@ -173,10 +176,14 @@ fn version(connection: &Connection, id: VersionId) -> Sql<Option<Version>> {
 fn found(
     connection: &Connection,
     path: &ObjectPath,
+    seen: Option<VersionId>,
     version: Version,
     record: &AuditRecord,
 ) -> Sql<Option<ArrivalSeq>> {
     let current = current_names::current(connection, path)?;
+    if current.as_ref().map(|current| current.id) != seen {
+        return Ok(None);
+    }
     let is_known = current.is_some_and(|current| {
         current.identity == version.identity && current.sha256 == version.sha256
     });
@@ -236,6 +243,12 @@ impl Names for SqliteLedger {
             .await
     }
 
+    async fn is_mine(&self, operation: &Operation) -> Result<bool> {
+        // There is one run: what is pending is its.
+        let pending = self.pending().await?;
+        Ok(pending.iter().any(|pending| pending.seq == operation.seq))
+    }
+
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>> {
         let path = path.clone();
         self.read("look up a name", move |c| current_names::current(c, &path))
@@ -257,12 +270,13 @@ impl Names for SqliteLedger {
     async fn found(
         &self,
         path: &ObjectPath,
+        seen: Option<VersionId>,
         version: Version,
         audit: AuditRecord,
     ) -> Result<Option<ArrivalSeq>> {
         let path = path.clone();
         self.write("record what was found", move |c| {
-            found(c, &path, version, &audit)
+            found(c, &path, seen, version, &audit)
         })
         .await
     }

@@ -23,16 +23,20 @@ pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
      WHERE n.destination = ?1 AND n.target = ?2 AND n.arrival > ?3
          AND a.bucket = ?4 AND a.key = ?5)";
 
+/// Superseded in one transaction: whoever else writes waits for it.
+const AT_A_TIME: u32 = 256;
+
 pub(super) const SUPERSEDE: &str = concat!(
-    "UPDATE deliveries INDEXED BY deliveries_overtaken
-     SET state = 'superseded', ready_at = NULL, updated_at = ?1
-     WHERE overtaken = 1 AND state IN ('waiting', 'dead') AND EXISTS (
-         SELECT 1 FROM deliveries n
-         JOIN arrivals na ON na.seq = n.arrival
-         JOIN arrivals oa ON oa.seq = deliveries.arrival
-         WHERE n.destination = deliveries.destination AND n.target = deliveries.target
-             AND n.arrival > deliveries.arrival AND na.bucket = oa.bucket AND na.key = oa.key
-             AND n.route IN (SELECT value FROM json_each(?2)))
+    "UPDATE deliveries SET state = 'superseded', ready_at = NULL, updated_at = ?1
+     WHERE number IN (SELECT o.number FROM deliveries o INDEXED BY deliveries_overtaken
+         WHERE o.overtaken = 1 AND o.state IN ('waiting', 'dead') AND EXISTS (
+             SELECT 1 FROM deliveries n
+             JOIN arrivals na ON na.seq = n.arrival
+             JOIN arrivals oa ON oa.seq = o.arrival
+             WHERE n.destination = o.destination AND n.target = o.target
+                 AND n.arrival > o.arrival AND na.bucket = oa.bucket AND na.key = oa.key
+                 AND n.route IN (SELECT value FROM json_each(?2)))
+         LIMIT ?3)
      RETURNING id, destination, target, version, ",
     has_after!()
 );
@@ -54,7 +58,7 @@ struct Superseded {
 pub(super) fn supersede(connection: &Connection, routes: &[RouteName], at: Timestamp) -> Sql<u32> {
     let routes = serde_json::to_string(routes)
         .map_err(|e| Error::new(Kind::Bug, "the server made a mistake").source(e))?;
-    let superseded = connection.all(SUPERSEDE, (micros(at), routes), |columns| {
+    let superseded = connection.all(SUPERSEDE, (micros(at), routes, AT_A_TIME), |columns| {
         Ok(Superseded {
             id: columns.value()?,
             destination: columns.value()?,

@@ -47,6 +47,13 @@ impl State {
         })
     }
 
+    /// True if a delivery of the version was cancelled.
+    pub(super) fn is_cancelled(&self, version: VersionId) -> bool {
+        self.rows.iter().any(|row| {
+            row.delivery.version.id == version && row.delivery.state == DeliveryState::Cancelled
+        })
+    }
+
     /// Creates those of routes that have not fired for this version; returns how many.
     pub(super) fn create(
         &mut self,
@@ -266,11 +273,20 @@ fn first_of(one: &DeliveryState, other: &DeliveryState) -> DeliveryState {
 
 #[async_trait]
 impl Deliveries for MemoryLedger {
-    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>> {
-        Ok(self.read(|state| state.deliveries.waiting_at(now)))
+    async fn waiting_at(
+        &self,
+        now: Timestamp,
+        after: Option<&DestinationName>,
+        limit: u32,
+    ) -> Result<Vec<DestinationName>> {
+        let mut names = self.read(|state| state.deliveries.waiting_at(now));
+        names.retain(|name| after.is_none_or(|after| name > after));
+        names.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(names)
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Delivery>> {
+        self.check_claim(&claim.destination)?;
         let (run, now) = (self.run(), self.shared.now());
         self.write_if(
             |state| {

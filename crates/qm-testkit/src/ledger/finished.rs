@@ -28,7 +28,8 @@ pub(super) fn finished(state: &LedgerState, limit: u32) -> Vec<Finished> {
 fn why(state: &LedgerState, row: &Row) -> Option<FinishedWhy> {
     let is_over = row.has_after
         && row.delivery.state == DeliveryState::Delivered
-        && !names::is_needed(state, row.delivery.version.id);
+        && !names::is_needed(state, row.delivery.version.id)
+        && !state.deliveries.is_cancelled(row.delivery.version.id);
     row.finished
         .or_else(|| is_over.then_some(FinishedWhy::Delivered))
 }

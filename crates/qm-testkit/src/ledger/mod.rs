@@ -23,7 +23,7 @@ mod slots;
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use qm_core::id::NodeName;
+use qm_core::id::{DestinationName, NodeName};
 use qm_core::{Error, Kind, Result};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -41,6 +41,7 @@ pub struct MemoryLedger {
 struct Shared {
     state: Mutex<LedgerState>,
     writes_left: Mutex<Option<u64>>,
+    unclaimable: Mutex<Option<DestinationName>>,
     changes: watch::Sender<u64>,
     lease: Option<Lease>,
 }
@@ -100,6 +101,7 @@ impl MemoryLedger {
         let shared = Shared {
             state: Mutex::new(state),
             writes_left: Mutex::new(None),
+            unclaimable: Mutex::new(None),
             changes: watch::Sender::new(0),
             lease,
         };
@@ -138,6 +140,21 @@ impl MemoryLedger {
     /// After so many more writes every write fails with `Unavailable`; `None` ends that.
     pub fn fail_after(&self, writes: Option<u64>) {
         *self.shared.writes_left.lock() = writes;
+    }
+
+    /// Every claim for this destination fails with `Unavailable` until `None` is set.
+    pub fn fail_claims(&self, destination: Option<DestinationName>) {
+        *self.shared.unclaimable.lock() = destination;
+    }
+
+    fn check_claim(&self, destination: &DestinationName) -> Result<()> {
+        if self.shared.unclaimable.lock().as_ref() == Some(destination) {
+            return Err(Error::new(
+                Kind::Unavailable,
+                "the ledger cannot look at this destination",
+            ));
+        }
+        Ok(())
     }
 
     /// Counts up with every write that changed something.

@@ -76,6 +76,10 @@ impl State {
         self.versions.get(&current.version)
     }
 
+    fn shown(&self, path: &ObjectPath) -> Option<VersionId> {
+        Some(self.current.get(path)?.version)
+    }
+
     fn row(&mut self, seq: OperationSeq) -> Result<&mut Row> {
         self.operations
             .iter_mut()
@@ -154,6 +158,16 @@ fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Opera
             Kind::Conflict,
             "an earlier change of this name is not finished yet",
         ));
+    }
+    if let Some(seen) = change.seen {
+        let seen = wanted.iter().zip([seen.from, seen.to]);
+        let mut shown = seen.map(|(path, seen)| state.names.shown(path) == seen);
+        if !shown.all(|is_seen| is_seen) {
+            return Err(Error::new(
+                Kind::Conflict,
+                "the name was changed after its next change was decided",
+            ));
+        }
     }
     let operation = Operation {
         seq: OperationSeq(next_number(state.names.operations.len())),
@@ -303,6 +317,7 @@ pub(super) fn is_needed(state: &LedgerState, version: VersionId) -> bool {
 fn found(
     state: &mut LedgerState,
     path: &ObjectPath,
+    seen: Option<VersionId>,
     version: Version,
     audit: AuditRecord,
 ) -> Option<ArrivalSeq> {
@@ -311,7 +326,8 @@ fn found(
     let is_same = |current: &Version| {
         current.identity == version.identity && current.sha256 == version.sha256
     };
-    if current.is_some_and(is_same)
+    if names.shown(path) != seen
+        || current.is_some_and(is_same)
         || names.is_pending(path)
         || names.versions.contains_key(&version.id)
     {
@@ -371,6 +387,16 @@ impl Names for MemoryLedger {
         self.write(|state| Ok(take_over(state, &run, now)))
     }
 
+    async fn is_mine(&self, operation: &Operation) -> Result<bool> {
+        let (run, now) = (self.run(), self.shared.now());
+        Ok(self.read(|state| {
+            let is_it = |row: &Row| row.operation.seq == operation.seq && row.run == run;
+            let mut rows = state.names.operations.iter();
+            rows.any(|row| row.state == OperationState::Pending && is_it(row))
+                && state.nodes.is_alive(&run, now)
+        }))
+    }
+
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>> {
         Ok(self.read(|state| state.names.current(path).cloned()))
     }
@@ -397,11 +423,12 @@ impl Names for MemoryLedger {
     async fn found(
         &self,
         path: &ObjectPath,
+        seen: Option<VersionId>,
         version: Version,
         audit: AuditRecord,
     ) -> Result<Option<ArrivalSeq>> {
         self.write_if(
-            |state| Ok(found(state, path, version, audit)),
+            |state| Ok(found(state, path, seen, version, audit)),
             Option::is_some,
         )
     }

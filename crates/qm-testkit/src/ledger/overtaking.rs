@@ -8,6 +8,9 @@ use qm_core::id::RouteName;
 use super::LedgerState;
 use super::deliveries::{State, is_same_target};
 
+/// Superseded at a time.
+const AT_A_TIME: usize = 256;
+
 pub(super) fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Timestamp) -> u32 {
     let deliveries = state.deliveries.rows.iter().map(|row| &row.delivery);
     let overtaken: Vec<usize> = deliveries
@@ -22,6 +25,7 @@ pub(super) fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Times
             | DeliveryState::Cancelled => false,
         })
         .map(|(index, _)| index)
+        .take(AT_A_TIME)
         .collect();
     for index in &overtaken {
         let delivery = &mut state.deliveries.rows[*index].delivery;

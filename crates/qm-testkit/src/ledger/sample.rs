@@ -97,6 +97,7 @@ pub fn audit(subject: &str) -> AuditRecord {
 pub fn publish(name: &str, number: u8) -> NameChange {
     NameChange {
         path: path(name),
+        seen: None,
         change: Change::Publish,
         version: Some(version(number)),
         replaces: None,

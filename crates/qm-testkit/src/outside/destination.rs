@@ -7,7 +7,7 @@ use qm_core::delivery::Outcome;
 use qm_core::id::{DeliveryId, VersionId};
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
-use qm_core::{Error, Kind, Result};
+use qm_core::{Error, Kind, Result, Retry};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::sync::watch;
 
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 pub enum Act {
     /// Fails with an error of this kind, without effect.
     Fail(Kind),
+    /// The same, and it may succeed later.
+    FailForNow(Kind),
     /// Has its effect, then the line is lost before the answer.
     LoseAnswer,
     /// The line is lost before the effect, which nobody can know.
@@ -188,6 +190,7 @@ impl Connector for FakeDestination {
         let lost = || Error::new(Kind::Unavailable, "the line was lost");
         match (act, down) {
             (Some(Act::Panic), _) => panic!("the destination's code has a fault"),
+            (Some(Act::FailForNow(kind)), _) => Outcome::Failed(no(kind).retry(Retry::Later)),
             (Some(Act::Fail(kind)), _) | (_, Some(kind)) => Outcome::Failed(no(kind)),
             (Some(Act::LoseRequest), None) => Outcome::Unclear(lost()),
             (Some(Act::LoseAnswer), None) => match self.perform(shipment, content, fence).await {

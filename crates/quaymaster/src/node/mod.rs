@@ -195,6 +195,7 @@ impl Node {
 async fn recovered_intake(ledger: &OpenLedger, running: &Arc<Running>) -> anyhow::Result<Intake> {
     let intake = Intake::new(Parts {
         ledger: ledger.rows(),
+        is_shared: ledger.is_shared(),
         buckets: Arc::clone(running) as _,
         rules: Arc::clone(running) as _,
         clock: Arc::new(SystemClock),

@@ -56,8 +56,14 @@ pub struct Attempt {
 #[async_trait]
 pub trait Deliveries: Send + Sync {
     /// Destinations that waiting deliveries whose time has come go to, whether the running
-    /// revision has them or not. Costs no more with many deliveries than with few.
-    async fn waiting_at(&self, now: Timestamp) -> Result<Vec<DestinationName>>;
+    /// revision has them or not: by name, after `after`, at most `limit`. Costs no more with many
+    /// deliveries than with few.
+    async fn waiting_at(
+        &self,
+        now: Timestamp,
+        after: Option<&DestinationName>,
+        limit: u32,
+    ) -> Result<Vec<DestinationName>>;
 
     /// Claims waiting deliveries whose time has come for this node, in order of arrival: state,
     /// fence, attempt count and an attempt row (the intent) in one transaction. At most one
@@ -86,14 +92,16 @@ pub trait Deliveries: Send + Sync {
 
     /// Marks waiting and dead deliveries as superseded for which a newer arrival of the same
     /// source path has a delivery to the same destination and target, by a route in `routes`.
+    /// Returns how many, a few hundred at most: to be repeated until none is left.
     async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32>;
 
     /// When the next waiting delivery is ready, if any.
     async fn next_ready(&self) -> Result<Option<Timestamp>>;
 
     /// Objects that something is to be done to: of deliveries with
-    /// [`crate::delivery::NewDelivery::has_after`] that were delivered, once every delivery of their version has been
-    /// delivered, superseded or cancelled; and of rejected ones.
+    /// [`crate::delivery::NewDelivery::has_after`] that were delivered, once every delivery of their
+    /// version has been delivered or superseded: a cancelled one is no success and holds it back;
+    /// and of rejected ones.
     async fn finished(&self, limit: u32) -> Result<Vec<Finished>>;
 
     /// It was done, or will not be; `note` becomes the last line of the delivery's attempts.

@@ -21,7 +21,8 @@ pub trait Names: Send + Sync {
     /// state is `appearing`) and audit record, in one transaction. `Arrival::duplicate_of` is
     /// decided here: same account, path and digest within 24 h. A partial with the change's
     /// version is forgotten in the same transaction. `Conflict` if an operation on one of the names
-    /// is pending, which only another node's can be: try again when it has ended.
+    /// is pending, which only another node's can be: try again when it has ended. `Conflict` too if
+    /// one of the names shows another version than was [`NameChange::seen`]: decide again.
     async fn record(&self, change: NameChange) -> Result<Operation>;
 
     /// The operation was run: its arrival has `arrived` and can be routed, the names are moved,
@@ -41,6 +42,10 @@ pub trait Names: Send + Sync {
     /// run's now; another's `complete` or `fail` changes nothing any more.
     async fn pending(&self) -> Result<Vec<Operation>>;
 
+    /// True while the operation is pending and this run's, under the lease that it was recorded
+    /// or taken over under: nobody else may run it.
+    async fn is_mine(&self, operation: &Operation) -> Result<bool>;
+
     /// The version that the last completed operation left under the name.
     async fn current(&self, path: &ObjectPath) -> Result<Option<Version>>;
 
@@ -56,11 +61,13 @@ pub trait Names: Send + Sync {
     /// Others put a file into the bucket: version, current name and an arrival with
     /// [`crate::arrival::Cause::Found`] that has `arrived`, in one transaction. `None`, and nothing
     /// recorded, if the version under the name has this identity and digest already (a file that is
-    /// written in place keeps its identity), was received by us (`version.id` is known), or an
-    /// operation on the name is pending.
+    /// written in place keeps its identity), was received by us (`version.id` is known), an
+    /// operation on the name is pending, or the name shows another version than `seen`, the one
+    /// that was current before the file was read: what was read may be older than that.
     async fn found(
         &self,
         path: &ObjectPath,
+        seen: Option<VersionId>,
         version: Version,
         audit: AuditRecord,
     ) -> Result<Option<ArrivalSeq>>;

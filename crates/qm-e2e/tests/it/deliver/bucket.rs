@@ -293,6 +293,7 @@ async fn after_a_crash_the_bucket_is_asked() {
             asked.unwrap()
         };
         assert!(!is_delivered(&archive).await);
+        assert!(!archive.connector.proves_absence(), "it may be removed");
         for other in [&b"ID,fame\n"[..], b"", b"longer than that"] {
             archive.deliver("in/a.csv", other).await.unwrap();
             assert!(!is_delivered(&archive).await, "{other:?}");

@@ -102,6 +102,7 @@ async fn mailbox(
 ) -> Arc<dyn Mailbox> {
     let intake = Intake::new(Parts {
         ledger,
+        is_shared: false,
         buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])),
         rules: Arc::new(rules),
         clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),

@@ -8,9 +8,10 @@ use super::{CREATE, Fixed, bucket_name, chunk, path};
 use qm_core::account::{SshPublicKey, Verb};
 use qm_core::id::{AccountName, NodeName, VersionId};
 use qm_core::name::{MailboxPath, ObjectKey, ObjectPath};
-use qm_core::operation::{Change, NameChange};
+use qm_core::operation::{Change, NameChange, Operation};
 use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::Bucket;
+use qm_core::ports::clock::Clock;
 use qm_core::ports::ledger::{Arrivals as _, Audit as _, Names as _};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes as _};
 use qm_core::ports::source::Sources as _;
@@ -18,6 +19,7 @@ use qm_intake::{Intake, Parts, TakenOver};
 use qm_store::{DirectoryBucket, Durability};
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One of the nodes on a bucket, and the mailbox of an account on it.
 struct Desk {
@@ -41,13 +43,18 @@ impl Desk {
         let bucket = Arc::new(DirectoryBucket::open(folder.path(), Durability::Full).unwrap());
         let clock = TestClock::at("2026-11-20T12:00:00Z");
         let ledger = MemoryLedger::shared(&node("one"), clock.clone(), LEASE);
-        Self::on(folder, bucket, ledger, clock, 1).await
+        let time = Arc::new(clock.clone());
+        Self::on(folder, bucket, ledger, clock, time, 1).await
     }
 
     async fn join(&self, name: &str) -> Self {
+        self.join_at(name, Arc::new(self.clock.clone())).await
+    }
+
+    async fn join_at(&self, name: &str, time: Arc<dyn Clock>) -> Self {
         let ledger = self.ledger.join(&node(name));
         let (folder, bucket) = (Arc::clone(&self.folder), Arc::clone(&self.bucket));
-        Self::on(folder, bucket, ledger, self.clock.clone(), 2).await
+        Self::on(folder, bucket, ledger, self.clock.clone(), time, 2).await
     }
 
     async fn on(
@@ -55,6 +62,7 @@ impl Desk {
         bucket: Arc<dyn Bucket>,
         ledger: MemoryLedger,
         clock: TestClock,
+        time: Arc<dyn Clock>,
         seed: u32,
     ) -> Self {
         let rules = Fixed {
@@ -63,9 +71,10 @@ impl Desk {
         };
         let intake = Intake::new(Parts {
             ledger: Arc::new(ledger.clone()),
+            is_shared: true,
             buckets: Arc::new(BTreeMap::from([(bucket_name(), Arc::clone(&bucket))])),
             rules: Arc::new(rules),
-            clock: Arc::new(clock.clone()),
+            clock: time,
             identifiers: Arc::new(TestIdentifiers::new(seed)),
         });
         let principal = Principal {
@@ -83,10 +92,14 @@ impl Desk {
         }
     }
 
+    async fn upload(&self, name: &str, text: &str) -> qm_core::Result<()> {
+        let mut upload = self.mailbox.write(&path(name), CREATE).await?;
+        upload.write(vec![chunk(0, text)]).await?;
+        upload.commit().await
+    }
+
     async fn put(&self, name: &str, text: &str) -> VersionId {
-        let mut upload = self.mailbox.write(&path(name), CREATE).await.unwrap();
-        upload.write(vec![chunk(0, text)]).await.unwrap();
-        upload.commit().await.unwrap();
+        self.upload(name, text).await.unwrap();
         self.settled().await;
         self.ledger.current(&at(name)).await.unwrap().unwrap().id
     }
@@ -196,6 +209,7 @@ async fn begins_to_remove(desk: &Desk, name: &str) {
     let (_, audit) = desk.ledger.audit(1).await.unwrap().remove(0);
     let change = NameChange {
         path: at(name),
+        seen: None,
         change: Change::Remove,
         version,
         replaces: None,
@@ -287,4 +301,91 @@ async fn what_is_under_way_here_is_not_taken_over() {
     }
     busy.await.unwrap();
     assert_eq!(desk.on_disk("a.csv").as_deref(), Some("49"));
+}
+
+/// Another node's change ends when somebody looks for the n-th time.
+struct Meanwhile {
+    clock: TestClock,
+    ledger: MemoryLedger,
+    change: Operation,
+    looks_left: AtomicU32,
+}
+
+impl Clock for Meanwhile {
+    fn now(&self) -> jiff::Timestamp {
+        if self.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            drop(self.ledger.complete(&self.change));
+        }
+        self.clock.now()
+    }
+}
+
+/// Wherever the end of another node's change falls: what that left under the name is kept.
+#[tokio::test(start_paused = true)]
+async fn what_another_node_put_there_meanwhile_is_not_lost() {
+    for looks in 1..12 {
+        let one = Desk::new().await;
+        let replaced = one.put("a.csv", "replaced").await;
+        let moved = one.put("b.csv", "moved").await;
+        let two = one.join("two").await;
+        let (_, audit) = two.ledger.audit(1).await.unwrap().remove(0);
+        let change = NameChange {
+            path: at("b.csv"),
+            seen: None,
+            change: Change::Rename {
+                to: at("a.csv").key,
+            },
+            version: two.ledger.version(moved).await.unwrap(),
+            replaces: Some(replaced),
+            keep_aside: true,
+            keep_moved: false,
+            arrival: None,
+            account: None,
+            at: audit.at,
+            audit,
+        };
+        let change = two.ledger.record(change).await.unwrap();
+        two.bucket.run(&change).await.unwrap();
+        let meanwhile = Meanwhile {
+            clock: one.clock.clone(),
+            ledger: two.ledger.clone(),
+            change,
+            looks_left: AtomicU32::new(looks),
+        };
+        let three = one.join_at("three", Arc::new(meanwhile)).await;
+        three.put("a.csv", "newest").await;
+        assert_eq!(one.on_disk("a.csv").as_deref(), Some("newest"));
+        let kept = one.ledger.kept(&at("a.csv")).await.unwrap();
+        let kept: Vec<VersionId> = kept.iter().map(|kept| kept.version.id).collect();
+        assert!(kept.contains(&replaced), "{looks}");
+        assert!(kept.contains(&moved), "{looks}");
+    }
+}
+
+/// So long passes whenever somebody looks.
+struct Sleepy(TestClock);
+
+impl Clock for Sleepy {
+    fn now(&self) -> jiff::Timestamp {
+        self.0.advance(LEASE);
+        self.0.now()
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_a_node_slept_over_is_left_to_others() {
+    let one = Desk::new().await;
+    one.put("a.csv", "one").await;
+    // Time passed here and the lease goes on: nobody else may have it.
+    let elsewhere = TestClock::at("2026-11-20T12:00:00Z");
+    let slow = one.join_at("slow", Arc::new(Sleepy(elsewhere))).await;
+    slow.upload("a.csv", "slow").await.unwrap();
+    assert_eq!(one.on_disk("a.csv").as_deref(), Some("slow"));
+    let asleep = one.join_at("asleep", Arc::new(Sleepy(one.clock.clone())));
+    let late = asleep.await.upload("a.csv", "asleep").await.unwrap_err();
+    assert_eq!(late.kind(), qm_core::Kind::Unavailable);
+    assert_eq!(one.on_disk("a.csv").as_deref(), Some("slow"));
+    let three = one.join("three").await;
+    assert_eq!(three.intake.take_over().await.unwrap().completed, 1);
+    assert_eq!(one.on_disk("a.csv").as_deref(), Some("asleep"));
 }

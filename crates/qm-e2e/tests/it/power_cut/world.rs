@@ -208,6 +208,7 @@ impl World {
         let bucket = self.bucket();
         Intake::new(Parts {
             ledger: Arc::new(self.ledger.clone()),
+            is_shared: false,
             buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])) as Arc<dyn Buckets>,
             rules: Arc::new(Fixed {
                 may: Verb::ALL.into(),

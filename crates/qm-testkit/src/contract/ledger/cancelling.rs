@@ -65,7 +65,13 @@ pub async fn open_ones_are_given_up(ledger: &dyn Ledger) {
     }
     finish(ledger, &runs, DeliveryState::Delivered, 31).await;
     assert!(claim(ledger, 99, 9).await.is_empty());
-    assert!(ledger.waiting_at(minute(99)).await.unwrap().is_empty());
+    assert!(
+        ledger
+            .waiting_at(minute(99), None, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(ledger.next_ready().await.unwrap(), None);
     assert_eq!(ledger.oldest_open().await.unwrap(), None);
     for number in [1, 5] {

@@ -139,7 +139,7 @@ pub async fn a_long_line_behind_one_does_not_hide_others(ledger: &dyn Ledger) {
 /// One for each that something could be claimed for, those that were looked up included.
 pub async fn destinations_that_are_waited_for(ledger: &dyn Ledger) {
     let waiting_at = |at| async move {
-        let found = ledger.waiting_at(minute(at)).await.unwrap();
+        let found = ledger.waiting_at(minute(at), None, 9).await.unwrap();
         let mut names: Vec<String> = found.iter().map(ToString::to_string).collect();
         names.sort();
         names
@@ -165,6 +165,16 @@ pub async fn destinations_that_are_waited_for(ledger: &dyn Ledger) {
     assert_eq!(waiting_at(29).await, ["push/partners/north", "share"]);
     let all = ["archive", "push/partners/north", "share"];
     assert_eq!(waiting_at(30).await, all);
+    // By name, so that whoever asks on gets all of them.
+    let mut after = None;
+    for name in all {
+        let found = ledger.waiting_at(minute(30), after.as_ref(), 1).await;
+        let found = found.unwrap();
+        assert_eq!((found.len(), found[0].as_str()), (1, name));
+        after = found.into_iter().next();
+    }
+    let rest = ledger.waiting_at(minute(30), after.as_ref(), 9).await;
+    assert!(rest.unwrap().is_empty());
 
     let claimed = claim(ledger, 0, 9).await;
     assert_eq!(waiting_at(0).await, ["push/partners/north"]);

@@ -8,9 +8,9 @@ use qm_core::operation::NameChange;
 use qm_core::ports::ledger::{Attempt, DeliveryFilter, Ledger};
 
 use crate::ledger::sample::{
-    REVISION, arrive, audit, claim, claim_and_finish, claim_to, deliver_new, destination, finish,
-    minute, new_delivery, newest, publish, rename, route, run, transition, upload_and_deliver,
-    waiting,
+    REVISION, arrive, audit, claim, claim_and_finish, claim_to, deliver_new, delivery, destination,
+    finish, minute, new_delivery, newest, publish, rename, route, run, transition,
+    upload_and_deliver, waiting,
 };
 
 /// To `share`, and then something is done to the object.
@@ -111,8 +111,8 @@ pub async fn an_object_is_finished_with_its_last_delivery(ledger: &dyn Ledger) {
     }
 }
 
-/// The rest of the version may end in whatever way nobody has to look after.
-pub async fn superseded_and_cancelled_ones_are_not_waited_for(ledger: &dyn Ledger) {
+/// What was superseded needs no success; what was cancelled had none and holds back for good.
+pub async fn superseded_ones_are_not_waited_for_and_cancelled_ones_are(ledger: &dyn Ledger) {
     let (first, _) = upload_to_both(ledger, "a", 1).await;
     claim_and_finish(ledger, DeliveryState::Delivered).await;
     let claimed = claim_archive(ledger).await;
@@ -120,7 +120,7 @@ pub async fn superseded_and_cancelled_ones_are_not_waited_for(ledger: &dyn Ledge
     let mut expect = vec![(first, FinishedWhy::Delivered)];
     assert_eq!(finished(ledger).await, expect);
 
-    let (second, other) = upload_to_both(ledger, "b", 2).await;
+    let (_, other) = upload_to_both(ledger, "b", 2).await;
     claim_and_finish(ledger, DeliveryState::Delivered).await;
     let by_id = DeliveryFilter {
         id: Some(other),
@@ -128,8 +128,21 @@ pub async fn superseded_and_cancelled_ones_are_not_waited_for(ledger: &dyn Ledge
     };
     let cancelled = ledger.cancel(by_id, audit("b"), minute(60)).await;
     assert_eq!(cancelled.unwrap(), [other]);
-    expect.push((second, FinishedWhy::Delivered));
-    assert_eq!(finished(ledger).await, expect);
+    assert_eq!(finished(ledger).await, expect, "the other was given up");
+    let (late, other) = upload_to_both(ledger, "d", 5).await;
+    let by_id = DeliveryFilter {
+        id: Some(other),
+        ..DeliveryFilter::default()
+    };
+    let cancelled = ledger.cancel(by_id, audit("d"), minute(60)).await;
+    assert_eq!(cancelled.unwrap(), [other]);
+    claim_and_finish(ledger, DeliveryState::Delivered).await;
+    assert_eq!(delivery(ledger, late).await.state, DeliveryState::Delivered);
+    assert_eq!(
+        finished(ledger).await,
+        expect,
+        "the other was given up before"
+    );
 
     let (third, _) = upload_to_both(ledger, "c", 3).await;
     claim_and_finish(ledger, DeliveryState::Delivered).await;

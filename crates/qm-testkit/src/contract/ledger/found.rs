@@ -2,7 +2,7 @@
 
 use qm_core::arrival::{Arrival, ArrivalState, Cause};
 use qm_core::audit::AuditRecord;
-use qm_core::id::ArrivalSeq;
+use qm_core::id::{ArrivalSeq, VersionId};
 use qm_core::operation::{Change, NameChange, StagedToken, Version};
 use qm_core::ports::ledger::Ledger;
 
@@ -11,11 +11,24 @@ use crate::ledger::sample::{
 };
 
 async fn find(ledger: &dyn Ledger, name: &str, found: Version) -> Option<ArrivalSeq> {
-    let seen = AuditRecord {
+    let current = ledger.current(&path(name)).await.unwrap();
+    let seen = current.map(|current| current.id);
+    found_after(ledger, name, seen, found).await
+}
+
+/// As somebody reports it who began to read when that version was current.
+async fn found_after(
+    ledger: &dyn Ledger,
+    name: &str,
+    seen: Option<VersionId>,
+    found: Version,
+) -> Option<ArrivalSeq> {
+    let record = AuditRecord {
         at: minute(7),
         ..audit("found")
     };
-    ledger.found(&path(name), found, seen).await.unwrap()
+    let path = path(name);
+    ledger.found(&path, seen, found, record).await.unwrap()
 }
 
 /// Nothing was recorded.
@@ -105,6 +118,32 @@ pub async fn a_file_is_found_once(ledger: &dyn Ledger) {
     ledger.complete(&renaming).await.unwrap();
     is_not_news(ledger, "d", version(5)).await;
     assert!(find(ledger, "c", version(6)).await.is_some());
+}
+
+/// What was read before the name changed is not what it shows now.
+pub async fn what_was_overtaken_is_not_found(ledger: &dyn Ledger) {
+    let [one, two] = [version(1), version(2)].map(|version| Some(version.id));
+    arrive(ledger, "a", 1).await;
+    let late = found_after(ledger, "a", None, version(3)).await;
+    assert_eq!(late, None, "there was nothing before");
+    arrive(ledger, "a", 2).await;
+    let late = found_after(ledger, "a", one, version(3)).await;
+    assert_eq!(late, None, "there was another before");
+    let current = ledger.current(&path("a")).await.unwrap();
+    assert_eq!(current, Some(version(2)));
+    assert_eq!(ledger.latest(9).await.unwrap().len(), 2);
+    let found = found_after(ledger, "a", two, version(3)).await;
+    assert!(found.is_some());
+    let remove = NameChange {
+        change: Change::Remove,
+        arrival: None,
+        ..publish("a", 3)
+    };
+    run(ledger, remove).await;
+    let three = Some(version(3).id);
+    let late = found_after(ledger, "a", three, version(4)).await;
+    assert_eq!(late, None, "it is gone");
+    assert!(found_after(ledger, "a", None, version(4)).await.is_some());
 }
 
 /// Reported many times at once, beside an upload of the same name: one arrival for each content.

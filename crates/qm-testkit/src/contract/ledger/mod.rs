@@ -12,6 +12,7 @@ pub mod arrivals;
 pub mod audit;
 pub mod cancelling;
 pub mod claims;
+pub mod decided;
 pub mod deliveries;
 pub mod duplicates;
 pub mod finished;
@@ -83,16 +84,18 @@ cases! {
         a_long_line_behind_one_does_not_hide_others the_next_ready_one
         destinations_that_are_waited_for an_independent_one_waits_for_running_ones_only
         independent_ones_pass_by_those_that_are_not;
+    decided: a_change_is_recorded_as_decided_or_not_at_all;
     deliveries: an_attempt_ends_in_one_transaction a_lost_lease_is_a_conflict
         interrupted_ones_are_taken_over a_possible_duplicate_is_remembered
         the_oldest_that_is_open deliveries_are_filtered deliveries_are_filtered_by_time
         deliveries_are_counted;
     duplicates: the_same_again_within_a_day a_failed_arrival_is_no_original;
     finished: an_object_is_finished_with_its_last_delivery
-        superseded_and_cancelled_ones_are_not_waited_for only_what_was_delivered_is_followed
+        superseded_ones_are_not_waited_for_and_cancelled_ones_are
+        only_what_was_delivered_is_followed
         an_arrival_that_is_not_routed_is_waited_for a_rejected_object_is_finished_at_once;
-    found: a_found_file_arrives a_file_is_found_once reports_at_once_are_one_arrival
-        uploads_without_an_object_are_hidden;
+    found: a_found_file_arrives a_file_is_found_once what_was_overtaken_is_not_found
+        reports_at_once_are_one_arrival uploads_without_an_object_are_hidden;
     inbox: an_event_is_received_once what_is_too_long_is_refused events_become_due_in_order
         reading_an_event_ends_in_one_state events_are_listed dead_events_are_redriven
         done_events_are_forgotten every_event_comes_to_an_end;
@@ -109,7 +112,8 @@ cases! {
         a_change_without_its_version_is_refused;
     nodes: a_report_replaces_the_last;
     overtaking: the_latest_of_a_source newer_arrivals_supersede_open_deliveries
-        superseding_leaves_what_is_not_overtaken superseding_frees_the_line;
+        superseding_leaves_what_is_not_overtaken superseding_frees_the_line
+        many_are_superseded_in_parts;
     partials: parking_replaces_the_same_name parking_again_replaces_nothing
         a_recorded_change_forgets_its_partial;
     redrive: dead_ones_get_new_attempts only_what_the_filter_names;

@@ -146,8 +146,9 @@ pub async fn attributes_follow_a_rename_and_end_with_a_removal(ledger: &dyn Ledg
     );
     set(ledger, "d", "one", one).await;
     let audit = publish("d", 4).audit;
-    let found = ledger.found(&path("d"), version(4), audit).await.unwrap();
-    assert!(found.is_some());
+    let d = path("d");
+    let found = ledger.found(&d, None, version(4), audit).await;
+    assert!(found.unwrap().is_some());
     assert_eq!(
         get(ledger, "d").await,
         None,

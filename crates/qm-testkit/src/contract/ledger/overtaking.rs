@@ -6,8 +6,8 @@ use qm_core::id::{DeliveryId, RouteName};
 use qm_core::ports::ledger::Ledger;
 
 use crate::ledger::sample::{
-    arrive, claim, claim_and_finish, deliver, deliver_by, delivery, finish, ids, minute, notifier,
-    route, transition, upload_and_deliver, waiting,
+    REVISION, arrive, claim, claim_and_finish, deliver, deliver_by, delivery, finish, ids, minute,
+    new_delivery, notifier, route, transition, upload_and_deliver, waiting,
 };
 
 async fn supersede(ledger: &dyn Ledger, routes: &[&str]) -> u32 {
@@ -121,4 +121,20 @@ pub async fn superseding_frees_the_line(ledger: &dyn Ledger) {
     assert_eq!(supersede(ledger, &["products"]).await, 1);
     assert!(is_superseded(ledger, older).await);
     assert_eq!(ids(&claim(ledger, 3, 9).await), [newer]);
+}
+
+/// One call holds nobody up for long; who repeats it gets all of them.
+pub async fn many_are_superseded_in_parts(ledger: &dyn Ledger) {
+    for number in 1..=150 {
+        let there = arrive(ledger, "a", number).await;
+        let new = ["products", "copy"].map(|route| new_delivery(&there, route, "share", "a"));
+        let routed = ledger.route(there.seq, new.to_vec(), REVISION, minute(0));
+        assert_eq!(routed.await.unwrap(), 2);
+    }
+    let mut parts = Vec::new();
+    while let count @ 1.. = supersede(ledger, &["products", "copy"]).await {
+        parts.push(count);
+    }
+    assert_eq!(parts.iter().sum::<u32>(), 298);
+    assert!(parts.len() > 1, "{parts:?}");
 }

@@ -69,6 +69,7 @@ cases! {
         a_clean_stop_ends_the_lease interrupted_ones_are_given_to_one
         claims_at_once_share_the_line;
     names: changes_of_a_dead_node_are_taken_over a_failed_change_of_a_dead_node_says_nothing
+        a_change_that_another_node_overtook_is_decided_again a_change_is_one_runs_own
         a_name_is_changed_by_one seq_is_the_order_of_commits;
     nodes: nodes_report_side_by_side every_node_takes_up_a_revision;
     once: a_slot_is_evaluated_by_one a_message_is_sent_by_one an_alert_is_raised_by_one;

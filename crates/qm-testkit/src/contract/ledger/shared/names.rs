@@ -3,11 +3,13 @@
 use qm_core::Kind;
 use qm_core::arrival::ArrivalState;
 use qm_core::id::ArrivalSeq;
+use qm_core::operation::{NameChange, Seen};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::join;
 
 use super::{Pair, one, report};
+use crate::contract::ledger::decided;
 use crate::ledger::sample::{alert, arrive, newest, path, publish, rename, version};
 
 /// A name is locked by the change that pends on it, whoever makes it; when its node is dead the
@@ -66,6 +68,45 @@ pub async fn a_failed_change_of_a_dead_node_says_nothing(pair: &Pair) {
     failed.await.unwrap();
     assert_eq!(second.alerts(9).await.unwrap().len(), 1);
     assert_eq!(newest(second).await.state, ArrivalState::Failed);
+}
+
+/// One decides while the other's change pends, and records when that has ended.
+pub async fn a_change_that_another_node_overtook_is_decided_again(pair: &Pair) {
+    let (first, second) = (pair.first.as_ref(), pair.second.as_ref());
+    let pending = second.record(publish("race", 90)).await.unwrap();
+    let decided = NameChange {
+        seen: Some(Seen {
+            from: None,
+            to: None,
+        }),
+        ..publish("race", 91)
+    };
+    for _ in 0..2 {
+        let refused = first.record(decided.clone()).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict);
+        second.complete(&pending).await.unwrap();
+    }
+    let current = first.current(&path("race")).await.unwrap();
+    assert_eq!(current, Some(version(90)));
+    decided::check(first, second).await;
+}
+
+/// A change is whose run recorded it or took it over, until it ends or that run's lease is over.
+pub async fn a_change_is_one_runs_own(pair: &Pair) {
+    let (first, second) = (pair.first.as_ref(), pair.second.as_ref());
+    let lost = first.record(publish("a", 1)).await.unwrap();
+    let done = first.record(publish("b", 2)).await.unwrap();
+    assert!(first.is_mine(&lost).await.unwrap());
+    assert!(!second.is_mine(&lost).await.unwrap());
+    first.complete(&done).await.unwrap();
+    assert!(!first.is_mine(&done).await.unwrap(), "it has ended");
+    (pair.expire)().await;
+    assert!(!first.is_mine(&lost).await.unwrap(), "its lease is over");
+    first.report(report(one())).await.unwrap_err();
+    assert!(!first.is_mine(&lost).await.unwrap(), "anybody may take it");
+    assert_eq!(second.pending().await.unwrap().len(), 1);
+    assert!(second.is_mine(&lost).await.unwrap());
+    assert!(!first.is_mine(&lost).await.unwrap());
 }
 
 /// While a change of one node pends nobody else begins one on its names; then it goes on from
