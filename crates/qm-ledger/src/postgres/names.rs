@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::connection::Connection;
 use super::fault::Sql;
-use super::job::{Manner, Needs};
+use super::job::{Manner, Needs, Wakes};
 use super::kept::Asked;
 use super::operations::{self, About, Ended, end};
 use super::statements::{micros, only, stored_size, version_columns};
@@ -223,12 +223,14 @@ fn manner(needs: Needs) -> Manner {
 #[async_trait]
 impl Names for PostgresLedger {
     async fn record(&self, change: NameChange) -> Result<Operation> {
-        self.enqueue(
-            manner(Needs::LeaseAndOrder),
-            "record a name operation",
-            change,
-            |c, change| Box::pin(record(c, change)),
-        )
+        // Work when it is completed, not before: a wake now would only put off the one that counts.
+        let quietly = Manner {
+            wakes: Wakes::Nobody,
+            ..manner(Needs::LeaseAndOrder)
+        };
+        self.enqueue(quietly, "record a name operation", change, |c, change| {
+            Box::pin(record(c, change))
+        })
         .await
     }
 

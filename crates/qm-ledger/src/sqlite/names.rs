@@ -214,7 +214,8 @@ fn found(
 #[async_trait]
 impl Names for SqliteLedger {
     async fn record(&self, change: NameChange) -> Result<Operation> {
-        self.write("record a name operation", move |c| record(c, change))
+        // Work when it is completed, not before: a wake now would only put off the one that counts.
+        self.write_quietly("record a name operation", move |c| record(c, change))
             .await
     }
 

@@ -24,7 +24,9 @@ async fn foreign_postgres_tells_of_other_nodes_work() {
     let begun = *ours.borrow();
     first.append(audit("login")).await.unwrap();
     assert_eq!(*ours.borrow(), begun, "the audit is nobody's work");
-    first.record(publish("a", 1)).await.unwrap();
+    let operation = first.record(publish("a", 1)).await.unwrap();
+    assert_eq!(*ours.borrow(), begun, "the name is not there yet");
+    first.complete(&operation).await.unwrap();
     assert!(*ours.borrow() > begun, "at once");
     timeout(DEADLINE, heard.changed()).await.unwrap().unwrap();
     heard.mark_unchanged();
@@ -38,7 +40,8 @@ async fn foreign_postgres_tells_of_other_nodes_work() {
     for number in 2..5 {
         heard.mark_unchanged();
         let key = number.to_string();
-        first.record(publish(&key, number)).await.unwrap();
+        let operation = first.record(publish(&key, number)).await.unwrap();
+        first.complete(&operation).await.unwrap();
         timeout(DEADLINE, heard.changed()).await.unwrap().unwrap();
     }
 }
