@@ -136,19 +136,17 @@ fn lock(folder: &Path, nodes: Nodes) -> Result<File> {
         .truncate(false)
         .open(&path);
     let file = file.map_err(io_error("open the bucket's lock"))?;
-    rustix::fs::flock(&file, operation).map_err(
-        |error| {
-            Error::new(
-                Kind::Conflict,
-                format!(
-                    "another node already uses the bucket in {}",
-                    folder.display()
-                ),
-            )
-            .help("stop it first, or give this node a folder of its own")
-            .source(error)
-        },
-    )?;
+    rustix::fs::flock(&file, operation).map_err(|error| {
+        Error::new(
+            Kind::Conflict,
+            format!(
+                "another node already uses the bucket in {}",
+                folder.display()
+            ),
+        )
+        .help("stop it first, or give this node a folder of its own")
+        .source(error)
+    })?;
     Ok(file)
 }
 

@@ -130,7 +130,7 @@ async fn what_is_no_work_wakes_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let gate = Arc::new(Gate::default());
     let ledger = open_with(&folder.path().join("ledger.sqlite"), gate.clone());
-    let mut changes = ledger.changes();
+    let changes = ledger.changes();
     let before = gate.commits();
     let operation = ledger.record(publish("a", 2)).await.unwrap();
     ledger.append(audit("login")).await.unwrap();

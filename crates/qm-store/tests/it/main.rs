@@ -79,7 +79,10 @@ fn a_shared_bucket_has_as_many_nodes_as_open_it_so() {
     assert_eq!(alone.unwrap_err().kind(), qm_core::Kind::Conflict);
     drop(nodes);
     let _alone = DirectoryBucket::open(folder.path(), Durability::Full).unwrap();
-    assert_eq!(shared().map(|_| ()).unwrap_err().kind(), qm_core::Kind::Conflict);
+    assert_eq!(
+        shared().map(|_| ()).unwrap_err().kind(),
+        qm_core::Kind::Conflict
+    );
 }
 
 #[tokio::test]
