@@ -71,6 +71,8 @@ impl Configuration {
 
     /// The destination `share`, a folder.
     pub fn share(&mut self, folder: &Path) -> &mut Self {
+        // Tests of failures count every attempt: none is to be held back.
+        self.set("destination.share", "breaker = { failures = 1000 }");
         self.set("destination.share", r#"kind = "directory""#).set(
             "destination.share",
             &format!("path = {:?}", folder.display().to_string()),
