@@ -84,7 +84,7 @@ host_key_of() { ssh-keyscan -t ed25519 -p "${ports[$1]}" 127.0.0.1 2>/dev/null |
 all_delivered() {
     local found
     found=$(qm delivery list --limit 10000 | awk -v count="$1" -v object=" landing/agency/$2" '
-        index($0, object) { seen += 1; if ($2 != "delivered" && $2 != "superseded") print }
+        index($0, object) { seen += 1; if ($2 !~ /^(delivered,?|superseded)$/) print }
         END { if (seen < count) print seen, "of", count }')
     [[ -z $found ]] || { echo "$found"; return 1; }
 }
