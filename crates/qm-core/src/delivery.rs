@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
+use crate::load::Load;
 use crate::name::ObjectPath;
 use crate::operation::Version;
 use crate::retry::{Next, RetryPolicy};
@@ -133,6 +134,8 @@ pub enum FinishedWhy {
 pub enum Outcome {
     /// Done and verified; a sentence for the record.
     Delivered(String),
+    /// The rows of the file are in the table, but for those that it rejected.
+    Loaded(Load),
     /// Not done; the error's verdict says whether to try again.
     Failed(Error),
     /// Perhaps done: the line was lost between the last step and its answer.
@@ -154,6 +157,22 @@ pub struct Transition {
     pub possible_duplicate: bool,
     /// True if the object goes to quarantine.
     pub is_rejected: bool,
+    /// What became of its rows, if it went into a table.
+    pub load: Option<Load>,
+}
+
+impl Transition {
+    /// To be done no more, whatever is asked of a dead letter.
+    pub fn ended(state: DeliveryState, note: String) -> Self {
+        Self {
+            state,
+            note,
+            is_dead_letter: false,
+            possible_duplicate: false,
+            is_rejected: false,
+            load: None,
+        }
+    }
 }
 
 /// The transition after attempt number `attempt` (from 1).
@@ -165,12 +184,12 @@ pub fn after_attempt(
 ) -> Transition {
     let (error, possible_duplicate, is_rejected) = match outcome {
         Outcome::Delivered(note) => {
+            return Transition::ended(DeliveryState::Delivered, note.clone());
+        }
+        Outcome::Loaded(load) => {
             return Transition {
-                state: DeliveryState::Delivered,
-                note: note.clone(),
-                is_dead_letter: false,
-                possible_duplicate: false,
-                is_rejected: false,
+                load: Some(load.clone()),
+                ..Transition::ended(DeliveryState::Delivered, load.note())
             };
         }
         Outcome::Failed(error) => (error, false, false),
@@ -195,6 +214,7 @@ pub fn after_attempt(
         note: error.chain(),
         possible_duplicate,
         is_rejected,
+        load: None,
     }
 }
 

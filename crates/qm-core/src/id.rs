@@ -45,6 +45,10 @@ name_type!(
     BucketName
 );
 name_type!(
+    /// A declaration of the configuration.
+    DeclarationName
+);
+name_type!(
     /// A destination of the configuration.
     DestinationName
 );

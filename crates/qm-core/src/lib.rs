@@ -14,6 +14,7 @@ pub mod expectation;
 pub mod file_type;
 pub mod host_key;
 pub mod id;
+pub mod load;
 mod local_time;
 pub mod lookup;
 pub mod name;

@@ -72,9 +72,9 @@ const LAYER_ONE_NEVER: &[&str] = &[
 
 /// Crates with one home: who may ask for them, tools aside.
 const HOMES: &[(&str, &[&str])] = &[
-    ("rusqlite", &["qm-ledger"]),
+    ("rusqlite", &["qm-ledger", "qm-tables"]),
     ("sqlx", &["qm-ledger"]),
-    ("tokio-postgres", &["qm-ledger"]),
+    ("tokio-postgres", &["qm-ledger", "qm-tables"]),
     ("russh", &["qm-sftp", "qm-connect"]),
     ("ssh2", &[]),
 ];
@@ -133,10 +133,10 @@ pub(crate) fn check_layer_one_tree(crates: &[String]) -> Vec<Complaint> {
 fn layer(name: &str) -> Option<Layer> {
     match name {
         "qm-core" => Some(Layer::One),
-        "qm-content" => Some(Layer::Rules),
+        "qm-content" | "qm-rows" => Some(Layer::Rules),
         "qm-aws" | "qm-sftp-wire" | "qm-threads" => Some(Layer::Reach),
         "qm-access" | "qm-connect" | "qm-engine" | "qm-http" | "qm-intake" | "qm-ledger"
-        | "qm-sftp" | "qm-steps" | "qm-store" => Some(Layer::Two),
+        | "qm-sftp" | "qm-steps" | "qm-store" | "qm-tables" => Some(Layer::Two),
         "quaymaster" => Some(Layer::Three),
         "qm-testkit" => Some(Layer::TestKit),
         "qm-bench" | "qm-e2e" | "xtask" => Some(Layer::Tool),

@@ -161,6 +161,7 @@ async fn every_byte_is_asked_for() {
     let delivery = delivery("a.bin", &bytes);
     let shipment = Shipment {
         pace: Some(&pace),
+        progress: None,
         ..shipment(&delivery)
     };
     let content = MemoryContent::new(bytes.clone());

@@ -165,6 +165,7 @@ pub(crate) fn shipment(delivery: &Delivery) -> Shipment<'_> {
             arrived_at: delivery.arrived_at,
         },
         pace: None,
+        progress: None,
     }
 }
 

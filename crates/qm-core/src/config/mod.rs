@@ -2,8 +2,10 @@
 //! this, serialised.
 
 mod bucket;
+mod declaration;
 mod destination;
 mod route;
+mod table;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,11 +22,16 @@ use crate::id::{
 use crate::retry::RetryPolicy;
 
 pub use bucket::{AwsAccess, Bucket, BucketPlace, CloudPlace, S3Encryption, S3Place, Watch};
+pub use declaration::{
+    Column, ColumnSource, ColumnType, DecimalMark, Declaration, Encoding, MaxRejected, OtherColumns,
+    RowFormat,
+};
 pub use destination::{
     BreakerPolicy, BucketDestination, Destination, DestinationLimits, DestinationPlace, Directory,
     Proxy, ProxyKind, SecretStore, Sftp,
 };
 pub use route::{AfterDelivery, Deliver, Lookup, OnFailure, Route};
+pub use table::{LoadMode, Rejects, RejectsFormat, RowOrder, Table, TableEngine};
 
 /// One revision of the configuration.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -6,6 +6,7 @@ use super::bucket::Content;
 use crate::Result;
 use crate::alert::Notification;
 use crate::delivery::{Delivery, Outcome};
+use crate::load::Counts;
 use crate::template::Facts;
 
 /// The code for one kind of destination, set up for one destination.
@@ -45,6 +46,14 @@ pub struct Shipment<'a> {
     pub facts: Facts<'a>,
     /// How much may be sent in a second, by this attempt; `None` for as much as there is.
     pub pace: Option<&'a dyn Pace>,
+    /// Whom a table tells how far it is; `None` if nobody listens.
+    pub progress: Option<&'a dyn RowProgress>,
+}
+
+/// Hears how many rows a load has done. Cheap: it may be called for every batch.
+pub trait RowProgress: Send + Sync + std::fmt::Debug {
+    /// So many since the load began, this attempt's and those of attempts that it goes on from.
+    fn rows(&self, counts: Counts);
 }
 
 /// Slows down what is sent.

@@ -42,16 +42,15 @@ pub(super) async fn attempt(job: Job) {
     };
     let transition = match &outcome {
         // Recorded only while the delivery is ours, so it is not another node that has it.
-        Outcome::Failed(_) if fence.was_closed() => Transition {
-            state: DeliveryState::Superseded,
-            note: "a newer version of the file was delivered first".to_owned(),
-            is_dead_letter: false,
-            possible_duplicate: false,
-            is_rejected: false,
-        },
-        Outcome::Delivered(_) | Outcome::Failed(_) | Outcome::Unclear(_) | Outcome::Rejected(_) => {
-            transition(&job, &outcome, expires_at)
-        }
+        Outcome::Failed(_) if fence.was_closed() => Transition::ended(
+            DeliveryState::Superseded,
+            "a newer version of the file was delivered first".to_owned(),
+        ),
+        Outcome::Delivered(_)
+        | Outcome::Loaded(_)
+        | Outcome::Failed(_)
+        | Outcome::Unclear(_)
+        | Outcome::Rejected(_) => transition(&job, &outcome, expires_at),
     };
     record(&job, transition, said).await;
 }

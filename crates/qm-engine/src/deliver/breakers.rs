@@ -91,7 +91,7 @@ impl Report {
     /// The destination was asked to deliver.
     pub(super) fn heard(&self, outcome: &Outcome) {
         *self.worked.lock() = match outcome {
-            Outcome::Delivered(_) => Some(true),
+            Outcome::Delivered(_) | Outcome::Loaded(_) => Some(true),
             Outcome::Failed(error) => self.works(error),
             // Everything was sent, so nobody was refused.
             Outcome::Unclear(error) => answers(error),

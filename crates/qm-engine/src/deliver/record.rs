@@ -34,7 +34,10 @@ impl Said {
     /// Of an attempt that found its way.
     pub(super) fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Delivered(_) | Outcome::Failed(_) | Outcome::Unclear(_) => Self::Failed,
+            Outcome::Delivered(_)
+            | Outcome::Loaded(_)
+            | Outcome::Failed(_)
+            | Outcome::Unclear(_) => Self::Failed,
             Outcome::Rejected(_) => Self::Rejected,
         }
     }

@@ -50,6 +50,7 @@ impl Found<'_> {
             target: &self.target,
             facts: self.facts,
             pace: job.pace.as_ref().map(|pace| pace as _),
+            progress: None,
         }
     }
 }

@@ -261,6 +261,7 @@ pub fn transition(state: DeliveryState, note: &str) -> Transition {
         note: note.to_owned(),
         possible_duplicate: false,
         is_rejected: false,
+        load: None,
     }
 }
 

@@ -296,6 +296,7 @@ async fn foreign_pace_is_asked_for_every_byte() {
     let delivery = delivery("a.csv", &bytes);
     let shipment = qm_core::ports::connector::Shipment {
         pace: Some(&pace),
+        progress: None,
         ..shipment(&delivery)
     };
     let content = MemoryContent::new(bytes.clone());

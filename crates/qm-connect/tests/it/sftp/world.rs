@@ -107,6 +107,7 @@ pub(crate) fn shipment(delivery: &Delivery) -> Shipment<'_> {
             arrived_at: delivery.arrived_at,
         },
         pace: None,
+        progress: None,
     }
 }
 

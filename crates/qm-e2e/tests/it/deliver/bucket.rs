@@ -150,6 +150,7 @@ fn shipment(delivery: &Delivery) -> Shipment<'_> {
             arrived_at: delivery.arrived_at,
         },
         pace: None,
+        progress: None,
     }
 }
 
@@ -320,6 +321,7 @@ async fn an_attempt_that_was_cut_off_is_replaced() {
     let content = MemoryContent::new(&b"ID,name\n"[..]);
     let stopped = Shipment {
         pace: Some(&Stops),
+        progress: None,
         ..shipment(&due)
     };
     let attempt = archive.connector.deliver(&stopped, &content, &OpenFence);

@@ -1,0 +1,127 @@
+//! Rows on their way, a bounded number at a time, without an allocation a row.
+
+/// A value of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// No value.
+    Null,
+    /// As written in the file.
+    Text(&'a str),
+    /// 64 bits with sign.
+    Integer(i64),
+    /// Exact.
+    Decimal(Decimal),
+    /// True or false.
+    Boolean(bool),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Timestamp(i64),
+}
+
+/// A decimal number of up to 38 digits: `mantissa / 10^scale`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Decimal {
+    /// Its digits.
+    pub mantissa: i128,
+    /// How many of them are behind the point: at most 38.
+    pub scale: u8,
+}
+
+/// The same without a lifetime; text lies in the batch's one string.
+#[derive(Clone, Copy, Debug)]
+enum Stored {
+    Null,
+    Text { start: u32, end: u32 },
+    Integer(i64),
+    Decimal(Decimal),
+    Boolean(bool),
+    Date(i32),
+    Timestamp(i64),
+}
+
+/// Text beyond this makes a batch full.
+const TEXT_BYTES: usize = 1024 * 1024;
+/// Rows beyond this make a batch full.
+const ROWS: usize = 8 * 1024;
+
+/// Some rows of a file, in its order, each with the same number of cells.
+#[derive(Debug, Default)]
+pub struct Batch {
+    columns: usize,
+    text: String,
+    cells: Vec<Stored>,
+    numbers: Vec<u64>,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Which row of the file, from 1, rejected ones counted; what an interrupted load goes on by.
+    pub number: u64,
+    batch: &'a Batch,
+    start: usize,
+}
+
+impl Batch {
+    /// None yet, of so many cells each.
+    pub fn new(columns: usize) -> Self {
+        Self {
+            columns,
+            ..Self::default()
+        }
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// True without rows.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// True if it should be written before more is read.
+    pub fn is_full(&self) -> bool {
+        self.len() >= ROWS || self.text.len() >= TEXT_BYTES
+    }
+
+    /// The rows, in the file's order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.numbers.iter().enumerate().map(|(i, number)| Row {
+            number: *number,
+            batch: self,
+            start: i * self.columns,
+        })
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.cells.clear();
+        self.numbers.clear();
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The cell of column `index`, in the order of the declaration.
+    pub fn cell(&self, index: usize) -> Cell<'a> {
+        match self.batch.cells[self.start + index] {
+            Stored::Null => Cell::Null,
+            Stored::Text { start, end } => {
+                Cell::Text(&self.batch.text[start as usize..end as usize])
+            }
+            Stored::Integer(value) => Cell::Integer(value),
+            Stored::Decimal(value) => Cell::Decimal(value),
+            Stored::Boolean(value) => Cell::Boolean(value),
+            Stored::Date(value) => Cell::Date(value),
+            Stored::Timestamp(value) => Cell::Timestamp(value),
+        }
+    }
+
+    /// All cells, in the order of the declaration.
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> {
+        (0..self.batch.columns).map(|index| self.cell(index))
+    }
+}
