@@ -177,5 +177,6 @@ fn cause(outcome: Outcome) -> Error {
     match outcome {
         Outcome::Failed(error) | Outcome::Unclear(error) | Outcome::Rejected(error) => error,
         Outcome::Delivered(words) => Error::new(Kind::Bug, words),
+        Outcome::Loaded(load) => Error::new(Kind::Bug, load.note()),
     }
 }

@@ -97,6 +97,7 @@ fn ended(outcome: Outcome) -> Result<String> {
     match outcome {
         Outcome::Delivered(note) => Ok(note),
         Outcome::Failed(error) => Err(error),
+        Outcome::Loaded(load) => panic!("no outcome of this connector: {}", load.note()),
         Outcome::Unclear(error) | Outcome::Rejected(error) => {
             panic!("no outcome of this connector: {}", error.chain())
         }
