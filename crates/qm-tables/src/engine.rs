@@ -43,10 +43,6 @@ pub(crate) trait Loading: Send {
 
     /// All rows are written: the load becomes visible, if it was not yet, together with the fact
     /// that it is done. `read` and `rejected` are the reader's counts.
-    async fn finish(
-        self: Box<Self>,
-        read: u64,
-        rejected: u64,
-        fence: &dyn Fence,
-    ) -> Result<Counts>;
+    async fn finish(self: Box<Self>, read: u64, rejected: u64, fence: &dyn Fence)
+    -> Result<Counts>;
 }

@@ -93,6 +93,7 @@ pub(crate) fn ended(outcome: Outcome) -> Result<String> {
     match outcome {
         Outcome::Delivered(note) => Ok(note),
         Outcome::Failed(error) => Err(error),
+        Outcome::Loaded(load) => panic!("{}", load.note()),
         Outcome::Unclear(error) | Outcome::Rejected(error) => {
             panic!("no outcome of these connectors: {}", error.chain())
         }

@@ -23,8 +23,8 @@ use crate::retry::RetryPolicy;
 
 pub use bucket::{AwsAccess, Bucket, BucketPlace, CloudPlace, S3Encryption, S3Place, Watch};
 pub use declaration::{
-    Column, ColumnSource, ColumnType, DecimalMark, Declaration, Encoding, MaxRejected, OtherColumns,
-    RowFormat,
+    Column, ColumnSource, ColumnType, DecimalMark, Declaration, Encoding, MaxRejected,
+    OtherColumns, RowFormat,
 };
 pub use destination::{
     BreakerPolicy, BucketDestination, Destination, DestinationLimits, DestinationPlace, Directory,

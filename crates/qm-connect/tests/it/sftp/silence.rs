@@ -54,6 +54,7 @@ async fn foreign_line_that_freezes_anywhere_ends_the_attempt() {
             }
             Outcome::Unclear(error) => error,
             Outcome::Delivered(words) => panic!("{step}: {words}"),
+            Outcome::Loaded(load) => panic!("{step}: {}", load.note()),
             Outcome::Rejected(error) => panic!("{step}: {error:?}"),
         };
         assert_eq!(error.retry_verdict(), Retry::Later, "{step}: {error:?}");

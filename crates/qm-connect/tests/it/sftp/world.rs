@@ -140,6 +140,7 @@ pub(crate) fn ended(outcome: Outcome) -> Result<String> {
     match outcome {
         Outcome::Delivered(note) => Ok(note),
         Outcome::Failed(error) => Err(error),
+        Outcome::Loaded(load) => panic!("{}", load.note()),
         Outcome::Unclear(error) | Outcome::Rejected(error) => panic!("{error:?}"),
     }
 }
@@ -148,6 +149,7 @@ pub(crate) fn unclear(outcome: Outcome) -> Error {
     match outcome {
         Outcome::Unclear(error) => error,
         Outcome::Delivered(note) => panic!("{note}"),
+        Outcome::Loaded(load) => panic!("{}", load.note()),
         Outcome::Failed(error) | Outcome::Rejected(error) => panic!("{error:?}"),
     }
 }
