@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AwsAccess, SecretName};
+use super::{AwsAccess, SecretName, Table};
 use crate::Result;
 use crate::id::BucketName;
 use crate::name::{ObjectKey, Prefix};
@@ -28,8 +28,15 @@ pub struct Destination {
 
 impl Destination {
     /// The name of a new delivery at the place: relative to it, never one that climbs. A key that
-    /// is not below [`Destination::strip`] is kept whole.
+    /// is not below [`Destination::strip`] is kept whole. What goes into a table has the table's name,
+    /// so that its loads take turns.
     pub fn target(&self, facts: &Facts<'_>) -> Result<String> {
+        match &self.place {
+            DestinationPlace::Directory(_)
+            | DestinationPlace::Bucket(_)
+            | DestinationPlace::Sftp(_) => {}
+            DestinationPlace::Table(table) => return Ok(table.table.clone()),
+        }
         let key = &facts.path.key;
         match &self.name {
             None => Ok(key
@@ -59,6 +66,8 @@ pub enum DestinationPlace {
     Bucket(BucketDestination),
     /// An SFTP server.
     Sftp(Sftp<SecretName>),
+    /// A table.
+    Table(Box<Table<SecretName>>),
 }
 
 /// How much a destination is given at a time, by one node.

@@ -16,8 +16,8 @@ use std::time::Duration;
 use crate::account::Account;
 use crate::expectation::Expectation;
 use crate::id::{
-    AccountName, BucketName, DestinationName, EncryptionKeyName, ExpectationName, NotifierName,
-    RouteName,
+    AccountName, BucketName, DeclarationName, DestinationName, EncryptionKeyName, ExpectationName,
+    NotifierName, RouteName,
 };
 use crate::retry::RetryPolicy;
 
@@ -54,6 +54,9 @@ pub struct Config {
     pub routes: BTreeMap<RouteName, Route>,
     /// Where deliveries go.
     pub destinations: BTreeMap<DestinationName, Destination>,
+    /// What the rows of files are.
+    #[serde(default)]
+    pub declarations: BTreeMap<DeclarationName, Declaration>,
 }
 
 /// This node.

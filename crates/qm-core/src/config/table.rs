@@ -99,3 +99,13 @@ pub enum RejectsFormat {
     /// The cells of the row, after line, column and reason.
     Csv,
 }
+
+impl RejectsFormat {
+    /// The file's name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Json => "invalid_items.json",
+            Self::Csv => "rejected.csv",
+        }
+    }
+}

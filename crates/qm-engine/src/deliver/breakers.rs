@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qm_core::breaker::Breaker;
-use qm_core::config::{BreakerPolicy, Config, DestinationPlace};
+use qm_core::config::{BreakerPolicy, Config, DestinationPlace, TableEngine};
 use qm_core::delivery::Outcome;
 use qm_core::id::DestinationName;
 use qm_core::{Error, Kind, Result, Retry};
@@ -139,9 +139,13 @@ fn is_server(destination: &DestinationName, config: &Config) -> bool {
     let Some(found) = config.destinations.get(destination) else {
         return destination.as_looked_up().is_some();
     };
-    match found.place {
+    match &found.place {
         DestinationPlace::Sftp(_) => true,
         DestinationPlace::Directory(_) | DestinationPlace::Bucket(_) => false,
+        DestinationPlace::Table(table) => match table.engine {
+            TableEngine::Sqlite { .. } => false,
+            TableEngine::Postgres { .. } | TableEngine::DynamoDb { .. } => true,
+        },
     }
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn config() -> Config {
         notifiers: BTreeMap::new(),
         routes: BTreeMap::new(),
         destinations: BTreeMap::new(),
+        declarations: BTreeMap::new(),
     };
     add_notifier(&mut config, "ops");
     config

@@ -7,7 +7,7 @@ use super::{ConfigOption, configuration, table};
 use crate::cli::explain;
 use crate::node::connectors_for;
 use qm_core::config::{
-    Config, Deliver, Destination, DestinationLimits, DestinationPlace, SecretStore,
+    Config, Deliver, Destination, DestinationLimits, DestinationPlace, SecretStore, TableEngine,
 };
 use qm_core::id::{DestinationName, RouteName};
 use qm_core::ports::connector::Finding;
@@ -79,6 +79,16 @@ fn place(destination: &Destination) -> String {
         DestinationPlace::Bucket(place) => format!("bucket {}/{}", place.bucket, place.prefix),
         DestinationPlace::Sftp(place) => {
             format!("sftp://{}@{}:{}", place.user, place.host, place.port)
+        }
+        DestinationPlace::Table(place) => {
+            let table = &place.table;
+            match &place.engine {
+                TableEngine::Sqlite { file } => format!("table {table} of {}", file.display()),
+                TableEngine::Postgres { url } => {
+                    format!("table {table} of PostgreSQL by secret:{}", url.0)
+                }
+                TableEngine::DynamoDb { .. } => format!("table {table} of DynamoDB"),
+            }
         }
     }
 }

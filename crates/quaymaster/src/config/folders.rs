@@ -1,7 +1,7 @@
 //! Folders that must not lie in each other. A delivery into a bucket would be an upload of
 //! nobody's, the ledger in a bucket a partner's download.
 
-use qm_core::config::{Bucket, BucketPlace, Destination, DestinationPlace, Node};
+use qm_core::config::{Bucket, BucketPlace, Destination, DestinationPlace, Node, TableEngine};
 use qm_core::id::{BucketName, DestinationName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,12 +62,17 @@ pub(super) fn check(
         add(format!("bucket `{name}`"), key, folder, Role::Bucket);
     }
     for (name, destination) in destinations {
-        let DestinationPlace::Directory(directory) = &destination.place else {
-            continue;
+        let path = match &destination.place {
+            DestinationPlace::Directory(directory) => &directory.folder,
+            DestinationPlace::Table(table) => match &table.engine {
+                TableEngine::Sqlite { file } => file,
+                TableEngine::Postgres { .. } | TableEngine::DynamoDb { .. } => continue,
+            },
+            DestinationPlace::Bucket(_) | DestinationPlace::Sftp(_) => continue,
         };
         let key = path_of(&["destination", name.as_str(), "path"]);
         let what = format!("destination `{name}`");
-        add(what, key, &directory.folder, Role::Destination);
+        add(what, key, path, Role::Destination);
     }
     for (index, left) in folders.iter().enumerate() {
         for right in folders.iter().skip(index + 1) {

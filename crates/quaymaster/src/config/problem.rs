@@ -11,6 +11,8 @@ const EXCERPT_CHARS_MAX: usize = 120;
 /// What follows one of them in a line may be a secret, which must not reach a terminal or a log
 /// (INV-7).
 const SECRET_MARKS: [&str; 5] = ["password", "passphrase", "private_key", "proxy", "ledger"];
+/// What follows one of them is a server's address, with the password before it.
+const SECRET_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// No line is shown of a file in which this stands: any may be a part of the key.
 const PRIVATE_KEY_MARK: &str = "PRIVATE KEY";
 
@@ -216,9 +218,11 @@ fn excerpt((line, from, to): (&str, usize, usize), shown: Shown) -> Excerpt {
 fn secret_begin(line: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
     let end = |mark: &&str| lower.find(mark).map(|at| at + mark.len());
-    let at = SECRET_MARKS.iter().filter_map(end).min()?;
-    let to_value = line.get(at..)?.find('=').map_or(0, |equals| equals + 1);
-    Some(at + to_value)
+    let of_key = SECRET_MARKS.iter().filter_map(end).min().and_then(|at| {
+        let to_value = line.get(at..)?.find('=').map_or(0, |equals| equals + 1);
+        Some(at + to_value)
+    });
+    SECRET_SCHEMES.iter().filter_map(end).chain(of_key).min()
 }
 
 /// Control characters of a broken file must not reach the terminal.

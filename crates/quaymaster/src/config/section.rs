@@ -7,7 +7,7 @@ use super::suggest;
 use super::tree::{Item, Table, Value};
 
 /// What a key that is needed and missing could be, so that no problem is without remedy.
-const EXAMPLES: [(&str, &str); 22] = [
+const EXAMPLES: [(&str, &str); 23] = [
     ("account", "\"storageaccount\""),
     ("alert", "[\"sre\"]"),
     ("arrives", "\"landing/north/*\""),
@@ -26,6 +26,7 @@ const EXAMPLES: [(&str, &str); 22] = [
     ("partner", "\"north\""),
     ("path", "\"/mnt/share\""),
     ("provider", "\"file\""),
+    ("table", "\"products\""),
     ("to", "[\"sre@example.org\"]"),
     ("url", "\"file:///srv/landing\""),
     ("user", "\"quaymaster\""),
@@ -97,6 +98,23 @@ impl<'t> Section<'t> {
     ) -> Option<T> {
         let item = self.item(report, key)?;
         told(report, key, item.place, parse(item))
+    }
+
+    /// Like [`Section::optional`], but what stands there is not shown: it may be the secret.
+    pub(super) fn secret<T>(
+        &mut self,
+        report: &mut Report,
+        key: &'static str,
+        parse: impl FnOnce(&Item) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let item = self.item(report, key)?;
+        let named = self.table.entries.get(key)?.key;
+        parse(item)
+            .map_err(|Fault { message, help }| {
+                let message = format!("{key}: {message}");
+                report.say_showing(named, Fault { message, help }, Shown::UpToPlace);
+            })
+            .ok()
     }
 
     /// Like [`Section::optional`], but it is a problem if the key is not set.

@@ -77,6 +77,7 @@ pub(crate) fn plan(old: Option<&Config>, new: &Config) -> Plan {
     each!("notifier", notifiers, facts::notifier, None);
     each!("route", routes, facts::route, None);
     each!("destination", destinations, facts::destination, None);
+    each!("declaration", declarations, facts::declaration, None);
     plan
 }
 

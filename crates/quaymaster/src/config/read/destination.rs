@@ -1,10 +1,13 @@
 //! `[destination.NAME]`.
 
-use qm_core::config::{BucketDestination, Destination, DestinationPlace, Directory};
-use qm_core::id::{BucketName, DestinationName};
+use qm_core::config::{
+    BucketDestination, Declaration, Destination, DestinationPlace, Directory,
+};
+use qm_core::id::{BucketName, DeclarationName, DestinationName};
 use std::collections::BTreeMap;
 
-use super::{Context, each, kind, limits, sftp};
+use super::table::Engine;
+use super::{Context, each, kind, limits, sftp, table};
 use crate::config::places;
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
@@ -23,16 +26,21 @@ enum Kind {
     Directory,
     Bucket,
     Sftp,
+    Table(Engine),
 }
 
-const KINDS: [(&str, Kind); 3] = [
+const KINDS: [(&str, Kind); 6] = [
     ("directory", Kind::Directory),
     ("bucket", Kind::Bucket),
     ("sftp", Kind::Sftp),
+    ("sqlite", Kind::Table(Engine::Sqlite)),
+    ("postgres", Kind::Table(Engine::Postgres)),
+    ("dynamodb", Kind::Table(Engine::DynamoDb)),
 ];
 
 pub(super) fn destinations(
     top: &mut Section<'_>,
+    declarations: &BTreeMap<DeclarationName, Declaration>,
     context: &Context<'_>,
     report: &mut Report,
 ) -> BTreeMap<DestinationName, Destination> {
@@ -43,7 +51,7 @@ pub(super) fn destinations(
         DestinationName::parse,
         |_, mut section, report| {
             let kind = kind(&mut section, report, &KINDS)?;
-            let destination = destination(kind, &mut section, context, report);
+            let destination = destination(kind, &mut section, declarations, context, report);
             section.finish(report);
             destination
         },
@@ -53,6 +61,7 @@ pub(super) fn destinations(
 fn destination(
     kind: Kind,
     section: &mut Section<'_>,
+    declarations: &BTreeMap<DeclarationName, Declaration>,
     context: &Context<'_>,
     report: &mut Report,
 ) -> Option<Destination> {
@@ -60,6 +69,8 @@ fn destination(
         Kind::Directory => directory(section, context, report).map(DestinationPlace::Directory),
         Kind::Bucket => bucket(section, context, report).map(DestinationPlace::Bucket),
         Kind::Sftp => sftp::sftp(section, report).map(DestinationPlace::Sftp),
+        Kind::Table(engine) => table::table(engine, section, declarations, context, report)
+            .map(|table| DestinationPlace::Table(Box::new(table))),
     };
     let strip = section.optional(report, "strip", places::prefix);
     let name = section.optional(report, "name", values::template);
@@ -70,6 +81,10 @@ fn destination(
         report.say_of(&section.key("strip"), fault);
     }
     let limits = limits::limits(section, report);
+    let limits = match kind {
+        Kind::Directory | Kind::Bucket | Kind::Sftp => limits,
+        Kind::Table(_) => table::taking_turns(limits, section, report),
+    };
     Some(Destination {
         place: place?,
         name,

@@ -3,6 +3,7 @@
 mod account;
 mod aws;
 mod bucket;
+mod declaration;
 mod destination;
 mod encryption_key;
 mod expectation;
@@ -12,6 +13,7 @@ mod notifier;
 mod route;
 mod screen;
 mod sftp;
+mod table;
 
 use qm_core::config::Config;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +42,8 @@ pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<C
     let expectations = expectation::expectations(&mut top, &context, report);
     let notifiers = notifier::notifiers(&mut top, &context, report);
     let routes = route::routes(&mut top, &context, report);
-    let destinations = destination::destinations(&mut top, &context, report);
+    let declarations = declaration::declarations(&mut top, report);
+    let destinations = destination::destinations(&mut top, &declarations, &context, report);
     top.finish(report);
     folders::check(node.as_ref(), &buckets, &destinations, report);
     Some(Config {
@@ -53,6 +56,7 @@ pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<C
         notifiers,
         routes,
         destinations,
+        declarations,
     })
 }
 
@@ -66,6 +70,7 @@ struct Context<'a> {
 /// What can be referred to. A name counts even if its table has mistakes: those are told once.
 struct Names {
     buckets: BTreeSet<String>,
+    declarations: BTreeSet<String>,
     destinations: BTreeSet<String>,
     encryption_keys: BTreeSet<String>,
     notifiers: BTreeSet<String>,
@@ -80,6 +85,7 @@ impl Names {
         };
         Self {
             buckets: below("bucket"),
+            declarations: below("declaration"),
             destinations: below("destination"),
             encryption_keys: below("encryption_key"),
             notifiers: below("notifier"),
@@ -89,6 +95,10 @@ impl Names {
 
     fn bucket(&self, name: &str) -> Result<(), Fault> {
         refer("bucket", &self.buckets, name)
+    }
+
+    fn declaration(&self, name: &str) -> Result<(), Fault> {
+        refer("declaration", &self.declarations, name)
     }
 
     fn destination(&self, name: &str) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ mod names;
 mod reach;
 mod samples;
 mod shared;
+mod tables;
 
 use qm_core::account::Verb;
 use qm_core::config::{Config, Watch};
@@ -57,6 +58,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     names::check(config, report);
     destinations::check(config, report);
     shared::check(config, report);
+    tables::check(config, report);
 }
 
 /// Uploads belong to the name that began them.

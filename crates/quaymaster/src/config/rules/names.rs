@@ -2,13 +2,16 @@
 //! to the route.
 
 use qm_core::Result;
-use qm_core::config::{AfterDelivery, Config, Deliver, DestinationPlace, Route};
+use qm_core::config::{AfterDelivery, Config, Deliver, DestinationPlace, Rejects, Route};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::template::{Facts, Template};
 
 use super::samples;
 use crate::config::problem::{Fault, Report};
 use crate::config::section::path_of;
+
+/// Stands for a delivery's id: nobody's pattern names one.
+const SAMPLE_DELIVERY: &str = "0123456789abcdef0123456789abcdef";
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     for route in config.routes.values() {
@@ -47,8 +50,15 @@ fn check_destination(
     };
     let key = path_of(&["destination", name.as_str(), "name"]);
     let named = check_possible(route, &key, |facts| destination.target(facts), report);
-    let DestinationPlace::Bucket(place) = &destination.place else {
-        return;
+    let place = match &destination.place {
+        DestinationPlace::Bucket(place) => place,
+        DestinationPlace::Table(table) => {
+            if let Some(rejects) = &table.rejects {
+                check_rejects(route, name, rejects, report);
+            }
+            return;
+        }
+        DestinationPlace::Directory(_) | DestinationPlace::Sftp(_) => return,
     };
     for (from, target) in named {
         let Ok(key) = place.prefix.join(&target) else {
@@ -69,6 +79,41 @@ fn check_destination(
         report.say_of(&path_of(&["route", route.name.as_str(), "deliver"]), fault);
         return;
     }
+}
+
+/// Rejected rows that the route takes for rows would be rejected again, for ever.
+fn check_rejects(
+    route: &Route,
+    name: &qm_core::id::DestinationName,
+    rejects: &Rejects,
+    report: &mut Report,
+) {
+    let Rejects {
+        bucket,
+        prefix,
+        format,
+    } = rejects;
+    let relative = format!("{SAMPLE_DELIVERY}/{}", format.file_name());
+    let Ok(key) = prefix.join(&relative) else {
+        return;
+    };
+    let to = ObjectPath {
+        bucket: bucket.clone(),
+        key,
+    };
+    if !route.arrives.matches(&to) {
+        return;
+    }
+    let fault = Fault::new(format!(
+        "rejects: rejected rows would be written to `{to}`, which starts route `{}` again",
+        route.name
+    ))
+    .help(format!(
+        "write them where `{}` does not match",
+        route.arrives
+    ));
+    let key = path_of(&["destination", name.as_str(), "rejects"]);
+    report.say_of(&key, fault);
 }
 
 /// A file that is moved starts no route, but whoever looks at the folder would take it for a new

@@ -1,6 +1,8 @@
 //! A ledger that many nodes share: what only one of them would have.
 
-use qm_core::config::{BucketPlace, Config, EncryptionKey, LedgerPlace};
+use qm_core::config::{
+    BucketPlace, Config, DestinationPlace, EncryptionKey, LedgerPlace, TableEngine,
+};
 
 use crate::config::problem::{Fault, Report};
 use crate::config::section::path_of;
@@ -42,6 +44,20 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         );
         let key = path_of(&["encryption_key", name.as_str(), "provider"]);
         report.say_of(&key, fault);
+    }
+    for (name, destination) in &config.destinations {
+        let DestinationPlace::Table(table) = &destination.place else {
+            continue;
+        };
+        match table.engine {
+            TableEngine::Postgres { .. } | TableEngine::DynamoDb { .. } => continue,
+            TableEngine::Sqlite { .. } => {}
+        }
+        let fault = Fault::new(format!(
+            "the ledger is shared, but the table of destination `{name}` would be another on each node"
+        ))
+        .help("use kind = \"postgres\" or \"dynamodb\"");
+        report.say_of(&path_of(&["destination", name.as_str(), "path"]), fault);
     }
     if config.sftp.host_key.is_none() {
         let fault = Fault::new("the ledger is shared, but each node would make a host key of its own")

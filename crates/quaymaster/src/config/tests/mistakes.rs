@@ -258,7 +258,7 @@ quaymaster.toml:72:14: `bad name` is not a valid name
 quaymaster.toml:72:14: [destination."bad name"] needs `kind`
    72 | [destination."bad name"]
       |              ^^^^^^^^^^
-  help: kind = "directory" or "bucket" or "sftp"
+  help: kind = "directory" or "bucket" or "sftp" or "sqlite" or "postgres" or "dynamodb"
 
 quaymaster.toml:75:2: unknown table `rout`
    75 | [rout…

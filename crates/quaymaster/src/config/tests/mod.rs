@@ -10,6 +10,8 @@ mod plan;
 mod rules;
 mod secrecy;
 mod shared;
+mod table_mistakes;
+mod tables;
 mod values;
 
 use qm_core::config::Config;

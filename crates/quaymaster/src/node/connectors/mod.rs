@@ -82,6 +82,9 @@ impl Connectors {
                     place: Box::new(self.with_secrets(place).await?),
                     concurrency: destination.limits.concurrency,
                 },
+                DestinationPlace::Table(_) => {
+                    return Err(Error::new(Kind::Unsupported, "tables cannot be loaded yet"));
+                }
             };
             (made_of, None, None)
         };

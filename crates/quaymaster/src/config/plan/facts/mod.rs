@@ -2,6 +2,7 @@
 //! that a field that is added must be told here as well.
 
 mod routing;
+mod table;
 
 use qm_core::account::Account;
 use qm_core::config::{
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub(super) use routing::{destination, route};
+pub(super) use table::declaration;
 
 /// Name and value in a fixed order; `None` is not written.
 pub(super) type Facts = Vec<(&'static str, Option<String>)>;

@@ -9,6 +9,7 @@ use qm_core::screen::Screen;
 use qm_core::window::Windows;
 use std::fmt::Write as _;
 
+use super::table::table;
 use super::{Facts, aws, list, path, secret, span};
 
 pub(in super::super) fn route(route: &Route) -> Facts {
@@ -67,6 +68,7 @@ pub(in super::super) fn destination(destination: &Destination) -> Facts {
         DestinationPlace::Directory(place) => directory(place),
         DestinationPlace::Bucket(place) => bucket(place),
         DestinationPlace::Sftp(place) => sftp(place),
+        DestinationPlace::Table(place) => table(place),
     };
     facts.extend([
         ("strip", (!strip.is_root()).then(|| strip.to_string())),
