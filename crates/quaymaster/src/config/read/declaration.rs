@@ -2,9 +2,7 @@
 
 mod column;
 
-use qm_core::config::{
-    DecimalMark, Declaration, Encoding, MaxRejected, OtherColumns, RowFormat,
-};
+use qm_core::config::{DecimalMark, Declaration, Encoding, MaxRejected, OtherColumns, RowFormat};
 use qm_core::id::DeclarationName;
 use std::collections::BTreeMap;
 
@@ -109,9 +107,7 @@ fn mark(item: &Item) -> Result<char, Fault> {
     };
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
-        (Some(mark), None)
-            if mark == '\t' || mark == ' ' || mark.is_ascii_punctuation() =>
-        {
+        (Some(mark), None) if mark == '\t' || mark == ' ' || mark.is_ascii_punctuation() => {
             Ok(mark)
         }
         _ => Err(Fault::new(format!(
@@ -135,8 +131,11 @@ fn max_rejected(item: &Item) -> Result<MaxRejected, Fault> {
             .filter(|percent| *percent <= 100)
             .map(MaxRejected::Percent)
             .ok_or_else(|| {
-                Fault::new(format!("`{}` is not a part of the rows", text.escape_debug()))
-                    .help(help)
+                Fault::new(format!(
+                    "`{}` is not a part of the rows",
+                    text.escape_debug()
+                ))
+                .help(help)
             }),
         other @ (Value::Fraction
         | Value::Truth(_)

@@ -1,8 +1,6 @@
 //! `[destination.NAME]`.
 
-use qm_core::config::{
-    BucketDestination, Declaration, Destination, DestinationPlace, Directory,
-};
+use qm_core::config::{BucketDestination, Declaration, Destination, DestinationPlace, Directory};
 use qm_core::id::{BucketName, DeclarationName, DestinationName};
 use std::collections::BTreeMap;
 

@@ -195,10 +195,12 @@ fn rejects(
         let root = places::mailbox(item)?;
         context.names.bucket(root.bucket.as_str())?;
         if root.prefix.is_root() {
-            return Err(Fault::new("rejected rows need a folder of their own").help(format!(
-                "as in rejects = \"{}/invalid-records\"",
-                root.bucket
-            )));
+            return Err(
+                Fault::new("rejected rows need a folder of their own").help(format!(
+                    "as in rejects = \"{}/invalid-records\"",
+                    root.bucket
+                )),
+            );
         }
         Ok((root.bucket, root.prefix))
     });
@@ -245,10 +247,11 @@ fn check_key(
         if table.rows.columns.is_empty() || names().any(|name| name == key) {
             continue;
         }
-        say(
-            Fault::new(format!("key: no column `{}` is declared", key.escape_debug()))
-                .help(suggest::remedy(key, names(), "columns are")),
-        );
+        say(Fault::new(format!(
+            "key: no column `{}` is declared",
+            key.escape_debug()
+        ))
+        .help(suggest::remedy(key, names(), "columns are")));
     }
 }
 
@@ -306,7 +309,10 @@ fn check_columns(
     };
     let own = [
         ("sequence", table.sequence.as_deref()),
-        ("undo", (table.undo && table.mode == LoadMode::Append).then_some(DELIVERY_COLUMN)),
+        (
+            "undo",
+            (table.undo && table.mode == LoadMode::Append).then_some(DELIVERY_COLUMN),
+        ),
     ];
     let columns = &table.rows.columns;
     for (index, column) in columns.iter().enumerate() {
@@ -320,7 +326,10 @@ fn check_columns(
             .help("give it a name that differs in more than capitals");
             report.say_of(&section.key("declaration"), fault);
         }
-        for (key, _) in own.iter().filter(|(_, own)| own.is_some_and(|own| is_same(own, name))) {
+        for (key, _) in own
+            .iter()
+            .filter(|(_, own)| own.is_some_and(|own| is_same(own, name)))
+        {
             let fault = Fault::new(format!(
                 "{key}: column `{}` is also declared as one of the file's",
                 name.escape_debug()

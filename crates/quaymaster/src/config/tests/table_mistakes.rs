@@ -119,8 +119,8 @@ fn keys_of_tables() {
         Some("key: no column `idd` is declared\n  help: did you mean `id`?"),
     );
     check(
-        &[DYNAMODB, D, "key = [\"ID\", \"x\"]\n"],
-        Some("key: no column `ID` is declared\n  help: did you mean `id`?\nkey: no column `x` is declared\n  help: columns are: id, title"),
+        &[DYNAMODB, D, "key = [\"id\", \"x\"]\n"],
+        Some("key: no column `x` is declared\n  help: columns are: id, title"),
     );
 }
 
@@ -152,9 +152,16 @@ fn what_has_no_sense_on_a_table() {
                  upserted",
             ),
         );
-        check(&[SQLITE, D, &format!("mode = \"{mode}\"\nundo = true\n")], None);
         check(
-            &[SQLITE, D, &format!("mode = \"{mode}\"\nsequence = \"seq\"\n")],
+            &[SQLITE, D, &format!("mode = \"{mode}\"\nundo = true\n")],
+            None,
+        );
+        check(
+            &[
+                SQLITE,
+                D,
+                &format!("mode = \"{mode}\"\nsequence = \"seq\"\n"),
+            ],
             Some(
                 "sequence: only rows that replace others need to know which is newer\n  help: leave it out; a column \
                  with value = \"{arrived:%Y-%m-%d %H:%M:%S}\" keeps the time of arrival",
@@ -217,7 +224,11 @@ fn rejected_rows_need_a_place() {
 #[test]
 fn databases_in_the_wrong_place() {
     check(
-        &["kind = \"sqlite\"\npath = \"/srv/landing/t.sqlite\"\n", D, ID],
+        &[
+            "kind = \"sqlite\"\npath = \"/srv/landing/t.sqlite\"\n",
+            D,
+            ID,
+        ],
         Some(
             "the folder of destination `t` lies in the folder of bucket `landing` (/srv/landing)\n  help: deliveries \
              would land among the uploads; use folders beside each other",
@@ -397,12 +408,18 @@ fn no_problem_of_a_table_shows_a_connection_string() {
     ] {
         let text = format!("node.data = \"/d\"\n[destination.x]\nkind = \"postgres\"\n{line}\n");
         let problems = read(&[("quaymaster.toml", &text)]).unwrap_err().join("\n");
-        assert!(problems.contains("quaymaster.toml:4:"), "{line}: {problems}");
+        assert!(
+            problems.contains("quaymaster.toml:4:"),
+            "{line}: {problems}"
+        );
         assert!(!problems.contains("hunter2"), "{line}: {problems}");
     }
     let inline = "node.data = \"/d\"\ndestination.x = { kind = \"postgres\", url = \"postgres://u:hunter2@h/d?x=y\", \
                   concurrency = 0 }\n";
     let problems = read(&[("quaymaster.toml", inline)]).unwrap_err().join("\n");
-    assert!(problems.contains("concurrency: 0 is out of range"), "{problems}");
+    assert!(
+        problems.contains("concurrency: 0 is out of range"),
+        "{problems}"
+    );
     assert!(!problems.contains("hunter2"), "{problems}");
 }

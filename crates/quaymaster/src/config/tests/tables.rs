@@ -114,7 +114,10 @@ fn everything_that_can_be_said_about_tables() {
     );
     assert_eq!(rejects.format, RejectsFormat::Csv);
     assert_eq!(products.report.len(), 1);
-    assert_eq!(products.rows, config.declarations.values().nth(1).unwrap().clone());
+    assert_eq!(
+        products.rows,
+        config.declarations.values().nth(1).unwrap().clone()
+    );
 
     let rows = &products.rows;
     assert_eq!(rows.format, Some(RowFormat::Csv));
@@ -200,7 +203,10 @@ fn the_sketch_of_a_table() {
     let TableEngine::DynamoDb { control, order, .. } = &products.engine else {
         panic!("not DynamoDB");
     };
-    assert_eq!((control.as_str(), *order), ("quaymaster-loads", RowOrder::ByRow));
+    assert_eq!(
+        (control.as_str(), *order),
+        ("quaymaster-loads", RowOrder::ByRow)
+    );
     assert_eq!((products.mode, products.create), (LoadMode::Upsert, false));
     assert_eq!((products.undo, &products.rejects), (false, &None));
 }
@@ -212,7 +218,11 @@ fn columns_of_several_files_keep_their_order() {
     let second = "[declaration.d.column.mole]\n[declaration.d.column.bee]\n";
     let config = super::read(&[("quaymaster.toml", first), ("conf.d/more.toml", second)]).unwrap();
     let declaration = config.declarations.values().next().unwrap();
-    let names: Vec<&str> = declaration.columns.iter().map(|c| c.name.as_str()).collect();
+    let names: Vec<&str> = declaration
+        .columns
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
     assert_eq!(names, ["zebra", "ape", "mole", "bee"]);
 }
 

@@ -118,17 +118,11 @@ pub(in super::super) fn declaration(declaration: &Declaration) -> Facts {
     vec![
         ("format", format),
         ("encoding", Some(encoding.to_owned())),
-        (
-            "delimiter",
-            delimiter.map(|c| c.escape_debug().to_string()),
-        ),
+        ("delimiter", delimiter.map(|c| c.escape_debug().to_string())),
         ("quote", quote.map(|c| c.escape_debug().to_string())),
         ("sheet", sheet.clone()),
         ("decimal_mark", decimal_mark),
-        (
-            "columns",
-            (!columns.is_empty()).then(|| columns.join("; ")),
-        ),
+        ("columns", (!columns.is_empty()).then(|| columns.join("; "))),
         ("others", others),
         ("max_rejected", max_rejected),
     ]

@@ -34,14 +34,17 @@ pub(super) fn columns(section: &mut Section<'_>, report: &mut Report) -> Vec<Col
 
 fn parse_name(name: &str) -> Result<String, Fault> {
     if name.trim().is_empty() || name.contains(char::is_control) {
-        return Err(Fault::new("a column needs a name without control characters")
-            .help("write the column's name in the table, as in [declaration.products.column.price]"));
+        return Err(
+            Fault::new("a column needs a name without control characters").help(
+                "write the column's name in the table, as in [declaration.products.column.price]",
+            ),
+        );
     }
     if name.len() > NAME_BYTES_MAX {
-        return Err(Fault::new(format!(
-            "the name is longer than {NAME_BYTES_MAX} bytes"
-        ))
-        .help("shorten it; what the file calls the column is its `header`"));
+        return Err(
+            Fault::new(format!("the name is longer than {NAME_BYTES_MAX} bytes"))
+                .help("shorten it; what the file calls the column is its `header`"),
+        );
     }
     Ok(name.to_owned())
 }
