@@ -44,6 +44,8 @@ enum Stored {
 const TEXT_BYTES: usize = 1024 * 1024;
 /// Rows beyond this make a batch full.
 const ROWS: usize = 8 * 1024;
+/// Cells beyond this make a batch full: rows of many columns take no more memory than others.
+const CELLS: usize = 64 * 1024;
 
 /// Some rows of a file, in its order, each with the same number of cells.
 #[derive(Debug, Default)]
@@ -84,7 +86,7 @@ impl Batch {
 
     /// True if it should be written before more is read.
     pub fn is_full(&self) -> bool {
-        self.len() >= ROWS || self.text.len() >= TEXT_BYTES
+        self.len() >= ROWS || self.text.len() >= TEXT_BYTES || self.cells.len() >= CELLS
     }
 
     /// The rows, in the file's order.
@@ -94,6 +96,30 @@ impl Batch {
             batch: self,
             start: i * self.columns,
         })
+    }
+
+    /// True if any text of any row has the character.
+    pub fn has_text_with(&self, character: char) -> bool {
+        self.text.contains(character)
+    }
+
+    /// Forgets the rows for which `keep` says no; the others stay in their order.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize, &Row<'_>) -> bool) {
+        let kept: Vec<bool> = self
+            .rows()
+            .enumerate()
+            .map(|(index, row)| keep(index, &row))
+            .collect();
+        let columns = self.columns;
+        let mut to = 0;
+        for (from, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
+            self.numbers[to] = self.numbers[from];
+            self.cells
+                .copy_within(from * columns..(from + 1) * columns, to * columns);
+            to += 1;
+        }
+        self.numbers.truncate(to);
+        self.cells.truncate(to * columns);
     }
 
     /// Forgets the rows, keeps the memory.
