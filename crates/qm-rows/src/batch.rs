@@ -32,9 +32,13 @@ pub struct Decimal {
 #[derive(Clone, Copy, Debug)]
 enum Stored {
     Null,
-    Text { start: u32, end: u32 },
+    Text {
+        start: u32,
+        end: u32,
+    },
     Integer(i64),
-    Decimal(Decimal),
+    /// Which of the batch's decimals: 16 bytes more a cell would halve what a cache holds.
+    Decimal(u32),
     Boolean(bool),
     Date(i32),
     Timestamp(i64),
@@ -53,7 +57,16 @@ pub struct Batch {
     columns: usize,
     text: String,
     cells: Vec<Stored>,
+    decimals: Vec<Decimal>,
     numbers: Vec<u64>,
+}
+
+/// Where a row began, for when it proves to be none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    text: usize,
+    cells: usize,
+    decimals: usize,
 }
 
 /// One row.
@@ -126,8 +139,61 @@ impl Batch {
     pub fn clear(&mut self) {
         self.text.clear();
         self.cells.clear();
+        self.decimals.clear();
         self.numbers.clear();
     }
+
+    /// Begins a row of so many cells.
+    pub(crate) fn begin(&mut self, columns: usize) -> Mark {
+        debug_assert!(self.is_empty() || self.columns == columns);
+        self.columns = columns;
+        Mark {
+            text: self.text.len(),
+            cells: self.cells.len(),
+            decimals: self.decimals.len(),
+        }
+    }
+
+    /// The row's next cell. Rows are far below 4 GiB (`limits::ROW_BYTES`), and so is a batch.
+    pub(crate) fn push(&mut self, cell: Cell<'_>) {
+        let stored = match cell {
+            Cell::Null => Stored::Null,
+            Cell::Text(text) => {
+                let start = offset(self.text.len());
+                self.text.push_str(text);
+                Stored::Text {
+                    start,
+                    end: offset(self.text.len()),
+                }
+            }
+            Cell::Integer(value) => Stored::Integer(value),
+            Cell::Decimal(value) => {
+                let at = offset(self.decimals.len());
+                self.decimals.push(value);
+                Stored::Decimal(at)
+            }
+            Cell::Boolean(value) => Stored::Boolean(value),
+            Cell::Date(value) => Stored::Date(value),
+            Cell::Timestamp(value) => Stored::Timestamp(value),
+        };
+        self.cells.push(stored);
+    }
+
+    /// The row is one.
+    pub(crate) fn commit(&mut self, number: u64) {
+        self.numbers.push(number);
+    }
+
+    /// The row is none.
+    pub(crate) fn rollback(&mut self, mark: Mark) {
+        self.text.truncate(mark.text);
+        self.cells.truncate(mark.cells);
+        self.decimals.truncate(mark.decimals);
+    }
+}
+
+fn offset(length: usize) -> u32 {
+    u32::try_from(length).expect("a batch is full long before")
 }
 
 impl<'a> Row<'a> {
@@ -136,10 +202,11 @@ impl<'a> Row<'a> {
         match self.batch.cells[self.start + index] {
             Stored::Null => Cell::Null,
             Stored::Text { start, end } => {
-                Cell::Text(&self.batch.text[start as usize..end as usize])
+                let text = self.batch.text.get(start as usize..end as usize);
+                Cell::Text(text.unwrap_or_default())
             }
             Stored::Integer(value) => Cell::Integer(value),
-            Stored::Decimal(value) => Cell::Decimal(value),
+            Stored::Decimal(at) => Cell::Decimal(self.batch.decimals[at as usize]),
             Stored::Boolean(value) => Cell::Boolean(value),
             Stored::Date(value) => Cell::Date(value),
             Stored::Timestamp(value) => Cell::Timestamp(value),

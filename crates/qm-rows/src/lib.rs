@@ -20,9 +20,17 @@
 //! what is in the output then is still true. A declaration is wrong: `Invalid`, from `new`.
 
 mod batch;
+mod collect;
+mod csv;
+mod decode;
+mod excel;
+mod json;
+mod limits;
 mod output;
 mod rejects;
 mod rows;
+mod shape;
+mod value;
 
 pub use batch::{Batch, Cell, Decimal, Row};
 pub use output::{Finish, Output, Reject};
