@@ -9,6 +9,10 @@ use crate::name::Prefix;
 
 /// A table. `S` is a secret's name in the configuration and the secret itself where it is used.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`table` is the word of the configuration"
+)]
 pub struct Table<S> {
     /// Which database.
     pub engine: TableEngine<S>,
