@@ -74,7 +74,7 @@ const LAYER_ONE_NEVER: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["qm-ledger", "qm-tables"]),
     ("sqlx", &["qm-ledger"]),
-    ("tokio-postgres", &["qm-ledger", "qm-tables"]),
+    ("tokio-postgres", &["qm-ledger", "qm-postgres", "qm-tables"]),
     ("russh", &["qm-sftp", "qm-connect"]),
     ("ssh2", &[]),
 ];
@@ -134,7 +134,7 @@ fn layer(name: &str) -> Option<Layer> {
     match name {
         "qm-core" => Some(Layer::One),
         "qm-content" | "qm-rows" => Some(Layer::Rules),
-        "qm-aws" | "qm-sftp-wire" | "qm-threads" => Some(Layer::Reach),
+        "qm-aws" | "qm-postgres" | "qm-sftp-wire" | "qm-threads" => Some(Layer::Reach),
         "qm-access" | "qm-connect" | "qm-engine" | "qm-http" | "qm-intake" | "qm-ledger"
         | "qm-sftp" | "qm-steps" | "qm-store" | "qm-tables" => Some(Layer::Two),
         "quaymaster" => Some(Layer::Three),

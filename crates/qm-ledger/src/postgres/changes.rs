@@ -92,8 +92,7 @@ impl Drop for Line {
 
 /// A session that listens, and the processes that tell.
 async fn listen(pool: &Pool) -> Sql<(Client, mpsc::UnboundedReceiver<i32>, Line)> {
-    let (config, tls) = pool.way();
-    let (client, mut connection) = config.connect(tls.clone()).await?;
+    let (client, mut connection) = pool.server().open().await?;
     let (tell, heard) = mpsc::unbounded_channel();
     let line = tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {

@@ -9,11 +9,11 @@ use tokio_postgres::types::FromSql;
 use tokio_postgres::{Client, Statement};
 
 use qm_core::{Error, Kind};
+use qm_postgres::Server;
 
 use super::fault::{Fault, Sql};
 use super::lease::Holder;
 use super::statements::{Columns, Params};
-use super::tls::Tls;
 
 /// How much longer than the server's own limit an answer is waited for.
 const LATE: Duration = Duration::from_secs(5);
@@ -53,17 +53,10 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects; the server ends what takes longer than `statement_timeout`.
-    pub(super) async fn open(
-        config: &tokio_postgres::Config,
-        tls: &Tls,
-        statement_timeout: Duration,
-    ) -> Sql<Self> {
+    pub(super) async fn open(server: &Server, statement_timeout: Duration) -> Sql<Self> {
         let patience = statement_timeout + LATE;
-        let connecting = config.connect(tls.clone());
-        let connected = tokio::time::timeout(patience, connecting).await;
-        let (client, line) = connected.map_err(|_| Fault::Silent)??;
-        // How the line ends is told to whoever waits for an answer.
-        let driver = tokio::spawn(async move { drop(line.await) }).abort_handle();
+        let connected = tokio::time::timeout(patience, server.connect()).await;
+        let (client, driver) = connected.map_err(|_| Fault::Silent)??;
         let mut connection = Self {
             client,
             driver,

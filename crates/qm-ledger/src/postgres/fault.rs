@@ -1,7 +1,8 @@
 //! What can go wrong inside a transaction, what is done about it, and what the caller is told.
 
 use qm_core::{Error, Kind};
-use tokio_postgres::error::{Severity, SqlState};
+pub(super) use qm_postgres::Cure;
+use tokio_postgres::error::SqlState;
 
 /// The result of a piece of SQL.
 pub(super) type Sql<T> = Result<T, Fault>;
@@ -13,17 +14,6 @@ pub(super) enum Fault {
     /// No answer came in time: nobody knows what the server does.
     Silent,
     Refused(Error),
-}
-
-/// What may be done after a fault.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Cure {
-    /// The same again, on another connection: this one is lost.
-    Reconnect,
-    /// The same again: others were in the way.
-    Again,
-    /// Nothing.
-    None,
 }
 
 impl From<tokio_postgres::Error> for Fault {
@@ -44,7 +34,7 @@ impl Fault {
         match self {
             Self::Silent => Cure::Reconnect,
             Self::Refused(_) => Cure::None,
-            Self::Sql(error) => cure_of(error),
+            Self::Sql(error) => qm_postgres::cure(error),
         }
     }
 
@@ -60,46 +50,9 @@ impl Fault {
     }
 }
 
-fn cure_of(error: &tokio_postgres::Error) -> Cure {
-    let Some(told) = error.as_db_error() else {
-        // Nothing that the server said: the line, or a value of ours that does not fit its column.
-        let is_ours = std::error::Error::source(error)
-            .is_some_and(|source| !source.is::<std::io::Error>())
-            && !error.is_closed();
-        return if is_ours { Cure::None } else { Cure::Reconnect };
-    };
-    if matches!(
-        told.parsed_severity(),
-        Some(Severity::Fatal | Severity::Panic)
-    ) {
-        return Cure::Reconnect;
-    }
-    let again = [
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::LOCK_NOT_AVAILABLE,
-    ];
-    let elsewhere = [
-        // What was the primary is a standby now.
-        SqlState::READ_ONLY_SQL_TRANSACTION,
-        SqlState::CANNOT_CONNECT_NOW,
-        SqlState::TOO_MANY_CONNECTIONS,
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-    ];
-    if again.contains(told.code()) {
-        Cure::Again
-    } else if elsewhere.contains(told.code()) || told.code().code().starts_with("08") {
-        Cure::Reconnect
-    } else {
-        Cure::None
-    }
-}
-
 /// The server's sentence without its details: those hold values of rows.
 fn from_postgres(operation: &'static str, error: tokio_postgres::Error) -> Error {
-    let cure = cure_of(&error);
+    let cure = qm_postgres::cure(&error);
     let Some(told) = error.as_db_error() else {
         let made = match cure {
             Cure::Reconnect | Cure::Again => unavailable(),

@@ -32,13 +32,13 @@ mod pool;
 mod revisions;
 mod slots;
 mod statements;
-mod tls;
 mod transaction;
 mod writer;
 
 use qm_core::id::NodeName;
 use qm_core::ports::access::Secret;
 use qm_core::{Error, Kind, Result};
+use qm_postgres::Server;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -54,9 +54,6 @@ use statements::Params;
 use transaction::{Patience, Step, Work};
 use writer::Writer;
 
-/// Lines that are dead are noticed after about this time, where the system can tell.
-const LINE_SILENT_MAX: Duration = Duration::from_secs(15);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The writer and one more: with less, a long list would keep uploads waiting.
 const CONNECTIONS_MIN: usize = 2;
 
@@ -243,31 +240,8 @@ impl Drop for PostgresLedger {
 }
 
 fn pool(options: &PostgresOptions) -> Result<Pool> {
-    // Whoever asks for more than `require` gets it anyway: what is encrypted is verified.
-    let text = options
-        .connection
-        .reveal()
-        .replace("sslmode=verify-full", "sslmode=require")
-        .replace("sslmode=verify-ca", "sslmode=require");
-    // The parser's own words may hold a piece of the secret.
-    let mut config: tokio_postgres::Config = text.parse().map_err(|_| {
-        Error::new(
-            Kind::Invalid,
-            "the connection string of the ledger is not one of PostgreSQL",
-        )
-        .help("write postgres://USER:PASSWORD@HOST:5432/DATABASE")
-    })?;
-    let mode = tls::mode(&config);
-    config
-        .ssl_mode(mode)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .keepalives_idle(LINE_SILENT_MAX / 3)
-        .keepalives_interval(LINE_SILENT_MAX / 3)
-        .keepalives_retries(2)
-        .tcp_user_timeout(LINE_SILENT_MAX);
     Ok(Pool::new(
-        config,
-        tls::Tls::new(mode)?,
+        Server::new(&options.connection, "the ledger")?,
         options.statement_timeout,
         options.connections.max(CONNECTIONS_MIN),
     ))

@@ -1,6 +1,7 @@
 //! Connections, so many at a time, used again while they are fit.
 
 use parking_lot::Mutex;
+use qm_postgres::Server;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Connection;
 use super::fault::{Sql, unavailable};
-use super::tls::Tls;
 
 /// Connections to one database.
 pub(super) struct Pool {
-    config: tokio_postgres::Config,
-    tls: Tls,
+    server: Server,
     statement_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
@@ -23,15 +22,9 @@ pub(super) struct Pool {
 
 impl Pool {
     /// At most `size` at a time; none is made before it is needed.
-    pub(super) fn new(
-        config: tokio_postgres::Config,
-        tls: Tls,
-        statement_timeout: Duration,
-        size: usize,
-    ) -> Self {
+    pub(super) fn new(server: Server, statement_timeout: Duration, size: usize) -> Self {
         Self {
-            config,
-            tls,
+            server,
             statement_timeout,
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(size)),
@@ -58,7 +51,7 @@ impl Pool {
 
     /// One beside the pool.
     pub(super) async fn connect(&self) -> Sql<Connection> {
-        Connection::open(&self.config, &self.tls, self.statement_timeout).await
+        Connection::open(&self.server, self.statement_timeout).await
     }
 
     /// Nobody waits for an answer any more.
@@ -72,8 +65,8 @@ impl Pool {
     }
 
     /// How the database is reached, for whoever speaks another way with it.
-    pub(super) fn way(&self) -> (&tokio_postgres::Config, &Tls) {
-        (&self.config, &self.tls)
+    pub(super) fn server(&self) -> &Server {
+        &self.server
     }
 }
 

@@ -19,11 +19,11 @@ use qm_core::{Error, Kind, Result};
 
 /// How lines to the database are encrypted.
 #[derive(Clone)]
-pub(super) struct Tls(Arc<ClientConfig>);
+pub(crate) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
     /// Trusts whom the machine trusts. Without certificates if no line will ask for one.
-    pub(super) fn new(mode: SslMode) -> Result<Self> {
+    pub(crate) fn new(mode: SslMode) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         if mode != SslMode::Disable {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -40,7 +40,7 @@ impl Tls {
 
 /// What a connection string asks for: whoever says nothing of it gets TLS, except to this machine.
 /// There is no falling back to a line that others can read.
-pub(super) fn mode(config: &tokio_postgres::Config) -> SslMode {
+pub(crate) fn mode(config: &tokio_postgres::Config) -> SslMode {
     let is_here = !config.get_hosts().is_empty()
         && config.get_hostaddrs().is_empty()
         && config.get_hosts().iter().all(|host| match host {
@@ -75,7 +75,7 @@ impl MakeTlsConnect<Socket> for Tls {
 }
 
 /// A handshake to come.
-pub(super) struct Handshake {
+pub(crate) struct Handshake {
     name: Result<ServerName<'static>, InvalidDnsNameError>,
     connector: TlsConnector,
 }
@@ -95,7 +95,7 @@ impl TlsConnect<Socket> for Handshake {
 }
 
 /// An encrypted line.
-pub(super) struct Session(TlsStream<Socket>);
+pub struct Session(TlsStream<Socket>);
 
 impl tokio_postgres::tls::TlsStream for Session {
     fn channel_binding(&self) -> ChannelBinding {
