@@ -11,7 +11,6 @@
 mod bucket;
 mod directory;
 mod email;
-mod findings;
 mod names;
 mod sftp;
 

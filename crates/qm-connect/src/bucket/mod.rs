@@ -20,8 +20,8 @@ use qm_core::ports::deposit::{Deposit, Put};
 use qm_core::{Error, Kind, Result, Retry};
 use std::sync::Arc;
 
-use crate::findings::Findings;
 use crate::names::not_a_name;
+use qm_core::ports::findings::Findings;
 
 /// Delivers into a bucket.
 pub struct BucketConnector {

@@ -11,7 +11,7 @@ use qm_core::ports::deposit::{Deposit, Put};
 use qm_core::{Error, Kind, Result};
 
 use super::{BucketConnector, send};
-use crate::findings::Findings;
+use qm_core::ports::findings::Findings;
 
 const BYTES: &[u8] = b"quaymaster tries whether it can deliver here\n";
 

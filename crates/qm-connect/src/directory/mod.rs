@@ -19,9 +19,9 @@ use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::sync::Arc;
 
-use crate::findings::Findings;
 use crate::names::not_a_name;
 use place::{Missing, Place, Site};
+use qm_core::ports::findings::Findings;
 use turn::Turn;
 
 /// Delivers into a folder of this machine.

@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 use super::place::{Missing, Place, Site};
 use super::turn::Turn;
-use crate::findings::Findings;
+use qm_core::ports::findings::Findings;
 
 /// Its temp file and its target.
 const NAME: &str = "test";

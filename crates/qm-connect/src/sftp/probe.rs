@@ -11,7 +11,7 @@ use super::faults::fault;
 use super::names::{Names, join};
 use super::session::{Line, Session};
 use super::{SftpConnector, publish, upload};
-use crate::findings::Findings;
+use qm_core::ports::findings::Findings;
 
 const CONTENT: &[u8] =
     b"quaymaster tests whether it can deliver here; this file is removed at once\n";

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod connector;
 pub mod deposit;
 pub mod encryption;
+pub mod findings;
 pub mod ledger;
 pub mod mailbox;
 pub mod source;

@@ -1,28 +1,28 @@
 //! What a test of a destination found, one step after the other.
 
-use qm_core::Result;
-use qm_core::ports::connector::Finding;
+use super::connector::Finding;
+use crate::Result;
 
 /// Steps until now.
-#[derive(Default)]
-pub(crate) struct Findings {
+#[derive(Debug, Default)]
+pub struct Findings {
     found: Vec<Finding>,
     what: &'static str,
 }
 
 impl Findings {
     /// What is tried next.
-    pub(crate) fn begin(&mut self, what: &'static str) {
+    pub fn begin(&mut self, what: &'static str) {
         self.what = what;
     }
 
     /// It worked; a sentence that says how.
-    pub(crate) fn found(&mut self, sentence: String) {
+    pub fn found(&mut self, sentence: String) {
         self.push(Ok(sentence));
     }
 
     /// All of them; a failure is that of the step that was begun last.
-    pub(crate) fn ended(mut self, result: Result<()>) -> Vec<Finding> {
+    pub fn ended(mut self, result: Result<()>) -> Vec<Finding> {
         if let Err(error) = result {
             // With the remedy, for whoever runs the node.
             self.push(Err(error.chain()));
