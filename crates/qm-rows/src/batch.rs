@@ -59,6 +59,7 @@ pub struct Batch {
     cells: Vec<Stored>,
     decimals: Vec<Decimal>,
     numbers: Vec<u64>,
+    lines: Vec<u64>,
 }
 
 /// Where a row began, for when it proves to be none.
@@ -74,6 +75,8 @@ pub(crate) struct Mark {
 pub struct Row<'a> {
     /// Which row of the file, from 1, rejected ones counted; what an interrupted load goes on by.
     pub number: u64,
+    /// The line it begins on, as in [`crate::Reject`].
+    pub line: u64,
     batch: &'a Batch,
     start: usize,
 }
@@ -104,8 +107,10 @@ impl Batch {
 
     /// The rows, in the file's order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.numbers.iter().enumerate().map(|(i, number)| Row {
+        let places = self.numbers.iter().zip(&self.lines).enumerate();
+        places.map(|(i, (number, line))| Row {
             number: *number,
+            line: *line,
             batch: self,
             start: i * self.columns,
         })
@@ -127,11 +132,13 @@ impl Batch {
         let mut to = 0;
         for (from, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
             self.numbers[to] = self.numbers[from];
+            self.lines[to] = self.lines[from];
             self.cells
                 .copy_within(from * columns..(from + 1) * columns, to * columns);
             to += 1;
         }
         self.numbers.truncate(to);
+        self.lines.truncate(to);
         self.cells.truncate(to * columns);
     }
 
@@ -141,6 +148,7 @@ impl Batch {
         self.cells.clear();
         self.decimals.clear();
         self.numbers.clear();
+        self.lines.clear();
     }
 
     /// Begins a row of so many cells.
@@ -180,8 +188,9 @@ impl Batch {
     }
 
     /// The row is one.
-    pub(crate) fn commit(&mut self, number: u64) {
+    pub(crate) fn commit(&mut self, number: u64, line: u64) {
         self.numbers.push(number);
+        self.lines.push(line);
     }
 
     /// The row is none.

@@ -82,7 +82,7 @@ impl Collector {
     ) {
         let shape = self.shape.as_ref().expect("rows follow their header");
         let number = self.read + 1;
-        match shape.read(&mut output.batch, number, count, &cell) {
+        match shape.read(&mut output.batch, (number, line), count, &cell) {
             Ok(()) => self.read = number,
             Err(fault) => {
                 let cells = self.shown(count, cell);

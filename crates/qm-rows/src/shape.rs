@@ -289,7 +289,7 @@ impl Shape {
     pub(crate) fn read<'a>(
         &self,
         batch: &mut Batch,
-        number: u64,
+        (number, line): (u64, u64),
         count: usize,
         cell: impl Fn(usize) -> Raw<'a>,
     ) -> Result<(), Fault> {
@@ -314,7 +314,7 @@ impl Shape {
                 return Err(fault);
             }
         }
-        batch.commit(number);
+        batch.commit(number, line);
         Ok(())
     }
 }

@@ -1,3 +1,11 @@
 //! Destinations that are tables: the rows of a file go there, each version of it once.
 
+mod connector;
 mod engine;
+mod postgres;
+mod sql;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+pub use connector::TableConnector;

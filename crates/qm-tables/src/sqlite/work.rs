@@ -1,0 +1,375 @@
+//! A load on the thread that owns its connection: one transaction, with the load's own row in it.
+//!
+//! Rows go straight into the table where nothing there can be in their way. Otherwise they are staged
+//! in a file beside the database, which has no name any more by the time the first row is in it, and
+//! merged at the end.
+
+use qm_core::config::LoadMode;
+use qm_core::delivery::Delivery;
+use qm_core::load::Counts;
+use qm_rows::{Batch, Cell};
+use rusqlite::{Connection, Statement, params};
+use std::path::Path;
+
+use super::fault::Sql;
+use super::{connection, schema};
+use crate::sql::differences::{FoundTable, differs, no_table};
+use crate::sql::layout::Layout;
+use crate::sql::merge::{Found, merge};
+use crate::sql::{loads, quoted, text};
+
+/// Page cache of staged rows.
+const STAGE_CACHE_KIB: i64 = 8 * 1024;
+
+/// Where rows are on their way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Plan {
+    /// Into the table; `is_keyed` where a later row of the file may have the key of an earlier.
+    Direct { is_keyed: bool },
+    /// Staged, then merged.
+    Staged,
+}
+
+/// A load under way.
+pub(super) struct Work {
+    connection: Connection,
+    table: String,
+    layout: Layout,
+    delivery: Delivery,
+    plan: Plan,
+    insert: String,
+    written: u64,
+    is_prepared: bool,
+    text: String,
+}
+
+/// A load with rows begins: the table is there and fits, nothing later is in it.
+pub(super) fn begin(
+    file: &Path,
+    table: &str,
+    create: bool,
+    layout: Layout,
+    delivery: &Delivery,
+) -> Sql<(Work, FoundTable)> {
+    let connection = connection::open(file)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    prepare_loads(&connection)?;
+    refuse_if_overtaken(&connection, table, &layout, delivery)?;
+    let mut found = schema::find(&connection, table)?;
+    if found.is_none() && create {
+        schema::create(&connection, table, &layout)?;
+        found = schema::find(&connection, table)?;
+    }
+    let Some(found) = found else {
+        return Err(no_table(table).into());
+    };
+    let differences = found.differences(&layout);
+    if !differences.is_empty() {
+        return Err(differs(table, &differences).into());
+    }
+    let plan = if layout.is_merged() && !schema::is_empty(&connection, table)? {
+        Plan::Staged
+    } else {
+        Plan::Direct {
+            is_keyed: layout.is_merged(),
+        }
+    };
+    if plan == Plan::Staged {
+        connection.execute_batch("COMMIT")?;
+        stage(&connection, file, delivery, &layout, &found)?;
+    }
+    let work = Work {
+        insert: insert(table, &layout, plan),
+        connection,
+        table: table.to_owned(),
+        layout,
+        delivery: delivery.clone(),
+        plan,
+        written: 0,
+        is_prepared: false,
+        text: String::new(),
+    };
+    Ok((work, found))
+}
+
+/// A load without rows: only the fact is recorded.
+pub(super) fn begin_empty(file: &Path) -> Sql<Connection> {
+    let connection = connection::open(file)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    prepare_loads(&connection)?;
+    Ok(connection)
+}
+
+fn prepare_loads(connection: &Connection) -> Sql<()> {
+    for statement in loads::create(loads::NAME) {
+        connection.execute_batch(&statement)?;
+    }
+    Ok(())
+}
+
+fn refuse_if_overtaken(
+    connection: &Connection,
+    table: &str,
+    layout: &Layout,
+    delivery: &Delivery,
+) -> Sql<()> {
+    let count: i64 = match layout.mode {
+        LoadMode::Append => return Ok(()),
+        LoadMode::Replace => connection.query_row(
+            &loads::is_newer(loads::NAME),
+            params![table, delivery.arrival.0],
+            |row| row.get(0),
+        )?,
+        LoadMode::Upsert => connection.query_row(
+            &loads::is_overtaken(loads::NAME),
+            params![table, delivery.arrival.0, delivery.source.to_string()],
+            |row| row.get(0),
+        )?,
+    };
+    if count > 0 {
+        return Err(loads::overtaken(delivery).into());
+    }
+    Ok(())
+}
+
+/// The file is unlinked before it holds anything: nothing of it outlives the load.
+fn stage(
+    connection: &Connection,
+    file: &Path,
+    delivery: &Delivery,
+    layout: &Layout,
+    found: &FoundTable,
+) -> Sql<()> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!("-staged-{}", delivery.id));
+    let staged = Path::new(&name);
+    // What a crash in the next few lines left behind.
+    drop(std::fs::remove_file(staged));
+    connection.execute("ATTACH ?1 AS staged", [staged.to_string_lossy()])?;
+    let opened = connection.execute_batch(&format!(
+        "PRAGMA staged.journal_mode = OFF;
+         PRAGMA staged.synchronous = OFF;
+         PRAGMA staged.locking_mode = EXCLUSIVE;
+         PRAGMA staged.cache_size = -{STAGE_CACHE_KIB};
+         CREATE TABLE staged.rows ({}, PRIMARY KEY ({})) WITHOUT ROWID;",
+        schema::staged_columns(layout, found),
+        layout.key_names()
+    ));
+    drop(std::fs::remove_file(staged));
+    Ok(opened?)
+}
+
+fn insert(table: &str, layout: &Layout, plan: Plan) -> String {
+    let names = layout.names();
+    let values = layout.list(|index, _| format!("?{}", index + 1));
+    let table = quoted(table);
+    match plan {
+        Plan::Staged => format!("INSERT OR REPLACE INTO staged.rows ({names}) VALUES ({values})"),
+        Plan::Direct { is_keyed: false } => {
+            format!("INSERT INTO main.{table} ({names}) VALUES ({values})")
+        }
+        Plan::Direct { is_keyed: true } => {
+            let assigned = layout.list(|_, name| format!("{name} = excluded.{name}"));
+            format!(
+                "INSERT INTO main.{table} ({names}) VALUES ({values}) \
+                 ON CONFLICT ({}) DO UPDATE SET {assigned}",
+                layout.key_names()
+            )
+        }
+    }
+}
+
+impl Work {
+    /// Writes rows.
+    pub(super) fn write(&mut self, rows: &Batch) -> Sql<()> {
+        self.prepare()?;
+        let mut statement = self.connection.prepare_cached(&self.insert)?;
+        if let Some(index) = self.layout.sequence {
+            statement.raw_bind_parameter(index + 1, self.delivery.arrival.0)?;
+        }
+        if let Some(index) = self.layout.delivery {
+            statement.raw_bind_parameter(index + 1, self.delivery.id.to_string())?;
+        }
+        for row in rows.rows() {
+            for (index, cell) in row.cells().enumerate() {
+                bind(&mut statement, index + 1, cell, &mut self.text)?;
+            }
+            statement.raw_execute()?;
+        }
+        self.written += rows.len() as u64;
+        Ok(())
+    }
+
+    /// Before the first row: only a file with rows replaces any.
+    fn prepare(&mut self) -> Sql<()> {
+        if self.is_prepared {
+            return Ok(());
+        }
+        self.is_prepared = true;
+        match self.plan {
+            Plan::Staged => {
+                // A deferred transaction writes nothing but the staged rows.
+                self.connection.execute_batch("BEGIN DEFERRED")?;
+            }
+            Plan::Direct { .. } if self.layout.mode == LoadMode::Replace => {
+                self.keep()?;
+                let remove = format!("DELETE FROM main.{}", quoted(&self.table));
+                self.connection.execute_batch(&remove)?;
+            }
+            Plan::Direct { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// What `load undo` puts back.
+    fn keep(&self) -> Sql<()> {
+        if !self.layout.undo {
+            return Ok(());
+        }
+        let (table, kept) = (quoted(&self.table), quoted(&super::undo::kept(&self.table)));
+        self.connection.execute_batch(&format!(
+            "DROP TABLE IF EXISTS main.{kept};
+             CREATE TABLE main.{kept} AS SELECT * FROM main.{table};"
+        ))?;
+        Ok(())
+    }
+
+    /// All but the commit: what is staged is merged, and the load recorded.
+    pub(super) fn settle(mut self, read: u64, rejected: u64) -> Sql<(Connection, Counts)> {
+        let mut counts = match self.plan {
+            Plan::Direct { is_keyed: false } => Counts {
+                inserted: self.written,
+                ..Counts::default()
+            },
+            Plan::Direct { is_keyed: true } => {
+                let rows = self.count(&format!("main.{}", quoted(&self.table)))?;
+                // Nothing was written and the table was not touched.
+                let inserted = if self.written == 0 { 0 } else { rows };
+                Counts {
+                    inserted,
+                    superseded: self.written - inserted,
+                    ..Counts::default()
+                }
+            }
+            Plan::Staged => self.merge()?,
+        };
+        counts.read = read;
+        counts.rejected = rejected;
+        let is_kept = self.layout.undo && self.layout.mode != LoadMode::Upsert && self.written > 0;
+        record(
+            &self.connection,
+            &self.table,
+            self.layout.mode,
+            &self.delivery,
+            &counts,
+            is_kept,
+        )?;
+        Ok((self.connection, counts))
+    }
+
+    fn merge(&mut self) -> Sql<Counts> {
+        if self.is_prepared {
+            self.connection.execute_batch("COMMIT")?;
+        }
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let connection = &self.connection;
+        // Others may have loaded meanwhile, by another process.
+        refuse_if_overtaken(connection, &self.table, &self.layout, &self.delivery)?;
+        let staged = self.count("staged.rows")?;
+        if staged == 0 {
+            return Ok(Counts::default());
+        }
+        if self.layout.mode == LoadMode::Replace {
+            self.keep()?;
+        }
+        let table = format!("main.{}", quoted(&self.table));
+        let statements = merge(&self.layout, &table, "staged.rows", self.delivery.arrival.0);
+        let of = |row: &rusqlite::Row<'_>, index| {
+            let count: rusqlite::Result<i64> = row.get(index);
+            count.map(|count| u64::try_from(count).unwrap_or_default())
+        };
+        let found = connection.query_row(&statements.count, [], |row| {
+            Ok(Found {
+                staged,
+                there: of(row, 0)?,
+                later: of(row, 1)?,
+                changed: of(row, 2)?,
+            })
+        })?;
+        if self.layout.mode == LoadMode::Replace {
+            connection.execute(&statements.remove, [])?;
+        }
+        if found.updates(&self.layout) {
+            connection.execute(&statements.update, [])?;
+        }
+        if found.inserted() > 0 {
+            connection.execute(&statements.insert, [])?;
+        }
+        Ok(Counts {
+            inserted: found.inserted(),
+            updated: found.changed,
+            unchanged: found.unchanged(),
+            superseded: self.written - staged + found.later,
+            ..Counts::default()
+        })
+    }
+
+    fn count(&self, table: &str) -> Sql<u64> {
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = self.connection.query_row(&count, [], |row| row.get(0))?;
+        Ok(u64::try_from(rows).unwrap_or_default())
+    }
+}
+
+/// The load's own row, in its transaction.
+pub(super) fn record(
+    connection: &Connection,
+    table: &str,
+    mode: LoadMode,
+    delivery: &Delivery,
+    counts: &Counts,
+    is_kept: bool,
+) -> Sql<()> {
+    let [read, inserted, updated, unchanged, rejected, superseded] = loads::stored(counts);
+    let recorded = connection.execute(
+        &loads::insert(loads::NAME),
+        params![
+            delivery.id.to_string(),
+            delivery.destination.as_str(),
+            table,
+            delivery.source.to_string(),
+            delivery.arrival.0,
+            loads::mode(mode),
+            read,
+            inserted,
+            updated,
+            unchanged,
+            rejected,
+            superseded,
+            is_kept,
+        ],
+    )?;
+    if recorded == 0 {
+        return Err(loads::loaded_already(delivery).into());
+    }
+    Ok(())
+}
+
+fn bind(
+    statement: &mut Statement<'_>,
+    index: usize,
+    cell: Cell<'_>,
+    buffer: &mut String,
+) -> rusqlite::Result<()> {
+    match cell {
+        Cell::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
+        Cell::Text(text) => statement.raw_bind_parameter(index, text),
+        Cell::Integer(value) => statement.raw_bind_parameter(index, value),
+        Cell::Boolean(value) => statement.raw_bind_parameter(index, value),
+        Cell::Decimal(_) | Cell::Date(_) | Cell::Timestamp(_) => {
+            buffer.clear();
+            text::write_cell(cell, buffer);
+            statement.raw_bind_parameter(index, buffer.as_str())
+        }
+    }
+}
