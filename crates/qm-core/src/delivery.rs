@@ -47,6 +47,28 @@ impl DeliveryState {
     }
 }
 
+/// What a delivery does at its destination.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// The version's bytes are put there.
+    Put,
+    /// What this delivery put there is taken away: its object departed.
+    Remove {
+        /// The delivery that put it there, or was to.
+        of: DeliveryId,
+    },
+}
+
+impl Effect {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Remove { .. } => "remove",
+        }
+    }
+}
+
 /// A delivery as the ledger holds it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delivery {
@@ -64,6 +86,8 @@ pub struct Delivery {
     pub destination: DestinationName,
     /// The name at the destination, relative to it.
     pub target: String,
+    /// What it does there.
+    pub effect: Effect,
     /// Where it stands.
     pub state: DeliveryState,
     /// Attempts begun since it was created or last redriven.

@@ -197,13 +197,37 @@ pub struct DeliveryId([u8; 16]);
 impl DeliveryId {
     /// Hash of version, route and destination (lengths included, so that no two triples collide).
     pub fn derive(version: VersionId, route: &RouteName, destination: &DestinationName) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(b"quaymaster delivery 1\0");
-        for part in [
-            version.to_string().as_str(),
+        let version = version.to_string();
+        let parts = [version.as_str(), route.as_str(), destination.as_str()];
+        Self::hash(b"quaymaster delivery 1\0", &parts)
+    }
+
+    /// The same for a version that the route fired for before and that has another name since.
+    pub fn derive_renamed(
+        version: VersionId,
+        route: &RouteName,
+        destination: &DestinationName,
+        by: OperationSeq,
+    ) -> Self {
+        let (version, by) = (version.to_string(), by.0.to_string());
+        let parts = [
+            version.as_str(),
             route.as_str(),
             destination.as_str(),
-        ] {
+            by.as_str(),
+        ];
+        Self::hash(b"quaymaster renamed delivery 1\0", &parts)
+    }
+
+    /// The delivery that takes away what this one put there; a cause makes one of it.
+    pub fn removal(self, cause: &str) -> Self {
+        Self::hash(b"quaymaster removal 1\0", &[&self.to_string(), cause])
+    }
+
+    fn hash(what: &[u8], parts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(what);
+        for part in parts {
             hasher.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             hasher.update(part.as_bytes());
         }

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod breaker;
 pub mod config;
 pub mod delivery;
+pub mod departure;
 pub mod error;
 pub mod expectation;
 pub mod file_type;

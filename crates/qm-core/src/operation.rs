@@ -115,6 +115,9 @@ pub struct NameChange {
     pub keep_aside: bool,
     /// See [`Operation::keep_moved`].
     pub keep_moved: bool,
+    /// True if the version goes away from the name by somebody's wish, so that routes may follow: a
+    /// [`crate::departure::Departure`] once it is completed. Not what is done after deliveries.
+    pub departs: bool,
     /// The arrival that this makes, if any: none under a temp name.
     pub arrival: Option<Cause>,
     /// Who does it.

@@ -1,13 +1,15 @@
 //! Reconciler `route`: every arrival in the outbox is matched with the routes of the running
-//! revision and gets its deliveries, or the record that no route wanted it.
+//! revision and gets its deliveries, or the record that no route wanted it; and what was delivered
+//! follows its object when that departs, where a route says so.
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use qm_core::Result;
 use qm_core::arrival::Arrival;
-use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, OnFailure, Route};
-use qm_core::delivery::NewDelivery;
-use qm_core::id::{DeliveryId, DestinationName};
+use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, OnFailure, Propagate, Route};
+use qm_core::delivery::{Delivery, NewDelivery};
+use qm_core::departure::{Departure, Following};
+use qm_core::id::{DeliveryId, DestinationName, RouteName};
 use qm_core::template::Facts;
 
 use crate::facts::facts;
@@ -45,6 +47,25 @@ impl RouteReconciler {
         );
         Ok(())
     }
+
+    async fn depart(&self, departure: &Departure, (revision, config): &Running) -> Result<()> {
+        let following = following(departure, config);
+        let now = self.ports.clock.now();
+        let depart = self
+            .ports
+            .ledger
+            .depart(departure, following, *revision, now);
+        let created = depart.await?;
+        if created > 0 {
+            tracing::info!(
+                path = ?departure.path.to_string(),
+                version = %departure.version,
+                deliveries = created,
+                "departure followed"
+            );
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -61,6 +82,13 @@ impl Reconciler for RouteReconciler {
         let mut faults = Faults::default();
         let mut has_progressed = false;
         for result in routed {
+            has_progressed |= faults.keep(result).is_some();
+        }
+        // After the arrivals: what a departed version was delivered by must be known.
+        let departures = self.ports.ledger.departures(BATCH).await;
+        let departures = faults.keep(departures).unwrap_or_default();
+        let followed = join_all(departures.iter().map(|d| self.depart(d, &running))).await;
+        for result in followed {
             has_progressed |= faults.keep(result).is_some();
         }
         faults.or(Pass {
@@ -107,6 +135,61 @@ fn of_route(
             vec![new(DestinationName::looked_up(&route.name, &key), target)]
         }
     }
+}
+
+/// What routes that delivered the version say to its departure.
+fn following(departure: &Departure, config: &Config) -> Vec<Following> {
+    let mut routes: Vec<&RouteName> = departure.copies.iter().map(|copy| &copy.route).collect();
+    routes.sort_unstable();
+    routes.dedup();
+    let routes = routes
+        .into_iter()
+        .filter_map(|name| config.routes.get(name))
+        .filter(|route| !route.propagate.is_empty());
+    routes
+        .flat_map(|route| following_by(departure, config, route))
+        .collect()
+}
+
+fn following_by(departure: &Departure, config: &Config, route: &Route) -> Vec<Following> {
+    let copies = departure.copies.iter();
+    let mut copies: Vec<&Delivery> = copies.filter(|copy| copy.route == route.name).collect();
+    let has = |propagate| route.propagate.contains(&propagate);
+    let to = departure.to.as_ref().filter(|_| has(Propagate::Rename));
+    let to = to.filter(|to| route.is_started_by(&to.path, to.version.size_bytes));
+    let Some(to) = to else {
+        // Renamed to where the route takes nothing, it is gone as far as the route sees; renamed to
+        // where it does, the copy stays unless renames are followed.
+        let is_seen = departure
+            .to
+            .as_ref()
+            .is_some_and(|to| route.is_started_by(&to.path, to.version.size_bytes));
+        if is_seen || !has(Propagate::Delete) {
+            return Vec::new();
+        }
+        return copies
+            .iter()
+            .map(|copy| Following::Remove(copy.id))
+            .collect();
+    };
+    let facts = facts(config, &to.path, to.at);
+    let mut following = Vec::new();
+    for mut new in of_route(to, config, route, &facts) {
+        new.id = DeliveryId::derive_renamed(
+            to.version.id,
+            &route.name,
+            &new.destination,
+            departure.operation,
+        );
+        let place = copies
+            .iter()
+            .position(|copy| copy.destination == new.destination);
+        let replaces = place.map(|at| copies.remove(at)).map(|copy| copy.id);
+        following.push(Following::Rename { new, replaces });
+    }
+    // Under its new name the route takes it elsewhere.
+    following.extend(copies.iter().map(|copy| Following::Remove(copy.id)));
+    following
 }
 
 /// The name at the destination. A destination that the revision lacks and a name that cannot be

@@ -59,6 +59,7 @@ impl Shared {
         Ok(Some(NameChange {
             // A file that did not come through us has no version to arrive.
             arrival: wanted.arrival.filter(|_| moves.is_some()),
+            departs: wanted.departs && moves.is_some(),
             path: wanted.path.clone(),
             seen,
             change: wanted.change.clone(),

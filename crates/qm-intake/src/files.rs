@@ -167,12 +167,14 @@ impl AccountMailbox {
         if file_at(&*bucket, &object.key).await?.is_none() {
             return self.discard_partial(&object, &*bucket).await;
         }
+        let is_temp = temp_name::is_temp(object.key.file_name(), &account.temp_suffixes);
         let wanted = Wanted {
             path: object,
             change: Change::Remove,
             version: None,
             existing: Existing::Replace,
             arrival: None,
+            departs: !is_temp,
             content_of: None,
             account: self.holder.recorded(),
             act: act.clone(),
@@ -210,6 +212,8 @@ impl AccountMailbox {
         let may_replace = arrival.is_none() || account.may.contains(&Verb::Overwrite);
         let content_of = content_to_check(&account, &*bucket, &source.key, &target.key)?
             .filter(|_| arrival.is_some());
+        // What has a temp name was never delivered.
+        let is_temp = temp_name::is_temp(source.key.file_name(), &account.temp_suffixes);
         let wanted = Wanted {
             path: source,
             change: Change::Rename { to: target.key },
@@ -220,6 +224,7 @@ impl AccountMailbox {
                 Existing::Refuse
             },
             arrival,
+            departs: !is_temp,
             content_of,
             account: self.holder.recorded(),
             act: act.clone(),

@@ -37,6 +37,8 @@ pub(crate) struct Wanted {
     /// What happens to a file that already has the name it lands on.
     pub(crate) existing: Existing,
     pub(crate) arrival: Option<Cause>,
+    /// See [`qm_core::operation::NameChange::departs`].
+    pub(crate) departs: bool,
     /// For a rename: the name whose promise the content must keep, looked at under the lock.
     pub(crate) content_of: Option<String>,
     pub(crate) account: Option<AccountName>,

@@ -62,6 +62,7 @@ impl Intake {
             version: None,
             existing: Existing::Replace,
             arrival: None,
+            departs: false,
             content_of: None,
             account: None,
             act: act.clone(),

@@ -232,6 +232,7 @@ impl AccountUpload {
             version: Some(version),
             existing,
             arrival: self.final_name.is_none().then_some(Cause::Upload),
+            departs: false,
             content_of: None,
             account: self.holder.recorded(),
             act: self.act.clone(),

@@ -61,6 +61,7 @@ impl AccountMailbox {
             version: Some(kept.version),
             existing: Existing::Replace,
             arrival: Some(Cause::Restore),
+            departs: false,
             content_of: None,
             account: None,
             act: act.clone(),

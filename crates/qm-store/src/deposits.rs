@@ -79,6 +79,24 @@ impl Tree {
         self.sync_folder_of(key)
     }
 
+    /// Takes the file with that identity away; false if the name shows another or none.
+    pub(crate) fn withdraw(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        let place = key.as_str();
+        let turn = self.turn()?;
+        let there = self.stat(place)?;
+        let is_it = there.is_some_and(|there| {
+            there.kind == FileKind::File && there.identity.as_str() == identity
+        });
+        if is_it {
+            self.unlink(place)?;
+        }
+        drop(turn);
+        if is_it {
+            self.sync_folder_of(key)?;
+        }
+        Ok(is_it)
+    }
+
     fn turn(&self) -> Result<Box<dyn Send>> {
         let begun = Instant::now();
         loop {

@@ -211,6 +211,12 @@ impl Bucket for DirectoryBucket {
             .await
     }
 
+    async fn withdraw(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        let (key, identity) = (key.clone(), identity.to_owned());
+        self.blocking(move |tree| tree.withdraw(&key, &identity))
+            .await
+    }
+
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
         let Some(stat) = self.tree.look(path.as_str())? else {
             return Ok(None);

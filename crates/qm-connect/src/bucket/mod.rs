@@ -20,7 +20,7 @@ use qm_core::ports::deposit::{Deposit, Put};
 use qm_core::{Error, Kind, Result, Retry};
 use std::sync::Arc;
 
-use crate::names::not_a_name;
+use crate::names::{AWAY, NOT_OURS, not_a_name};
 use qm_core::ports::findings::Findings;
 
 /// Delivers into a bucket.
@@ -84,6 +84,34 @@ impl BucketConnector {
         Ok(format!("{what}{why_not}"))
     }
 
+    async fn take_away(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Result<String> {
+        let (bucket, key) = (self.bucket()?, self.key(shipment.target)?);
+        let Some(found) = bucket.identity(&key).await? else {
+            return Ok(AWAY.to_owned());
+        };
+        for copy in copies {
+            let version = version(copy);
+            // Objects say themselves whose they are; where they do not, the bytes must do.
+            let is_it = found == version.identity
+                || (bucket.keeps_attributes() && send::is_same(&*bucket, &key, &version).await?);
+            if !is_it {
+                continue;
+            }
+            fence.check().await?;
+            if bucket.withdraw(&key, &found).await? {
+                return Ok(format!("removed, with SHA-256 {}", version.sha256));
+            }
+            let changed = Error::new(Kind::Conflict, "somebody else changed the file meanwhile");
+            return Err(again(changed));
+        }
+        Ok(NOT_OURS.to_owned())
+    }
+
     fn bucket(&self) -> Result<Arc<dyn Bucket>> {
         self.buckets.get(&self.config.bucket).ok_or_else(|| {
             Error::new(
@@ -116,6 +144,18 @@ impl Connector for BucketConnector {
         fence: &dyn Fence,
     ) -> Outcome {
         match self.attempt(shipment, content, fence).await {
+            Ok(note) => Outcome::Delivered(note),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    async fn remove(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Outcome {
+        match self.take_away(shipment, copies, fence).await {
             Ok(note) => Outcome::Delivered(note),
             Err(error) => Outcome::Failed(error),
         }

@@ -13,13 +13,15 @@ mod turn;
 use async_trait::async_trait;
 use qm_core::config::Directory;
 use qm_core::delivery::{Delivery, Outcome};
+use qm_core::id::Sha256Digest;
 use qm_core::name::ObjectKey;
+use qm_core::operation::Version;
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::sync::Arc;
 
-use crate::names::not_a_name;
+use crate::names::{AWAY, NOT_OURS, not_a_name};
 use place::{Missing, Place, Site};
 use qm_core::ports::findings::Findings;
 use turn::Turn;
@@ -62,6 +64,38 @@ impl DirectoryConnector {
             let _ = qm_threads::run(move || place.remove_temp()).await;
         }
         done
+    }
+
+    async fn take_away(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Result<String> {
+        let target = parse_target(shipment.target)?;
+        let (site, mark) = (Arc::clone(&self.site), mark(shipment.delivery));
+        let place = qm_threads::run(move || site.place(&target, &mark, Missing::Leave)).await?;
+        let Some(place) = place.map(Arc::new) else {
+            return Ok(AWAY.to_owned());
+        };
+        let turn = Turn::take(&place).await?;
+        let versions: Vec<Version> = copies.iter().map(|copy| copy.version.clone()).collect();
+        let looked = Arc::clone(&place);
+        match qm_threads::run(move || shown(&looked, &versions)).await? {
+            Shown::Nothing => Ok(AWAY.to_owned()),
+            Shown::Another => Ok(NOT_OURS.to_owned()),
+            Shown::Copy(sha256) => {
+                fence.check().await?;
+                qm_threads::run(move || {
+                    let removed = place.remove_target();
+                    drop(turn);
+                    removed?;
+                    place.sync()
+                })
+                .await?;
+                Ok(format!("removed, with SHA-256 {sha256}"))
+            }
+        }
     }
 
     async fn fill(
@@ -112,6 +146,18 @@ impl Connector for DirectoryConnector {
         }
     }
 
+    async fn remove(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Outcome {
+        match self.take_away(shipment, copies, fence).await {
+            Ok(note) => Outcome::Delivered(note),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
     /// Also removes what the crash left of the delivery: nobody works on it while this is asked.
     async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool> {
         let target = parse_target(shipment.target)?;
@@ -140,6 +186,29 @@ impl Connector for DirectoryConnector {
         let tested = qm_threads::run(move || Ok(test::test(&site))).await;
         tested.unwrap_or_else(|error| Findings::default().ended(Err(error)))
     }
+}
+
+/// What is under the target.
+enum Shown {
+    Nothing,
+    /// What was delivered.
+    Copy(Sha256Digest),
+    Another,
+}
+
+fn shown(place: &Place, versions: &[Version]) -> Result<Shown> {
+    for version in versions {
+        let Some(file) = place.open_target()? else {
+            return Ok(Shown::Nothing);
+        };
+        if copy::is_same(place, file, version)? {
+            return Ok(Shown::Copy(version.sha256));
+        }
+    }
+    Ok(match place.open_target()? {
+        Some(_) => Shown::Another,
+        None => Shown::Nothing,
+    })
 }
 
 fn mark(delivery: &Delivery) -> String {

@@ -19,12 +19,13 @@ mod private_key;
 mod probe;
 mod publish;
 mod reach;
+mod remove;
 mod session;
 mod upload;
 
 use async_trait::async_trait;
 use qm_core::config::Sftp;
-use qm_core::delivery::Outcome;
+use qm_core::delivery::{Delivery, Outcome};
 use qm_core::ports::access::Secret;
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
@@ -176,6 +177,19 @@ impl SftpConnector {
         ))
     }
 
+    async fn take_away(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Result<String> {
+        let names = Names::of(&self.folder, shipment)?;
+        let mut session = self.dialer.open().await?;
+        let removed = remove::remove(&mut session.client, &names, copies, fence).await;
+        self.rest(session);
+        removed
+    }
+
     /// Keeps a session for the next delivery unless something is under way in it.
     fn rest(&self, session: Session) {
         if session.client.is_quiet() && !session.is_closed() {
@@ -194,6 +208,18 @@ impl Connector for SftpConnector {
     ) -> Outcome {
         match Names::of(&self.folder, shipment) {
             Ok(names) => self.attempt(&names, shipment, content, fence).await,
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    async fn remove(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Outcome {
+        match self.take_away(shipment, copies, fence).await {
+            Ok(note) => Outcome::Delivered(note),
             Err(error) => Outcome::Failed(error),
         }
     }

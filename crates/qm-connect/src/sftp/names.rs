@@ -1,5 +1,6 @@
 //! Where a delivery lands: the folder, the final name, and the temp name beside it.
 
+use qm_core::id::DeliveryId;
 use qm_core::name::ObjectKey;
 use qm_core::ports::connector::Shipment;
 use qm_core::template::Template;
@@ -29,9 +30,14 @@ impl Names {
         let target = ObjectKey::parse(shipment.target)
             .map_err(|cause| not_a_name(shipment.target, cause))?;
         let target = join(&folder, target.as_str());
-        let id = shipment.delivery.id.to_string();
+        Ok(Self::for_delivery(target, shipment.delivery.id))
+    }
+
+    /// A target and the temp name that a delivery has there.
+    pub(super) fn for_delivery(target: String, id: DeliveryId) -> Self {
+        let id = id.to_string();
         let hex = id.get(..DELIVERY_HEX_CHARS).unwrap_or(&id);
-        Ok(Self::beside(target, hex))
+        Self::beside(target, hex)
     }
 
     /// A target and the temp name that `mark` tells from others.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use qm_connect::DirectoryConnector;
 use qm_core::config::Directory;
-use qm_core::delivery::{Delivery, DeliveryState, Outcome};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome};
 use qm_core::id::{
     ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName,
     Sha256Digest, VersionId,
@@ -141,6 +141,7 @@ pub(crate) fn delivery(target: &str, bytes: &[u8]) -> Delivery {
         route,
         destination,
         target: target.to_owned(),
+        effect: Effect::Put,
         state: DeliveryState::Running {
             node: NodeName::parse("here").unwrap(),
         },

@@ -30,7 +30,7 @@ pub use destination::{
     BreakerPolicy, BucketDestination, Destination, DestinationLimits, DestinationPlace, Directory,
     Proxy, ProxyKind, SecretStore, Sftp,
 };
-pub use route::{AfterDelivery, Deliver, Lookup, OnFailure, Route};
+pub use route::{AfterDelivery, Deliver, Lookup, OnFailure, Propagate, Route};
 pub use table::{LoadMode, Rejects, RejectsFormat, RowOrder, Table, TableEngine};
 
 /// One revision of the configuration.

@@ -1,7 +1,7 @@
 //! `[route.NAME]`: what happens to arrivals.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{DestinationLimits, SecretStore};
@@ -34,6 +34,9 @@ pub struct Route {
     pub min_size_bytes: u64,
     /// What happens to the object when every delivery of its version has succeeded.
     pub after: AfterDelivery,
+    /// What happens to delivered copies when the object departs; nothing else than what is named.
+    #[serde(default)]
+    pub propagate: BTreeSet<Propagate>,
     /// Who is told of dead letters.
     pub alert: Vec<NotifierName>,
 }
@@ -110,6 +113,26 @@ pub enum AfterDelivery {
     Delete,
     /// It is renamed within its bucket, which fires no trigger.
     Move(Template),
+}
+
+/// A change of a name that delivered copies follow. What the node itself does to an object after
+/// its deliveries is none.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Propagate {
+    /// The object is removed: what was delivered is taken away.
+    Delete,
+    /// The object is renamed: it is delivered under its new name, then the old copy is taken away.
+    Rename,
+}
+
+impl Propagate {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Rename => "rename",
+        }
+    }
 }
 
 impl Route {

@@ -55,6 +55,15 @@ struct Object {
 struct Detail {
     bucket: Option<Bucket>,
     object: Object,
+    /// Of a removal: by a request, or by a rule of the bucket.
+    reason: Option<String>,
+}
+
+/// What `EventBridge` tells of an object.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Change {
+    Created,
+    Deleted,
 }
 
 pub(super) fn read(body: &str, watched: Watched<'_>) -> Result<Notification> {
@@ -99,7 +108,8 @@ fn unwrapped(
         text("Event"),
     ) {
         (Some("Notification"), Some(inner), _, _) => return Ok(Some(inner.to_owned())),
-        (_, _, Some("Object Created"), _) => found.add_detail(fields, watched),
+        (_, _, Some("Object Created"), _) => found.add_detail(fields, watched, Change::Created),
+        (_, _, Some("Object Deleted"), _) => found.add_detail(fields, watched, Change::Deleted),
         (_, _, Some(other), _) => found.note(format!("`{}`", quoted(other))),
         (_, _, _, Some("s3:TestEvent")) => found.note("test event".to_owned()),
         (Some(other), _, _, _) => found.note(format!("`{}`, no records", quoted(other))),
@@ -122,7 +132,9 @@ impl Notification {
         // Some stores write the name as their configuration does, with `s3:` before it.
         let name = name.strip_prefix("s3:").unwrap_or(name);
         let written = &record.s3.object.key;
-        if !name.starts_with("ObjectCreated") {
+        // What a rule of the store removes when its time is over was nobody's wish.
+        let is_removal = name.starts_with("ObjectRemoved");
+        if !is_removal && !name.starts_with("ObjectCreated") {
             return self.note(format!("{} of `{}`", quoted(name), quoted(written)));
         }
         let Some(key) = key::decode(written) else {
@@ -130,23 +142,31 @@ impl Notification {
             return self.faults.push(fault);
         };
         let at = record.event_time.as_deref().and_then(time);
+        let mut sighting = record.s3.object.sighting(key, at);
+        sighting.is_removal = is_removal;
         if record.event_source.as_deref() == Some(OWN_SOURCE) {
-            self.sightings.push(record.s3.object.sighting(key, at));
+            self.sightings.push(sighting);
         } else {
-            self.add(
-                record.s3.bucket,
-                record.s3.object.sighting(key, at),
-                watched,
-            );
+            self.add(record.s3.bucket, sighting, watched);
         }
     }
 
-    fn add_detail(&mut self, fields: &Fields, watched: Watched<'_>) {
+    fn add_detail(&mut self, fields: &Fields, watched: Watched<'_>, change: Change) {
         match fields.get("detail").map(Detail::deserialize) {
+            // What a rule of the store removes when its time is over was nobody's wish.
+            Some(Ok(Detail {
+                reason: Some(reason),
+                object,
+                ..
+            })) if change == Change::Deleted && reason != "DeleteObject" => {
+                self.note(format!("{} of `{}`", quoted(&reason), quoted(&object.key)));
+            }
             Some(Ok(detail)) => {
                 let at = fields.get("time").and_then(Value::as_str).and_then(time);
                 let key = detail.object.key.clone();
-                self.add(detail.bucket, detail.object.sighting(key, at), watched);
+                let mut sighting = detail.object.sighting(key, at);
+                sighting.is_removal = change == Change::Deleted;
+                self.add(detail.bucket, sighting, watched);
             }
             Some(Err(error)) => self.faults.push(format!("`detail` has no object: {error}")),
             None => self.faults.push("the event has no `detail`".to_owned()),
@@ -189,6 +209,7 @@ impl Object {
             size_bytes: self.size,
             sequencer: self.sequencer,
             at,
+            is_removal: false,
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::name::Prefix;
 /// that it has in the store.
 const OWN_SOURCE: &str = "quaymaster:watch";
 
+/// What our own reports call a removal, as S3 does.
+const REMOVED: &str = "ObjectRemoved:Delete";
+
 /// What is watched, as the store names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched<'a> {
@@ -40,6 +43,8 @@ pub struct Sighting {
     pub sequencer: Option<String>,
     /// When it happened, by the clock of whoever tells.
     pub at: Option<Timestamp>,
+    /// True if it was seen to be removed; a listing that lacks it is no such sight.
+    pub is_removal: bool,
 }
 
 /// A message that was understood.
@@ -78,6 +83,9 @@ impl Sighting {
         let mut record = json!({ "eventSource": OWN_SOURCE, "s3": { "object": object } });
         if let (Some(fields), Some(at)) = (record.as_object_mut(), self.at) {
             fields.insert("eventTime".to_owned(), at.to_string().into());
+        }
+        if let (Some(fields), true) = (record.as_object_mut(), self.is_removal) {
+            fields.insert("eventName".to_owned(), REMOVED.into());
         }
         json!({ "Records": [record] }).to_string()
     }

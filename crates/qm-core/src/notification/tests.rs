@@ -188,6 +188,7 @@ fn only_our_part_of_the_store_counts() {
 fn everything_that_is_said_of_an_object_is_kept() {
     let body = records(&[record("ObjectCreated:Put", "landing", "a")]).to_string();
     let said = Sighting {
+        is_removal: false,
         key: "a".to_owned(),
         native_version: Some("096fKKXTRTtl3on89fVO.nfljtsv6qko".to_owned()),
         etag: Some("d41d8cd98f00b204e9800998ecf8427e".to_owned()),
@@ -212,6 +213,7 @@ proptest! {
         key in "\\PC{0,40}", size in proptest::option::of(any::<u64>()), identity in "\\PC{0,20}",
     ) {
         let seen = Sighting {
+            is_removal: false,
             key,
             native_version: None,
             etag: Some(identity),

@@ -72,6 +72,13 @@ pub trait Bucket: Send + Sync {
         Ok(false)
     }
 
+    /// Takes away what a delivery put under a key, if the name still shows the file with that identity;
+    /// false if it shows another or none. Durable when it returns; nothing of ours is kept aside.
+    async fn withdraw(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        let _ = identity;
+        Err(no_deposits().with("key", key))
+    }
+
     /// What is under a name: a file, a folder, or nothing.
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>>;
 

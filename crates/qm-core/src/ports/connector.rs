@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::bucket::Content;
-use crate::Result;
 use crate::alert::Notification;
 use crate::delivery::{Delivery, Outcome};
 use crate::load::Counts;
 use crate::template::Facts;
+use crate::{Error, Kind, Result};
 
 /// The code for one kind of destination, set up for one destination.
 #[async_trait]
@@ -22,6 +22,22 @@ pub trait Connector: Send + Sync {
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Outcome;
+
+    /// Takes away what deliveries put under the target, if it still is what one of `copies` put
+    /// there; anything else stays, and the note says so. Asks `fence` right before. Done again it does
+    /// no harm.
+    async fn remove(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Outcome {
+        let _ = (shipment, copies, fence);
+        Outcome::Failed(Error::new(
+            Kind::Unsupported,
+            "nothing can be taken away from this destination",
+        ))
+    }
 
     /// Whether the destination holds this delivery's effect already; asked before it is sent again
     /// when nobody knows how an attempt ended.

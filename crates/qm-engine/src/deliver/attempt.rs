@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use qm_core::delivery::{Delivery, DeliveryState, Outcome, Transition, after_attempt};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome, Transition, after_attempt};
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector, Shipment};
 use qm_core::{Error, Kind, Result};
@@ -20,20 +20,30 @@ use crate::driver::panicked;
 use crate::retain::later;
 
 /// Attempts the delivery and records the outcome.
-pub(super) async fn attempt(job: Job) {
+pub(super) async fn attempt(mut job: Job) {
     let expires_at = expires_at(&job);
     if let Some(expired) = expired(&job, expires_at) {
         let transition = transition(&job, &Outcome::Failed(expired), expires_at);
         return record(&job, transition, Said::Expired).await;
+    }
+    let found = way::find(&job).await;
+    if let Ok(found) = &found
+        && found.target != job.delivery.target
+        && !take_name(&mut job, &found.target).await
+    {
+        return;
     }
     let fence = LedgerFence::new(
         Arc::clone(&job.ports.ledger),
         job.delivery.clone(),
         Arc::clone(&job.progress),
     );
-    let (outcome, said) = match way::find(&job).await {
+    let (outcome, said) = match found {
         Ok(found) => {
-            let performed = perform(&job, &found, &fence).await;
+            let performed = match job.delivery.effect {
+                Effect::Put => perform(&job, &found, &fence).await,
+                Effect::Remove { .. } => remove(&job, &found, &fence).await,
+            };
             let outcome = performed.unwrap_or_else(Outcome::Failed);
             let said = Said::of(&outcome);
             (outcome, said)
@@ -44,7 +54,7 @@ pub(super) async fn attempt(job: Job) {
         // Recorded only while the delivery is ours, so it is not another node that has it.
         Outcome::Failed(_) if fence.was_closed() => Transition::ended(
             DeliveryState::Superseded,
-            "a newer version of the file was delivered first".to_owned(),
+            "a newer version of the file was delivered first, or it was removed".to_owned(),
         ),
         Outcome::Delivered(_)
         | Outcome::Loaded(_)
@@ -53,6 +63,42 @@ pub(super) async fn attempt(job: Job) {
         | Outcome::Rejected(_) => transition(&job, &outcome, expires_at),
     };
     record(&job, transition, said).await;
+}
+
+/// The lookup says another name than was known before: from now on the delivery is in line with
+/// those to that name. False if this attempt is over: another of them goes first, or the ledger could
+/// not say; then the attempt counts as failed.
+async fn take_name(job: &mut Job, target: &str) -> bool {
+    let now = job.ports.clock.now();
+    let ledger = &job.ports.ledger;
+    match ledger.retarget(&job.delivery, target, now).await {
+        Ok(true) => {
+            target.clone_into(&mut job.delivery.target);
+            true
+        }
+        Ok(false) => {
+            tracing::info!(delivery = %job.delivery.id, ?target, "waits for another delivery to the same name");
+            false
+        }
+        Err(error) => {
+            let outcome = Outcome::Failed(error);
+            let transition = transition(job, &outcome, expires_at(job));
+            record(job, transition, Said::Failed).await;
+            false
+        }
+    }
+}
+
+/// Takes away what was delivered.
+async fn remove(job: &Job, found: &Found, fence: &LedgerFence) -> Result<Outcome> {
+    let copies = job.ports.ledger.copies(&job.delivery).await?;
+    let (shipment, connector) = (found.shipment(job), found.way.connector.as_ref());
+    let removed = connector.remove(&shipment, &copies, fence);
+    let outcome = AssertUnwindSafe(removed).catch_unwind().await;
+    let outcome = outcome
+        .unwrap_or_else(|panic| Outcome::Failed(panicked(panic.as_ref()).during("removing")));
+    job.report.heard(&outcome);
+    Ok(outcome)
 }
 
 /// Asks the destination whether it has the delivery, and says in the job's report how it fares.
@@ -94,7 +140,11 @@ pub(super) fn transition(
 /// When the file is too old to be delivered, if ever.
 pub(super) fn expires_at(job: &Job) -> Option<Timestamp> {
     let max_age = job.route()?.max_age?;
-    Some(later(job.delivery.arrived_at, max_age))
+    match job.delivery.effect {
+        Effect::Put => Some(later(job.delivery.arrived_at, max_age)),
+        // However late, what departed must not stay there.
+        Effect::Remove { .. } => None,
+    }
 }
 
 fn expired(job: &Job, expires_at: Option<Timestamp>) -> Option<Error> {
@@ -110,8 +160,11 @@ fn expired(job: &Job, expires_at: Option<Timestamp>) -> Option<Error> {
 }
 
 /// `Err` is a failed attempt as well, one that did not get as far as the connector.
-async fn perform(job: &Job, found: &Found<'_>, fence: &LedgerFence) -> Result<Outcome> {
+async fn perform(job: &Job, found: &Found, fence: &LedgerFence) -> Result<Outcome> {
     let delivery = &job.delivery;
+    let route = job
+        .route()
+        .ok_or_else(|| Error::new(Kind::Bug, "a way was found for a route that is not there"))?;
     let shipment = found.shipment(job);
     let connector = found.way.connector.as_ref();
     // Before anything is sent again that may be there already.
@@ -121,14 +174,14 @@ async fn perform(job: &Job, found: &Found<'_>, fence: &LedgerFence) -> Result<Ou
         ));
     }
     let pattern = found.way.pattern.as_ref();
-    if let Err(error) = screen::check_name(found.route, pattern, delivery) {
+    if let Err(error) = screen::check_name(route, pattern, delivery) {
         return Ok(Outcome::Rejected(error));
     }
     let content = WatchedContent {
         content: open(job).await?,
         progress: Arc::clone(&job.progress),
     };
-    if let Err(error) = screen::check_content(found.route, delivery, &content).await? {
+    if let Err(error) = screen::check_content(route, delivery, &content).await? {
         return Ok(Outcome::Rejected(error));
     }
     let delivered = connector.deliver(&shipment, &content, fence);

@@ -1,7 +1,7 @@
 //! Attempts that were interrupted, by a crash of this node or by the end of another: the
 //! destination is asked before anything is sent again.
 
-use qm_core::delivery::{DeliveryState, Outcome};
+use qm_core::delivery::{DeliveryState, Effect, Outcome};
 use qm_core::{Error, Kind, Result};
 
 use super::attempt::{ask, expires_at, transition};
@@ -32,6 +32,10 @@ async fn outcome(job: &Job) -> Outcome {
         Kind::Unavailable,
         "the attempt was interrupted by a stop of its node",
     );
+    // It looks before it takes anything away, so it can be done again.
+    if job.delivery.effect != Effect::Put {
+        return Outcome::Failed(interrupted);
+    }
     match asked(job).await {
         Ok(Answer::Delivered) => {
             Outcome::Delivered("found at the destination after a restart".to_owned())

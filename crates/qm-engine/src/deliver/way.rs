@@ -1,7 +1,7 @@
 //! The way of a delivery: by which route, to which destination, under which name there.
 
 use qm_core::config::{Config, Deliver, Route};
-use qm_core::delivery::Delivery;
+use qm_core::delivery::{Delivery, Effect};
 use qm_core::ports::connector::Shipment;
 use qm_core::template::Facts;
 use qm_core::{Error, Kind, Result};
@@ -11,15 +11,13 @@ use crate::Way;
 use crate::facts::{facts, name};
 
 /// A way that was found.
-pub(super) struct Found<'a> {
-    pub(super) route: &'a Route,
+pub(super) struct Found {
     pub(super) way: Way,
     pub(super) target: String,
-    facts: Facts<'a>,
 }
 
 /// Finds the way; an error says what is missing on it.
-pub(super) async fn find(job: &Job) -> Result<Found<'_>> {
+pub(super) async fn find(job: &Job) -> Result<Found> {
     let (config, delivery) = (&*job.config, &job.delivery);
     let facts = facts(config, &delivery.source, delivery.arrived_at);
     let route = job.route().ok_or_else(|| {
@@ -30,25 +28,22 @@ pub(super) async fn find(job: &Job) -> Result<Found<'_>> {
     })?;
     check_names(config, route, delivery, &facts)?;
     let way = job.ports.outside.way(delivery).await?;
-    let target = match &way.name {
-        Some(template) => name(template, &facts)?.as_str().to_owned(),
-        None => delivery.target.clone(),
+    let target = match (&way.name, delivery.effect) {
+        (Some(template), Effect::Put) => name(template, &facts)?.as_str().to_owned(),
+        // What is there has the name that it was given then.
+        (None, _) | (_, Effect::Remove { .. }) => delivery.target.clone(),
     };
-    Ok(Found {
-        route,
-        way,
-        target,
-        facts,
-    })
+    Ok(Found { way, target })
 }
 
-impl Found<'_> {
+impl Found {
     /// What the connector is given.
     pub(super) fn shipment<'a>(&'a self, job: &'a Job) -> Shipment<'a> {
+        let delivery = &job.delivery;
         Shipment {
-            delivery: &job.delivery,
+            delivery,
             target: &self.target,
-            facts: self.facts,
+            facts: facts(&job.config, &delivery.source, delivery.arrived_at),
             pace: job.pace.as_ref().map(|pace| pace as _),
             progress: None,
         }

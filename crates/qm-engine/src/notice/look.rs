@@ -64,11 +64,15 @@ impl Look<'_> {
             key,
         };
         let now = self.ports.clock.now();
-        let Some(found) = self.find(&path.key).await? else {
-            return done("no longer there");
-        };
-        // Before it is read: what is read may be older than what comes under the name meanwhile.
+        // Before it is looked for, and read: what is found may be older than what comes under the name
+        // meanwhile.
         let current = self.ports.ledger.current(&path).await?;
+        let Some(found) = self.find(&path.key).await? else {
+            return match current {
+                Some(current) if sighting.is_removal => self.vanished(&path, &current).await,
+                Some(_) | None => done("no longer there"),
+            };
+        };
         let seen = current.as_ref().map(|current| current.id);
         if self.is_known(current, &found) {
             return done("known");
@@ -81,6 +85,27 @@ impl Look<'_> {
             Some((seq, _)) => done(&format!("arrival {seq}")),
             None => done("known"),
         }
+    }
+
+    /// Somebody removed it: only who saw that says so. What merely is not there may be behind a mount
+    /// that is missing.
+    async fn vanished(&self, path: &ObjectPath, current: &Version) -> Result<Seen> {
+        let audit = AuditRecord {
+            at: self.ports.clock.now(),
+            actor: "watch".to_owned(),
+            source: None,
+            activity: Activity::Delete,
+            subject: path.to_string(),
+            decision: Decision::Allowed,
+        };
+        let ledger = &self.ports.ledger;
+        let has_vanished = ledger.vanished(path, current.id, audit).await?;
+        let name = path.key.as_str().escape_debug();
+        if !has_vanished {
+            return Ok(Seen::Done(format!("`{name}`: no longer there")));
+        }
+        tracing::info!(path = ?path.to_string(), version = %current.id, "removed from the bucket by others");
+        Ok(Seen::Done(format!("`{name}`: removed")))
     }
 
     async fn find(&self, key: &ObjectKey) -> Result<Option<Found>> {

@@ -77,6 +77,7 @@ impl Hands {
             replaces: None,
             keep_aside: false,
             keep_moved: false,
+            departs: false,
             arrival: None,
             account: None,
             at: now,

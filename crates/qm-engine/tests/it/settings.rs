@@ -16,7 +16,7 @@ use qm_core::pattern::Pattern;
 use qm_core::retry::RetryPolicy;
 use qm_core::screen::Screen;
 use qm_core::template::Template;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub(crate) fn bucket(name: &str) -> BucketName {
@@ -148,6 +148,7 @@ fn add_route_of<'a>(
         on_failure: OnFailure::Block,
         min_size_bytes: 0,
         after: AfterDelivery::Keep,
+        propagate: BTreeSet::new(),
         alert: vec![],
     })
 }

@@ -177,6 +177,7 @@ impl World {
             replaces: None,
             keep_aside: false,
             keep_moved: false,
+            departs: false,
             arrival: Some(Cause::Upload),
             account: Some(AccountName::parse(account).unwrap()),
             at: now,

@@ -51,6 +51,18 @@ const ORIGINAL: &str = "SELECT seq FROM arrivals
          AND account IS NOT NULL AND state <> 'failed'
      ORDER BY at DESC, seq DESC LIMIT 1";
 
+/// The one of that place.
+pub(super) async fn at(connection: &Connection, seq: ArrivalSeq) -> Sql<Arrival> {
+    let found = connection
+        .first(select_arrivals!("WHERE a.seq = $1"), &[&seq.0], arrival)
+        .await?;
+    found.ok_or_else(|| {
+        Error::new(Kind::NotFound, "no such arrival")
+            .with("arrival", seq)
+            .into()
+    })
+}
+
 /// Adds one; its place and what it duplicates are decided here, under the lock of the order.
 pub(super) async fn add(connection: &Connection, arrival: &Arrival) -> Sql<ArrivalSeq> {
     let original = match &arrival.account {

@@ -12,8 +12,9 @@ use super::deliveries::by_number;
 use super::fault::Sql;
 use super::finished::{REJECTED, finish_version, has_after};
 use super::lease::lease_goes_on;
-use super::statements::{micros, only, stored_text};
-use super::{alerts, line};
+use super::overtaking::{self, Place};
+use super::statements::{Params, micros, only, stored_text};
+use super::{alerts, departures, line};
 
 /// Begins attempts of waiting ones whose lines are locked.
 pub(super) async fn begin(connection: &Connection, numbers: &[i64], now: Timestamp) -> Sql<()> {
@@ -38,7 +39,7 @@ const FINISH: &str = concat!(
          possible_duplicate = possible_duplicate OR $6, finished = $7, updated_at = $8
      WHERE id = $1 AND fence = $2 AND state = 'running' AND node = $9 AND epoch = $10 AND ",
     lease_goes_on!("$9", "$10"),
-    " RETURNING number, version, ",
+    " RETURNING number, version, CASE state WHEN 'delivered' THEN replaces END, ",
     has_after!()
 );
 
@@ -82,12 +83,13 @@ pub(super) async fn finish(
                 &holder.epoch,
             ],
             |columns| {
-                let number: i64 = columns.value()?;
-                Ok((number, columns.value::<String>()?, columns.value()?))
+                let (number, version): (i64, String) = (columns.value()?, columns.value()?);
+                let replaces: Option<DeliveryId> = columns.parsed_if_any(str::parse)?;
+                Ok((number, version, replaces, columns.value::<bool>()?))
             },
         )
         .await?;
-    let Some((number, version, has_after)) = ended else {
+    let Some((number, version, replaces, has_after)) = ended else {
         return Err(lost(connection, delivery).await?.into());
     };
     connection.run(END, &[&number, &micros(at), &note]).await?;
@@ -95,10 +97,99 @@ pub(super) async fn finish(
     if has_after {
         finish_version(connection, &version).await?;
     }
+    if let Some(copy) = replaces {
+        let cause = delivery.id.to_string();
+        departures::remove(connection, copy, &cause, delivery.revision, at).await?;
+    }
     if let Some(alert) = alert {
         alerts::raise(connection, alert).await?;
     }
     Ok(())
+}
+
+/// What `attempt list` says of an attempt that found another at its name.
+const WAITS: &str = "waits for another delivery to the same name; this attempt does not count";
+
+const RUNS: &str = concat!(
+    "SELECT number, is_independent FROM deliveries
+     WHERE id = $1 AND fence = $2 AND state = 'running' AND node = $3 AND epoch = $4 AND ",
+    lease_goes_on!("$3", "$4")
+);
+
+const IS_BEHIND: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
+     WHERE destination = $1 AND target = $2
+         AND (state = 'running'
+             OR state = 'waiting' AND NOT $5 AND (arrival, number) < ($3, $4)))";
+
+/// Gives a running one another target, under which it goes on or waits behind another.
+pub(super) async fn retarget(
+    connection: &Connection,
+    delivery: &Delivery,
+    target: &str,
+    at: Timestamp,
+) -> Sql<bool> {
+    let destination = delivery.destination.as_str();
+    // In one order, so that two who do this never wait for each other.
+    let mut targets = [delivery.target.as_str(), target];
+    targets.sort_unstable();
+    for one in targets {
+        line::lock(connection, destination, one).await?;
+    }
+    let holder = connection.holder()?;
+    let found = connection
+        .first(
+            RUNS,
+            &[
+                &delivery.id.to_string(),
+                &delivery.fence,
+                &holder.node,
+                &holder.epoch,
+            ],
+            |columns| Ok((columns.value::<i64>()?, columns.value::<bool>()?)),
+        )
+        .await?;
+    let Some((number, is_independent)) = found else {
+        return Err(lost(connection, delivery).await?.into());
+    };
+    let key: Params<'_> = &[
+        &destination,
+        &target,
+        &delivery.arrival.0,
+        &number,
+        &is_independent,
+    ];
+    let is_behind = connection.holds(IS_BEHIND, key).await?;
+    let place = Place {
+        destination,
+        target,
+        arrival: delivery.arrival,
+        source: &delivery.source,
+    };
+    let is_overtaken = overtaking::is_overtaken(connection, &place).await?;
+    if is_behind {
+        connection
+            .run(
+                "UPDATE deliveries SET target = $2, is_overtaken = $3, state = 'waiting',
+                     ready_at = $4, node = NULL, epoch = NULL, attempts = attempts - 1,
+                     updated_at = $4
+                 WHERE number = $1",
+                &[&number, &target, &is_overtaken, &micros(at)],
+            )
+            .await?;
+        connection.run(END, &[&number, &micros(at), &WAITS]).await?;
+    } else {
+        connection
+            .run(
+                "UPDATE deliveries SET target = $2, is_overtaken = $3 WHERE number = $1",
+                &[&number, &target, &is_overtaken],
+            )
+            .await?;
+    }
+    overtaking::overtake(connection, &place, at).await?;
+    for one in targets {
+        line::settle(connection, destination, one, at).await?;
+    }
+    Ok(!is_behind)
 }
 
 async fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {

@@ -5,22 +5,23 @@ use jiff::Timestamp;
 use qm_core::alert::NewAlert;
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
-use qm_core::delivery::{Delivery, DeliveryState, Finished, NewDelivery, Transition};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Finished, NewDelivery, Transition};
 use qm_core::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
 use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
 
 use super::connection::Connection;
 use super::fault::Sql;
-use super::statements::{Columns, Params, count, micros, only, stored_text, version_columns};
-use super::{PostgresLedger, attempts, dead_letters, finished, line, overtaking};
+use super::overtaking::{self, Place};
+use super::statements::{Columns, count, micros, only, stored_text, version_columns};
+use super::{PostgresLedger, attempts, dead_letters, departures, finished, line};
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
             "SELECT d.id, d.arrival, a.bucket, a.key, a.at, ",
             version_columns!(),
-            ", d.route, d.destination, d.target, d.state, d.ready_at, d.node, d.attempts,
+            ", d.route, d.destination, d.target, d.removes, d.state, d.ready_at, d.node, d.attempts,
              d.possible_duplicate, d.fence, d.last_error, d.revision, d.created_at, d.updated_at
              FROM deliveries d JOIN arrivals a ON a.seq = d.arrival
              JOIN versions v ON v.id = d.version ",
@@ -28,6 +29,7 @@ macro_rules! select_deliveries {
         )
     };
 }
+pub(super) use select_deliveries;
 
 const BY_NUMBER: &str =
     select_deliveries!("WHERE d.number = ANY ($1) ORDER BY array_position($1, d.number)");
@@ -85,38 +87,40 @@ pub(super) async fn create(
     let mut created = 0;
     for delivery in new {
         if !fired.iter().any(|route| route == delivery.route.as_str()) {
-            created += insert(connection, arrival, delivery, revision, at).await?;
+            created += insert(connection, arrival, delivery, None, revision, at).await?;
         }
     }
     Ok(created)
 }
 
-async fn insert(
+/// Creates one; what `replaces` put somewhere is taken away when it is delivered.
+pub(super) async fn insert(
     connection: &Connection,
     arrival: &Arrival,
     new: &NewDelivery,
+    replaces: Option<DeliveryId>,
     revision: RevisionNumber,
     at: Timestamp,
 ) -> Sql<u32> {
     let target = stored_text(&new.target);
     let destination = new.destination.as_str();
     line::lock(connection, destination, &target).await?;
-    let key: Params<'_> = &[
-        &destination,
-        &target,
-        &arrival.seq.0,
-        &arrival.path.bucket.as_str(),
-        &arrival.path.key.as_str(),
-    ];
+    let place = Place {
+        destination,
+        target: &target,
+        arrival: arrival.seq,
+        source: &arrival.path,
+    };
     // Arrivals are routed in order, so this finds one only when a rename or another node made it
     // otherwise.
-    let is_overtaken = connection.holds(overtaking::IS_OVERTAKEN, key).await?;
+    let is_overtaken = overtaking::is_overtaken(connection, &place).await?;
     let added = connection
         .run(
             "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
                  ready_at, is_independent, is_overtaken, has_after, possible_duplicate, attempts,
-                 fence, revision, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10, false, 0, 0, $11, $7, $7)
+                 fence, revision, created_at, updated_at, replaces)
+             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10, false, 0, 0, $11, $7, $7,
+                 $12)
              ON CONFLICT (id) DO NOTHING",
             &[
                 &new.id.to_string(),
@@ -130,15 +134,16 @@ async fn insert(
                 &is_overtaken,
                 &new.has_after,
                 &revision.0,
+                &replaces.map(|id| id.to_string()),
             ],
         )
         .await?;
-    connection.run(overtaking::OVERTAKE, key).await?;
+    overtaking::overtake(connection, &place, at).await?;
     line::settle(connection, destination, &target, at).await?;
     Ok(count(added))
 }
 
-fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
+pub(super) fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
     let id = columns.parsed(str::parse)?;
     let arrival = ArrivalSeq(columns.value()?);
     let source = columns.path()?;
@@ -151,6 +156,9 @@ fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
         route: columns.parsed(RouteName::parse)?,
         destination: columns.parsed(DestinationName::recorded)?,
         target: columns.value()?,
+        effect: columns
+            .parsed_if_any(str::parse)?
+            .map_or(Effect::Put, |of| Effect::Remove { of }),
         state: state(columns)?,
         attempts: columns.number()?,
         possible_duplicate: columns.value()?,
@@ -284,6 +292,25 @@ impl Deliveries for PostgresLedger {
                 let alert = alert.as_ref();
                 Box::pin(attempts::finish(c, delivery, transition, alert, *at))
             },
+        )
+        .await
+    }
+
+    async fn retarget(&self, delivery: &Delivery, target: &str, at: Timestamp) -> Result<bool> {
+        let data = (delivery.clone(), stored_text(target).into_owned(), at);
+        self.write_held(
+            "change the name of a delivery",
+            data,
+            |c, (delivery, target, at)| Box::pin(attempts::retarget(c, delivery, target, *at)),
+        )
+        .await
+    }
+
+    async fn copies(&self, removal: &Delivery) -> Result<Vec<Delivery>> {
+        self.read(
+            "list what was delivered to a name",
+            removal,
+            |c, removal| Box::pin(async move { departures::copies(c, removal).await }),
         )
         .await
     }

@@ -32,7 +32,7 @@ const LOCK: &str = "SELECT 1 FROM versions WHERE id = $1 FOR NO KEY UPDATE";
 const MARK: &str = "UPDATE deliveries SET finished = 'delivered'
      WHERE version = $1 AND has_after AND state = 'delivered' AND finished IS NULL
          AND NOT EXISTS (SELECT 1 FROM deliveries o
-             WHERE o.version = $1 AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
+             WHERE o.version = $1 AND o.removes IS NULL AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
 
 /// To be called when a delivery of the version has ended well.
 pub(super) async fn finish_version(connection: &Connection, version: &str) -> Sql<()> {
@@ -50,7 +50,7 @@ const FINISHED: &str = concat!(
      WHERE f.finished IS NOT NULL AND (f.finished = 'rejected' OR NOT ",
     needs_bytes!("f.version"),
     " AND NOT EXISTS (SELECT 1 FROM deliveries o
-         WHERE o.version = f.version AND o.state = 'cancelled')) ORDER BY f.number LIMIT $1"
+         WHERE o.version = f.version AND o.removes IS NULL AND o.state = 'cancelled')) ORDER BY f.number LIMIT $1"
 );
 
 pub(super) async fn finished(connection: &Connection, limit: u32) -> Sql<Vec<Finished>> {

@@ -29,7 +29,8 @@ macro_rules! needs_bytes {
             " AND a.deliveries IS NULL AND a.state <> 'failed' LIMIT 1), false)
              OR coalesce((SELECT true FROM deliveries d WHERE d.version = ",
             $column,
-            " AND d.state IN ('waiting', 'running', 'dead') LIMIT 1), false))"
+            " AND d.removes IS NULL AND d.state IN ('waiting', 'running', 'dead')
+             LIMIT 1), false))"
         )
     };
 }

@@ -18,11 +18,18 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order; append only.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "ledger",
-    sql: include_str!("../../migrations/postgres/0001_ledger.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "ledger",
+        sql: include_str!("../../migrations/postgres/0001_ledger.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "departures",
+        sql: include_str!("../../migrations/postgres/0003_departures.sql"),
+    },
+];
 
 /// The key of the advisory lock under which nodes migrate: "qm" and a number.
 const MIGRATION_LOCK: i64 = 0x716d_0002;

@@ -14,6 +14,7 @@ mod connection;
 mod current_names;
 mod dead_letters;
 mod deliveries;
+mod departures;
 mod fault;
 mod finished;
 mod inbox;

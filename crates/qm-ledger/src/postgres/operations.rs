@@ -2,7 +2,7 @@
 //! has one pending operation at most, over all nodes: that is the lock of a name.
 
 use jiff::Timestamp;
-use qm_core::id::{ArrivalSeq, OperationSeq};
+use qm_core::id::{ArrivalSeq, OperationSeq, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, Operation};
 use qm_core::{Error, Kind};
@@ -18,6 +18,8 @@ pub(super) struct About<'a> {
     pub(super) arrival: Option<ArrivalSeq>,
     pub(super) account: Option<&'a str>,
     pub(super) at: Timestamp,
+    /// See [`qm_core::operation::NameChange::departs`].
+    pub(super) departs: bool,
 }
 
 /// Adds a pending one; a conflict if one of its keys has one already.
@@ -35,8 +37,8 @@ pub(super) async fn insert(
         .first(
             concat!(
                 "INSERT INTO operations (bucket, key, change, renamed_to, version, replaces,
-                     keep_aside, keep_moved, arrival, account, at, state, node, epoch)
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $13
+                     keep_aside, keep_moved, arrival, account, at, state, node, epoch, departs)
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $13, $14
                  WHERE ",
                 lease_goes_on!("$12", "$13"),
                 " RETURNING seq"
@@ -55,6 +57,7 @@ pub(super) async fn insert(
                 &micros(about.at),
                 &holder.node,
                 &holder.epoch,
+                &about.departs,
             ],
             only::value::<i64>,
         )
@@ -66,6 +69,32 @@ pub(super) async fn insert(
         occupy(connection, &name, seq).await?;
     }
     Ok(OperationSeq(seq))
+}
+
+/// One that others have done already: they removed the file.
+pub(super) async fn insert_vanished(
+    connection: &Connection,
+    path: &ObjectPath,
+    version: VersionId,
+    at: Timestamp,
+) -> Sql<()> {
+    let holder = connection.holder()?;
+    connection
+        .run(
+            "INSERT INTO operations (bucket, key, change, version, replaces, keep_aside, keep_moved,
+                 at, state, node, epoch, departs)
+             VALUES ($1, $2, 'remove', $3, $3, false, false, $4, 'completed', $5, $6, true)",
+            &[
+                &path.bucket.as_str(),
+                &path.key.as_str(),
+                &version.to_string(),
+                &micros(at),
+                &holder.node,
+                &holder.epoch,
+            ],
+        )
+        .await?;
+    Ok(())
 }
 
 async fn occupy(connection: &Connection, name: &ObjectPath, seq: i64) -> Sql<()> {

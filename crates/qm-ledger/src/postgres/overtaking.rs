@@ -1,8 +1,9 @@
 //! Newer arrivals of the same source that go to the same target as older deliveries.
 
 use jiff::Timestamp;
-use qm_core::delivery::Delivery;
-use qm_core::id::RouteName;
+use qm_core::delivery::{Delivery, Effect};
+use qm_core::id::{ArrivalSeq, RouteName};
+use qm_core::name::ObjectPath;
 
 use super::connection::Connection;
 use super::fault::Sql;
@@ -11,14 +12,19 @@ use super::lease::lease_goes_on;
 use super::statements::{count, micros, only};
 use super::{alerts, line};
 
-/// Open ones of the key that a newer arrival of the same source now has overtaken.
-pub(super) const OVERTAKE: &str = "UPDATE deliveries SET is_overtaken = true
+/// Open ones of the key that a newer arrival of the same source now has overtaken. What was to be
+/// taken away is replaced instead.
+const OVERTAKE: &str = "UPDATE deliveries SET is_overtaken = true,
+         state = CASE WHEN removes IS NULL OR state = 'running' THEN state ELSE 'superseded' END,
+         ready_at = CASE WHEN removes IS NULL THEN ready_at END,
+         updated_at = CASE WHEN removes IS NULL THEN updated_at ELSE $6 END
      WHERE NOT is_overtaken AND state IN ('waiting', 'running', 'dead')
          AND destination = $1 AND target = $2 AND arrival < $3
          AND EXISTS (SELECT 1 FROM arrivals a
-             WHERE a.seq = deliveries.arrival AND a.bucket = $4 AND a.key = $5)";
+             WHERE a.seq = deliveries.arrival AND a.bucket = $4 AND a.key = $5)
+     RETURNING CASE state WHEN 'superseded' THEN id END";
 
-pub(super) const IS_OVERTAKEN: &str = "SELECT EXISTS (
+const IS_OVERTAKEN: &str = "SELECT EXISTS (
      SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
      WHERE n.destination = $1 AND n.target = $2 AND n.arrival > $3
          AND a.bucket = $4 AND a.key = $5)";
@@ -60,8 +66,9 @@ const IS_LATEST: &str = concat!(
      EXISTS (SELECT 1 FROM deliveries WHERE id = $1 AND fence = $2
          AND (state <> 'running' OR (node = $8 AND epoch = $9)))
      AND NOT EXISTS (SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
-         WHERE n.destination = $3 AND n.target = $4 AND n.arrival > $5
-             AND n.state = 'delivered' AND a.bucket = $6 AND a.key = $7)
+         WHERE n.destination = $3 AND n.target = $4 AND n.arrival >= $5 AND n.state = 'delivered'
+             AND (n.removes = $1
+                 OR n.arrival > $5 AND ($10 OR a.bucket = $6 AND a.key = $7)))
      AND ",
     lease_goes_on!("$8", "$9")
 );
@@ -118,6 +125,52 @@ pub(super) async fn supersede(
     Ok(count(superseded))
 }
 
+/// Where something of a source goes, and when it arrived.
+pub(super) struct Place<'a> {
+    pub(super) destination: &'a str,
+    pub(super) target: &'a str,
+    pub(super) arrival: ArrivalSeq,
+    pub(super) source: &'a ObjectPath,
+}
+
+/// True if a newer arrival of the source goes there too.
+pub(super) async fn is_overtaken(connection: &Connection, place: &Place<'_>) -> Sql<bool> {
+    connection
+        .holds(
+            IS_OVERTAKEN,
+            &[
+                &place.destination,
+                &place.target,
+                &place.arrival.0,
+                &place.source.bucket.as_str(),
+                &place.source.key.as_str(),
+            ],
+        )
+        .await
+}
+
+/// Something of a newer arrival goes there now; the line is locked, and settled by the caller.
+pub(super) async fn overtake(connection: &Connection, place: &Place<'_>, at: Timestamp) -> Sql<()> {
+    let overtaken = connection
+        .all(
+            OVERTAKE,
+            &[
+                &place.destination,
+                &place.target,
+                &place.arrival.0,
+                &place.source.bucket.as_str(),
+                &place.source.key.as_str(),
+                &micros(at),
+            ],
+            only::value::<Option<String>>,
+        )
+        .await?;
+    for id in overtaken.into_iter().flatten() {
+        alerts::resolve(connection, &alerts::dead_letter_key(&id), None, at).await?;
+    }
+    Ok(())
+}
+
 /// The names as the statements take them.
 pub(super) fn listed(routes: &[RouteName]) -> Vec<String> {
     routes.iter().map(ToString::to_string).collect()
@@ -143,6 +196,7 @@ pub(super) async fn is_latest(
                 &delivery.source.key.as_str(),
                 &node,
                 &epoch,
+                &(delivery.effect != Effect::Put),
             ],
             only::value::<bool>,
         )

@@ -100,6 +100,16 @@ pub(super) fn set_state(connection: &Connection, seq: ArrivalSeq, to: ArrivalSta
     Ok(())
 }
 
+/// The one of that place.
+pub(super) fn at(connection: &Connection, seq: ArrivalSeq) -> Sql<Arrival> {
+    let found = connection.first(select_arrivals!("WHERE a.seq = ?1"), [seq.0], arrival)?;
+    found.ok_or_else(|| {
+        Error::new(Kind::NotFound, "no such arrival")
+            .with("arrival", seq)
+            .into()
+    })
+}
+
 fn arrival(columns: &mut Columns<'_>) -> Sql<Arrival> {
     Ok(Arrival {
         seq: ArrivalSeq(columns.value()?),
@@ -121,12 +131,7 @@ fn route(
     revision: RevisionNumber,
     at: Timestamp,
 ) -> Sql<u32> {
-    let found = connection.first(select_arrivals!("WHERE a.seq = ?1"), [seq.0], arrival)?;
-    let Some(found) = found else {
-        return Err(Error::new(Kind::NotFound, "no such arrival")
-            .with("arrival", seq)
-            .into());
-    };
+    let found = self::at(connection, seq)?;
     match (found.state, found.deliveries) {
         (ArrivalState::Appearing | ArrivalState::Failed, _) => Err(Error::new(
             Kind::Conflict,

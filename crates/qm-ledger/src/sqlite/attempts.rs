@@ -11,8 +11,9 @@ use rusqlite::Connection;
 use super::deliveries::by_number;
 use super::fault::Sql;
 use super::finished::{REJECTED, finish_version, has_after};
+use super::overtaking::{self, Place};
 use super::statements::{Statements as _, micros, only};
-use super::{alerts, line};
+use super::{alerts, departures, line};
 
 /// The number of the next attempt of delivery `?1`.
 macro_rules! next_number {
@@ -53,7 +54,7 @@ pub(super) const FINISH: &str = concat!(
          last_error = ?5, possible_duplicate = possible_duplicate OR ?6, finished = ?7,
          updated_at = ?8
      WHERE id = ?1 AND fence = ?2 AND state = 'running'
-     RETURNING number, version, ",
+     RETURNING number, version, CASE state WHEN 'delivered' THEN replaces END, ",
     has_after!()
 );
 
@@ -79,7 +80,7 @@ pub(super) fn finish(
         DeliveryState::Dead | DeliveryState::Superseded => (None, Some(&transition.note)),
     };
     let finished = transition.is_rejected.then_some(REJECTED);
-    let ended: Option<(i64, String, bool)> = connection.first(
+    let ended = connection.first(
         FINISH,
         (
             delivery.id.to_string(),
@@ -91,9 +92,13 @@ pub(super) fn finish(
             finished,
             micros(at),
         ),
-        |columns| Ok((columns.value()?, columns.value()?, columns.value()?)),
+        |columns| {
+            let (number, version): (i64, String) = (columns.value()?, columns.value()?);
+            let replaces: Option<DeliveryId> = columns.parsed_if_any(str::parse)?;
+            Ok((number, version, replaces, columns.value::<bool>()?))
+        },
     )?;
-    let Some((number, version, has_after)) = ended else {
+    let Some((number, version, replaces, has_after)) = ended else {
         return Err(lost(connection, delivery)?.into());
     };
     connection.run(END, (number, micros(at), &transition.note))?;
@@ -101,10 +106,72 @@ pub(super) fn finish(
     if has_after {
         finish_version(connection, &version)?;
     }
+    if let Some(copy) = replaces {
+        let cause = delivery.id.to_string();
+        departures::remove(connection, copy, &cause, delivery.revision, at)?;
+    }
     if let Some(alert) = alert {
         alerts::raise(connection, alert)?;
     }
     Ok(())
+}
+
+/// What `attempt list` says of an attempt that found another at its name.
+const WAITS: &str = "waits for another delivery to the same name; this attempt does not count";
+
+/// Gives a running one another target, under which it goes on or waits behind another.
+pub(super) fn retarget(
+    connection: &Connection,
+    delivery: &Delivery,
+    target: &str,
+    at: Timestamp,
+) -> Sql<bool> {
+    let destination = delivery.destination.as_str();
+    let found: Option<(i64, bool)> = connection.first(
+        "SELECT number, is_independent FROM deliveries
+         WHERE id = ?1 AND fence = ?2 AND state = 'running'",
+        (delivery.id.to_string(), delivery.fence),
+        |columns| Ok((columns.value()?, columns.value()?)),
+    )?;
+    let Some((number, is_independent)) = found else {
+        return Err(lost(connection, delivery)?.into());
+    };
+    let is_behind = connection.holds(
+        line::IS_BEHIND,
+        (
+            destination,
+            target,
+            delivery.arrival.0,
+            number,
+            is_independent,
+        ),
+    )?;
+    let place = Place {
+        destination,
+        target,
+        arrival: delivery.arrival,
+        source: &delivery.source,
+    };
+    let is_overtaken = overtaking::is_overtaken(connection, &place)?;
+    let (target_at, now) = ((number, target, is_overtaken), micros(at));
+    if is_behind {
+        let (number, target, is_overtaken) = target_at;
+        connection.run(
+            "UPDATE deliveries SET target = ?2, overtaken = ?3, state = 'waiting', node = NULL,
+                 ready_at = ?4, queue = 'behind', attempts = attempts - 1, updated_at = ?4
+             WHERE number = ?1",
+            (number, target, is_overtaken, now),
+        )?;
+        connection.run(END, (number, now, WAITS))?;
+    } else {
+        connection.run(
+            "UPDATE deliveries SET target = ?2, overtaken = ?3 WHERE number = ?1",
+            target_at,
+        )?;
+    }
+    overtaking::overtake(connection, &place, at)?;
+    line::move_up(connection, destination, &delivery.target)?;
+    Ok(!is_behind)
 }
 
 fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {

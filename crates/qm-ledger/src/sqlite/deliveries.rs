@@ -6,22 +6,23 @@ use jiff::Timestamp;
 use qm_core::alert::NewAlert;
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
-use qm_core::delivery::{Delivery, DeliveryState, Finished, NewDelivery, Transition};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Finished, NewDelivery, Transition};
 use qm_core::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
 use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
-use rusqlite::{Connection, ToSql, params, params_from_iter};
+use rusqlite::{Connection, ToSql, params_from_iter};
 
 use super::fault::Sql;
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
-use super::{SqliteLedger, attempts, dead_letters, finished, line, overtaking};
+use super::{SqliteLedger, attempts, dead_letters, departures, finished, line, overtaking};
+use overtaking::Place;
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
             "SELECT d.id, d.arrival, a.bucket, a.key, ",
             version_columns!(),
-            ", d.route, d.destination, d.target, d.state, d.ready_at, d.node, d.attempts,
+            ", d.route, d.destination, d.target, d.removes, d.state, d.ready_at, d.node, d.attempts,
              d.possible_duplicate, d.fence, d.last_error, d.revision, a.at, d.created_at,
              d.updated_at
              FROM deliveries d JOIN arrivals a ON a.seq = d.arrival
@@ -30,6 +31,7 @@ macro_rules! select_deliveries {
         )
     };
 }
+pub(super) use select_deliveries;
 
 /// What is open longest is the first that was created.
 pub(super) const OLDEST_OPEN: &str = select_deliveries!(
@@ -67,34 +69,35 @@ pub(super) fn create(
     let mut count = 0;
     for delivery in new {
         if !fired.iter().any(|route| route == delivery.route.as_str()) {
-            count += insert(connection, arrival, delivery, revision, at)?;
+            count += insert(connection, arrival, delivery, None, revision, at)?;
         }
     }
     Ok(count)
 }
 
-fn insert(
+/// Creates one; what `replaces` put somewhere is taken away when it is delivered.
+pub(super) fn insert(
     connection: &Connection,
     arrival: &Arrival,
     new: &NewDelivery,
+    replaces: Option<DeliveryId>,
     revision: RevisionNumber,
     at: Timestamp,
 ) -> Sql<u32> {
-    let key = params![
-        new.destination.as_str(),
-        &new.target,
-        arrival.seq.0,
-        arrival.path.bucket.as_str(),
-        arrival.path.key.as_str(),
-    ];
+    let place = Place {
+        destination: new.destination.as_str(),
+        target: &new.target,
+        arrival: arrival.seq,
+        source: &arrival.path,
+    };
     // Arrivals are routed in order, so this finds one only when a rename made it otherwise.
-    let is_overtaken = connection.holds(overtaking::IS_OVERTAKEN, key)?;
+    let is_overtaken = overtaking::is_overtaken(connection, &place)?;
     let added = connection.run(
         "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
              ready_at, queue, is_independent, overtaken, has_after, attempts, possible_duplicate,
-             fence, revision, created_at, updated_at)
+             fence, revision, created_at, updated_at, replaces)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting', ?7, 'ready', ?8, ?9, ?10, 0, 0, 0, ?11, ?7,
-             ?7)
+             ?7, ?12)
          ON CONFLICT (id) DO NOTHING",
         (
             new.id.to_string(),
@@ -108,9 +111,10 @@ fn insert(
             is_overtaken,
             new.has_after,
             revision.0,
+            replaces.map(|id| id.to_string()),
         ),
     )?;
-    connection.run(overtaking::OVERTAKE, key)?;
+    overtaking::overtake(connection, &place, at)?;
     Ok(u32::try_from(added).unwrap_or(u32::MAX))
 }
 
@@ -124,7 +128,7 @@ pub(super) fn by_number(connection: &Connection, numbers: &[i64]) -> Sql<Vec<Del
     Ok(deliveries)
 }
 
-fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
+pub(super) fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
     Ok(Delivery {
         id: columns.parsed(str::parse)?,
         arrival: ArrivalSeq(columns.value()?),
@@ -133,6 +137,9 @@ fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
         route: columns.parsed(RouteName::parse)?,
         destination: columns.parsed(DestinationName::recorded)?,
         target: columns.value()?,
+        effect: columns
+            .parsed_if_any(str::parse)?
+            .map_or(Effect::Put, |of| Effect::Remove { of }),
         state: state(columns)?,
         attempts: columns.value()?,
         possible_duplicate: columns.value()?,
@@ -274,6 +281,22 @@ impl Deliveries for SqliteLedger {
         let delivery = delivery.clone();
         self.write("finish an attempt", move |c| {
             attempts::finish(c, &delivery, &transition, alert.as_ref(), at)
+        })
+        .await
+    }
+
+    async fn retarget(&self, delivery: &Delivery, target: &str, at: Timestamp) -> Result<bool> {
+        let (delivery, target) = (delivery.clone(), target.to_owned());
+        self.write("change the name of a delivery", move |c| {
+            attempts::retarget(c, &delivery, &target, at)
+        })
+        .await
+    }
+
+    async fn copies(&self, removal: &Delivery) -> Result<Vec<Delivery>> {
+        let removal = removal.clone();
+        self.read("list what was delivered to a name", move |c| {
+            departures::copies(c, &removal)
         })
         .await
     }

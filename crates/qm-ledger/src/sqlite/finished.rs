@@ -31,7 +31,7 @@ pub(super) const MARK: &str = "UPDATE deliveries INDEXED BY deliveries_after
      SET finished = 'delivered'
      WHERE version = ?1 AND has_after = 1 AND state = 'delivered' AND finished IS NULL
          AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_version
-             WHERE o.version = ?1 AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
+             WHERE o.version = ?1 AND o.removes IS NULL AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
 
 /// To be called when a delivery of the version has ended well.
 pub(super) fn finish_version(connection: &Connection, version: &str) -> Sql<()> {
@@ -49,7 +49,7 @@ pub(super) const FINISHED: &str = concat!(
      WHERE f.finished IS NOT NULL AND (f.finished = 'rejected' OR NOT ",
     needs_bytes!("f.version"),
     " AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_version
-         WHERE o.version = f.version AND o.state = 'cancelled')) ORDER BY f.number LIMIT ?1"
+         WHERE o.version = f.version AND o.removes IS NULL AND o.state = 'cancelled')) ORDER BY f.number LIMIT ?1"
 );
 
 pub(super) fn finished(connection: &Connection, limit: u32) -> Sql<Vec<Finished>> {

@@ -26,7 +26,7 @@ macro_rules! needs_bytes {
             " AND a.deliveries IS NULL AND a.state <> 'failed')
              OR EXISTS (SELECT 1 FROM deliveries d WHERE d.version = ",
             $column,
-            " AND d.state IN ('waiting', 'running', 'dead')))"
+            " AND d.removes IS NULL AND d.state IN ('waiting', 'running', 'dead')))"
         )
     };
 }

@@ -18,11 +18,18 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order; append only.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "ledger",
-    sql: include_str!("../../migrations/sqlite/0001_ledger.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "ledger",
+        sql: include_str!("../../migrations/sqlite/0001_ledger.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "departures",
+        sql: include_str!("../../migrations/sqlite/0003_departures.sql"),
+    },
+];
 
 /// Brings the schema to the program's; refuses a ledger that is not a past of it.
 pub(super) fn migrate(connection: &mut Connection, migrations: &[Migration]) -> Result<()> {

@@ -65,6 +65,8 @@ fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
         arrival,
         account: change.account.as_ref().map(AccountName::as_str),
         at: change.at,
+        // Of a file that did not come through us nothing was delivered.
+        departs: change.departs && operation.version.is_some(),
     };
     operation.seq = operations::insert(connection, &operation, &about)?;
     if let Some(seen) = change.seen {

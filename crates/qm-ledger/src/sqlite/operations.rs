@@ -1,7 +1,7 @@
 //! Rows of name operations: pending, then ended once. A key has one pending operation at most.
 
 use jiff::Timestamp;
-use qm_core::id::{ArrivalSeq, OperationSeq};
+use qm_core::id::{ArrivalSeq, OperationSeq, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, Operation};
 use qm_core::{Error, Kind};
@@ -16,6 +16,8 @@ pub(super) struct About<'a> {
     pub(super) arrival: Option<ArrivalSeq>,
     pub(super) account: Option<&'a str>,
     pub(super) at: Timestamp,
+    /// See [`qm_core::operation::NameChange::departs`].
+    pub(super) departs: bool,
 }
 
 /// Adds a pending one; a conflict if one of its keys has one already.
@@ -30,8 +32,8 @@ pub(super) fn insert(
     };
     connection.run(
         "INSERT INTO operations (bucket, key, change, renamed_to, version, replaces, keep_aside,
-             keep_moved, arrival, account, at, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'pending')",
+             keep_moved, arrival, account, at, state, departs)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'pending', ?12)",
         (
             operation.path.bucket.as_str(),
             operation.path.key.as_str(),
@@ -44,6 +46,7 @@ pub(super) fn insert(
             about.arrival.map(|seq| seq.0),
             about.account,
             micros(about.at),
+            about.departs,
         ),
     )?;
     let seq = OperationSeq(connection.last_insert_rowid());
@@ -51,6 +54,27 @@ pub(super) fn insert(
         occupy(connection, &key, seq)?;
     }
     Ok(seq)
+}
+
+/// One that others have done already: they removed the file.
+pub(super) fn insert_vanished(
+    connection: &Connection,
+    path: &ObjectPath,
+    version: VersionId,
+    at: Timestamp,
+) -> Sql<()> {
+    connection.run(
+        "INSERT INTO operations (bucket, key, change, version, replaces, keep_aside, keep_moved, at,
+             state, departs)
+         VALUES (?1, ?2, 'remove', ?3, ?3, 0, 0, ?4, 'completed', 1)",
+        (
+            path.bucket.as_str(),
+            path.key.as_str(),
+            version.to_string(),
+            micros(at),
+        ),
+    )?;
+    Ok(())
 }
 
 fn occupy(connection: &Connection, key: &ObjectPath, seq: OperationSeq) -> Sql<()> {

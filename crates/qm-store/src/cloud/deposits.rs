@@ -2,7 +2,9 @@
 //! shows what was seen before.
 
 use super::Shared;
-use super::operations::{Step, is};
+use super::names;
+use super::operations::{Step, is, step};
+use qm_core::name::ObjectKey;
 use qm_core::ports::deposit::Put;
 use qm_core::{Error, Kind, Result};
 
@@ -18,6 +20,19 @@ impl Shared {
             Step::Done => Ok(()),
             Step::LookAgain => Err(changed(&put)),
         }
+    }
+
+    pub(super) async fn withdraw(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        let there = self.head(key).await?;
+        let Some(there) = there.filter(|there| there.identity() == identity) else {
+            return Ok(false);
+        };
+        let path = names::object(key)?;
+        let deleted = self.store.delete(&path, Some(&there.pin)).await;
+        Ok(match step(deleted, "take an object away")? {
+            Step::Done => true,
+            Step::LookAgain => false,
+        })
     }
 }
 

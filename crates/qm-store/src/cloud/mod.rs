@@ -150,6 +150,10 @@ impl Bucket for CloudBucket {
         self.shared.put(put).await
     }
 
+    async fn withdraw(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        self.shared.withdraw(key, identity).await
+    }
+
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
         let name = path.as_str().rsplit('/').next().unwrap_or_default();
         let Some(key) = path.as_key() else {

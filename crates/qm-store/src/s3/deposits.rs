@@ -9,6 +9,7 @@ use super::client::{CopySource, Existing, Head, Metadata, S3Client};
 use super::metadata;
 use super::operations::gone;
 use super::token::UploadToken;
+use qm_core::name::ObjectKey;
 use qm_core::ports::deposit::{Deposit, Put, StoredObject};
 use qm_core::{Error, Kind, Result};
 
@@ -114,6 +115,22 @@ impl S3Bucket {
         )
         .during("verify a copy")
         .with("key", &whole))
+    }
+
+    /// The store removes whatever has the name, so it is asked right before; in a bucket with versions
+    /// what is removed stays among them.
+    pub(super) async fn withdraw_object(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        if self.hidden.get(key).is_some() {
+            return Ok(false);
+        }
+        let whole = self.keys.object(key);
+        let there = self.client.head(&whole, None).await?;
+        let found = there.map(|there| metadata::identity(&there, self.client.place(&whole)));
+        if found.as_deref() != Some(identity) {
+            return Ok(false);
+        }
+        self.client.delete(&whole, None).await?;
+        Ok(true)
     }
 
     async fn landing(&self, whole: &str, put: Put<'_>) -> Result<Landing> {

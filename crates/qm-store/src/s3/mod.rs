@@ -258,6 +258,10 @@ impl Bucket for S3Bucket {
         Box::pin(self.put_stored(source, put)).await
     }
 
+    async fn withdraw(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        Box::pin(self.withdraw_object(key, identity)).await
+    }
+
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
         self.look(path).await
     }

@@ -115,6 +115,10 @@ impl Bucket for SealedBucket {
         self.inner.put(put).await
     }
 
+    async fn withdraw(&self, key: &ObjectKey, identity: &str) -> Result<bool> {
+        self.inner.withdraw(key, identity).await
+    }
+
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
         Ok(self.inner.stat(path).await?.map(shown))
     }

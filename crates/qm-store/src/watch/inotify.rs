@@ -23,6 +23,8 @@ const HINTS_MAX: usize = 10_000;
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Hints {
     pub(super) files: BTreeSet<String>,
+    /// Files that were removed, or moved away.
+    pub(super) gone: BTreeSet<String>,
     pub(super) folders: BTreeSet<String>,
     /// There was more than could be said.
     pub(super) has_missed_some: bool,
@@ -58,6 +60,8 @@ impl Ears {
         let flags = WatchFlags::CLOSE_WRITE
             | WatchFlags::CREATE
             | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
             | WatchFlags::ONLYDIR
             | WatchFlags::DONT_FOLLOW
             | WatchFlags::EXCL_UNLINK;
@@ -121,7 +125,9 @@ impl Hints {
         events: ReadFlags,
         name: Option<Result<&str, std::str::Utf8Error>>,
     ) {
-        if events.contains(ReadFlags::QUEUE_OVERFLOW) || self.files.len() >= HINTS_MAX {
+        if events.contains(ReadFlags::QUEUE_OVERFLOW)
+            || self.files.len() + self.gone.len() >= HINTS_MAX
+        {
             self.has_missed_some = true;
         }
         if events.contains(ReadFlags::IGNORED) {
@@ -136,8 +142,13 @@ impl Hints {
         } else {
             format!("{folder}/{name}")
         };
+        let is_gone = events.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
         if events.contains(ReadFlags::ISDIR) {
-            self.folders.insert(path);
+            if !is_gone {
+                self.folders.insert(path);
+            }
+        } else if is_gone {
+            self.gone.insert(path);
         } else {
             self.files.insert(path);
         }

@@ -207,6 +207,9 @@ impl ListingWatch {
                 self.enter(self.walks.len() - 1, folder).await?;
             }
         }
+        for file in hints.gone {
+            self.look_for(&file).await?;
+        }
         for file in hints.files {
             let name = file.rsplit('/').next().unwrap_or(&file);
             let Ok(path) = Prefix::parse(&file) else {

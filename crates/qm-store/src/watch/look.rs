@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ListingWatch;
 use super::known::Memory;
 use super::listing::later;
-use super::mark::Mark;
+use super::mark::{Mark, removal};
 
 /// How far the clock of a store and ours may be apart.
 const CLOCKS_APART: Duration = Duration::from_secs(5);
@@ -44,6 +44,31 @@ impl ListingWatch {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Tells that a file was removed, if it is not there and the ledger still has it.
+    pub(super) async fn look_for(&mut self, path: &str) -> Result<()> {
+        let Ok(key) = ObjectKey::parse(path) else {
+            return Ok(());
+        };
+        if temp_name::is_temp(key.file_name(), &[]) {
+            return Ok(());
+        }
+        match self.bucket.stat(&key.as_prefix()).await {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(()),
+            Err(error) => {
+                self.overlook(error);
+                return Ok(());
+            }
+        }
+        self.settling.forget(&key);
+        let Some(current) = self.current(&key).await? else {
+            return Ok(());
+        };
+        let event = removal(key.as_str(), &current, &self.ports);
+        self.ports.ledger.receive(vec![event]).await?;
         Ok(())
     }
 

@@ -19,6 +19,25 @@ pub(super) struct Mark {
     pub(super) identity: Option<String>,
 }
 
+/// The event that says that the file was removed, which the ledger has under its name as that version.
+pub(super) fn removal(key: &str, current: &Version, ports: &WatchPorts) -> RawEvent {
+    let sighting = Sighting {
+        key: key.to_owned(),
+        native_version: None,
+        etag: None,
+        size_bytes: None,
+        sequencer: None,
+        at: None,
+        is_removal: true,
+    };
+    RawEvent {
+        bucket: ports.bucket.clone(),
+        id: format!("gone:{}", current.id),
+        body: sighting.report(),
+        received_at: ports.clock.now(),
+    }
+}
+
 impl Mark {
     pub(super) fn of(entry: &Entry, identity: Option<String>) -> Self {
         Self {
@@ -44,6 +63,7 @@ impl Mark {
             size_bytes: Some(self.size_bytes),
             sequencer: None,
             at: Some(self.modified),
+            is_removal: false,
         };
         let body = sighting.report();
         let mut digest = Context::new(&SHA256);

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use qm_core::arrival::{Arrival, ArrivalState};
-use qm_core::delivery::NewDelivery;
+use qm_core::delivery::{Delivery, NewDelivery};
 use qm_core::id::{ArrivalSeq, BucketName, RevisionNumber, VersionId};
 use qm_core::name::Prefix;
 use qm_core::ports::ledger::Arrivals;
 use qm_core::{Error, Kind, Result};
 
-use super::{LedgerState, MemoryLedger, newest, next_number};
+use super::{LedgerState, MemoryLedger, newest, next_number, overtaking};
 
 /// How long the same content again counts as a duplicate: the contract of `Names::record`.
 const DUPLICATE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -31,6 +31,11 @@ impl State {
         if let Some(arrival) = self.0.iter_mut().find(|arrival| arrival.seq == seq) {
             arrival.state = to;
         }
+    }
+
+    /// The one of that place.
+    pub(super) fn at(&self, seq: ArrivalSeq) -> Option<&Arrival> {
+        self.0.iter().find(|arrival| arrival.seq == seq)
     }
 
     /// Its bytes are an object now.
@@ -86,8 +91,22 @@ fn route(
         (ArrivalState::Arrived, None) => {
             let created = state.deliveries.create(arrival, deliveries, revision, at);
             arrival.deliveries = Some(created);
+            let arrival = arrival.seq;
+            overtake(state, arrival, at);
             Ok(created)
         }
+    }
+}
+
+/// What older departures ask for, where this arrival goes.
+fn overtake(state: &mut LedgerState, arrival: ArrivalSeq, at: Timestamp) {
+    let rows = state.deliveries.rows.iter().map(|row| &row.delivery);
+    let new: Vec<Delivery> = rows
+        .filter(|delivery| delivery.arrival == arrival)
+        .cloned()
+        .collect();
+    for delivery in new {
+        overtaking::overtake(state, &delivery, at);
     }
 }
 

@@ -7,9 +7,9 @@ use qm_core::id::DeliveryId;
 use qm_core::ports::ledger::Attempt;
 use qm_core::{Error, Kind, Result};
 
-use super::LedgerState;
 use super::deliveries::State;
 use super::nodes::Run;
+use super::{LedgerState, departures, overtaking};
 
 pub(super) fn begin(deliveries: &mut State, index: usize, run: &Run, now: Timestamp) -> Delivery {
     let row = &mut deliveries.rows[index];
@@ -89,15 +89,50 @@ pub(super) fn finish(
     row.delivery.possible_duplicate |= transition.possible_duplicate;
     row.delivery.updated_at = at;
     row.finished = transition.is_rejected.then_some(FinishedWhy::Rejected);
+    let (replaces, delivered) = (row.replaces, row.delivery.clone());
     let attempts = state.deliveries.attempts.get_mut(&delivery.id);
     if let Some(attempt) = attempts.and_then(|attempts| attempts.last_mut()) {
         attempt.ended_at = Some(at);
         attempt.note = Some(transition.note);
     }
+    let is_delivered = delivered.state == DeliveryState::Delivered;
+    if let (Some(copy), true) = (replaces, is_delivered) {
+        let cause = delivered.id.to_string();
+        departures::remove(state, copy, &cause, delivered.revision, at);
+    }
     if let Some(alert) = alert {
         state.alerts.raise(alert);
     }
     Ok(())
+}
+
+/// Gives a running one another target, under which it goes on or waits behind another.
+pub(super) fn retarget(
+    state: &mut LedgerState,
+    delivery: &Delivery,
+    target: &str,
+    at: Timestamp,
+) -> Result<bool> {
+    const WAITS: &str = "waits for another delivery to the same name; this attempt does not count";
+    let row = state.deliveries.find_mut(delivery.id)?;
+    target.clone_into(&mut row.delivery.target);
+    let moved = row.delivery.clone();
+    let rows = &state.deliveries.rows;
+    let index = rows.iter().position(|row| row.delivery.id == delivery.id);
+    let is_behind = index.is_some_and(|index| state.deliveries.is_blocked(index));
+    if is_behind {
+        let row = state.deliveries.find_mut(delivery.id)?;
+        row.delivery.state = DeliveryState::Waiting { ready_at: at };
+        row.delivery.attempts -= 1;
+        row.delivery.updated_at = at;
+        let attempts = state.deliveries.attempts.get_mut(&delivery.id);
+        if let Some(attempt) = attempts.and_then(|attempts| attempts.last_mut()) {
+            attempt.ended_at = Some(at);
+            attempt.note = Some(WAITS.to_owned());
+        }
+    }
+    overtaking::overtake(state, &moved, at);
+    Ok(!is_behind)
 }
 
 /// Running ones that nobody runs, as this run sees it.

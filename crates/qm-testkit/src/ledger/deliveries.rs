@@ -5,14 +5,16 @@ use jiff::Timestamp;
 use qm_core::alert::NewAlert;
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
-use qm_core::delivery::{Delivery, DeliveryState, Finished, FinishedWhy, NewDelivery, Transition};
+use qm_core::delivery::{
+    Delivery, DeliveryState, Effect, Finished, FinishedWhy, NewDelivery, Transition,
+};
 use qm_core::id::{DeliveryId, DestinationName, RevisionNumber, RouteName, VersionId};
 use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
 use std::collections::BTreeMap;
 
 use super::nodes::Run;
-use super::{MemoryLedger, attempts, dead_letters, finished, overtaking};
+use super::{MemoryLedger, attempts, dead_letters, departures, finished, overtaking};
 
 #[derive(Clone, Default)]
 pub(super) struct State {
@@ -30,12 +32,15 @@ pub(super) struct Row {
     /// Its route does something to the object when it is delivered, and has not done it yet.
     pub(super) has_after: bool,
     pub(super) finished: Option<FinishedWhy>,
+    /// What it put somewhere is taken away when this one is delivered.
+    pub(super) replaces: Option<DeliveryId>,
 }
 
 impl State {
     /// True while a delivery of the version may still read its bytes.
     pub(super) fn is_open(&self, version: VersionId) -> bool {
-        let of_version = |row: &&Row| row.delivery.version.id == version;
+        let of_version =
+            |row: &&Row| row.delivery.version.id == version && row.delivery.effect == Effect::Put;
         let mut rows = self.rows.iter().filter(of_version);
         rows.any(|row| match row.delivery.state {
             DeliveryState::Waiting { .. } | DeliveryState::Running { .. } | DeliveryState::Dead => {
@@ -50,7 +55,9 @@ impl State {
     /// True if a delivery of the version was cancelled.
     pub(super) fn is_cancelled(&self, version: VersionId) -> bool {
         self.rows.iter().any(|row| {
-            row.delivery.version.id == version && row.delivery.state == DeliveryState::Cancelled
+            row.delivery.version.id == version
+                && row.delivery.effect == Effect::Put
+                && row.delivery.state == DeliveryState::Cancelled
         })
     }
 
@@ -70,37 +77,53 @@ impl State {
             .collect();
         let mut count = 0;
         for new in deliveries {
-            if fired.contains(&new.route) || self.find(new.id).is_some() {
-                continue;
+            if !fired.contains(&new.route) {
+                count += self.insert(arrival, new, None, revision, at);
             }
-            let delivery = Delivery {
-                id: new.id,
-                arrival: arrival.seq,
-                source: arrival.path.clone(),
-                version: arrival.version.clone(),
-                route: new.route,
-                destination: new.destination,
-                target: new.target,
-                state: DeliveryState::Waiting { ready_at: at },
-                attempts: 0,
-                possible_duplicate: false,
-                fence: 0,
-                last_error: None,
-                revision,
-                arrived_at: arrival.at,
-                created_at: at,
-                updated_at: at,
-            };
-            self.rows.push(Row {
-                delivery,
-                run: None,
-                is_independent: new.is_independent,
-                has_after: new.has_after,
-                finished: None,
-            });
-            count += 1;
         }
         count
+    }
+
+    /// Creates one; what `replaces` put somewhere is taken away when it is delivered.
+    pub(super) fn insert(
+        &mut self,
+        arrival: &Arrival,
+        new: NewDelivery,
+        replaces: Option<DeliveryId>,
+        revision: RevisionNumber,
+        at: Timestamp,
+    ) -> u32 {
+        if self.find(new.id).is_some() {
+            return 0;
+        }
+        let delivery = Delivery {
+            id: new.id,
+            arrival: arrival.seq,
+            source: arrival.path.clone(),
+            version: arrival.version.clone(),
+            route: new.route,
+            destination: new.destination,
+            target: new.target,
+            effect: Effect::Put,
+            state: DeliveryState::Waiting { ready_at: at },
+            attempts: 0,
+            possible_duplicate: false,
+            fence: 0,
+            last_error: None,
+            revision,
+            arrived_at: arrival.at,
+            created_at: at,
+            updated_at: at,
+        };
+        self.rows.push(Row {
+            delivery,
+            run: None,
+            is_independent: new.is_independent,
+            has_after: new.has_after,
+            finished: None,
+            replaces,
+        });
+        1
     }
 
     fn claim(&mut self, claim: &Claim, run: &Run) -> Vec<Delivery> {
@@ -126,7 +149,7 @@ impl State {
 
     /// True if another delivery of the same ordering key runs, or waits and is older and this one
     /// cares.
-    fn is_blocked(&self, index: usize) -> bool {
+    pub(super) fn is_blocked(&self, index: usize) -> bool {
         let row = &self.rows[index];
         let mut others = self.rows.iter().enumerate();
         others.any(|(at, other)| {
@@ -322,6 +345,18 @@ impl Deliveries for MemoryLedger {
             attempts::check(state, delivery, &run, now)?;
             attempts::finish(state, delivery, transition, alert, at)
         })
+    }
+
+    async fn retarget(&self, delivery: &Delivery, target: &str, at: Timestamp) -> Result<bool> {
+        let (run, now) = (self.run(), self.shared.now());
+        self.write(|state| {
+            attempts::check(state, delivery, &run, now)?;
+            attempts::retarget(state, delivery, target, at)
+        })
+    }
+
+    async fn copies(&self, removal: &Delivery) -> Result<Vec<Delivery>> {
+        Ok(self.read(|state| departures::copies(state, removal)))
     }
 
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {

@@ -9,6 +9,7 @@ mod attempts;
 mod audit;
 mod dead_letters;
 mod deliveries;
+mod departures;
 mod finished;
 mod inbox;
 mod kept;

@@ -19,7 +19,7 @@ use super::{LedgerState, MemoryLedger, kept, next_number};
 #[derive(Clone, Default)]
 pub(super) struct State {
     versions: BTreeMap<VersionId, Version>,
-    operations: Vec<Row>,
+    pub(super) operations: Vec<Row>,
     current: BTreeMap<ObjectPath, Current>,
 }
 
@@ -31,17 +31,19 @@ struct Current {
 }
 
 #[derive(Clone)]
-struct Row {
-    operation: Operation,
+pub(super) struct Row {
+    pub(super) operation: Operation,
     /// Who does it.
-    run: Run,
-    arrival: Option<ArrivalSeq>,
-    at: Timestamp,
-    state: OperationState,
+    pub(super) run: Run,
+    pub(super) arrival: Option<ArrivalSeq>,
+    pub(super) at: Timestamp,
+    pub(super) state: OperationState,
+    /// True until routes have looked at it.
+    pub(super) departs: bool,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum OperationState {
+pub(super) enum OperationState {
     Pending,
     Completed,
     Failed,
@@ -66,7 +68,7 @@ impl State {
         })
     }
 
-    fn is_pending(&self, path: &ObjectPath) -> bool {
+    pub(super) fn is_pending(&self, path: &ObjectPath) -> bool {
         self.pending()
             .any(|operation| keys(&operation.path, &operation.change).contains(path))
     }
@@ -76,8 +78,12 @@ impl State {
         self.versions.get(&current.version)
     }
 
-    fn shown(&self, path: &ObjectPath) -> Option<VersionId> {
+    pub(super) fn shown(&self, path: &ObjectPath) -> Option<VersionId> {
         Some(self.current.get(path)?.version)
+    }
+
+    pub(super) fn clear(&mut self, path: &ObjectPath) {
+        self.current.remove(path);
     }
 
     fn row(&mut self, seq: OperationSeq) -> Result<&mut Row> {
@@ -186,6 +192,7 @@ fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Opera
             .or_insert_with(|| version.clone());
         state.partials.forget(version.id);
     }
+    let departs = change.departs && operation.version.is_some();
     let arrival = match (change.arrival, &operation.version) {
         (Some(cause), Some(version)) => {
             let path = at_key(&operation.path, operation.lands_on());
@@ -210,6 +217,7 @@ fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Opera
         arrival,
         at: change.at,
         state: OperationState::Pending,
+        departs,
     });
     Ok(operation)
 }

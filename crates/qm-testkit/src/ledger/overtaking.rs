@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use qm_core::alert::dead_letter_key;
-use qm_core::delivery::{Delivery, DeliveryState};
+use qm_core::delivery::{Delivery, DeliveryState, Effect};
 use qm_core::id::RouteName;
 
 use super::LedgerState;
@@ -36,14 +36,48 @@ pub(super) fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Times
     u32::try_from(overtaken.len()).unwrap_or(u32::MAX)
 }
 
+/// What is to be taken away where something of a newer arrival of the source goes is replaced
+/// instead.
+pub(super) fn overtake(state: &mut LedgerState, newer: &Delivery, at: Timestamp) {
+    let rows = state.deliveries.rows.iter_mut();
+    let deliveries = rows.map(|row| &mut row.delivery);
+    let overtaken = deliveries.filter(|older| {
+        older.effect != Effect::Put
+            && older.arrival < newer.arrival
+            && matches!(
+                older.state,
+                DeliveryState::Waiting { .. } | DeliveryState::Dead
+            )
+            && is_same_target(older, newer)
+            && older.source == newer.source
+    });
+    for older in overtaken {
+        older.state = DeliveryState::Superseded;
+        older.updated_at = at;
+        state.alerts.resolve(&dead_letter_key(older), None, at);
+    }
+}
+
+/// True if a newer arrival of the source goes there too.
+pub(super) fn is_old(deliveries: &State, delivery: &Delivery) -> bool {
+    let mut others = deliveries.rows.iter().map(|row| &row.delivery);
+    others.any(|newer| {
+        newer.arrival > delivery.arrival
+            && is_same_target(delivery, newer)
+            && newer.source == delivery.source
+    })
+}
+
 /// True if nothing newer was delivered.
 pub(super) fn is_latest(deliveries: &State, delivery: &Delivery) -> bool {
     let mut others = deliveries.rows.iter().map(|row| &row.delivery);
     !others.any(|newer| {
-        newer.arrival > delivery.arrival
-            && newer.state == DeliveryState::Delivered
+        let is_removed = newer.effect == Effect::Remove { of: delivery.id };
+        let is_newer = newer.arrival > delivery.arrival
+            && (delivery.effect != Effect::Put || newer.source == delivery.source);
+        newer.state == DeliveryState::Delivered
             && is_same_target(delivery, newer)
-            && newer.source == delivery.source
+            && (is_removed || is_newer)
     })
 }
 

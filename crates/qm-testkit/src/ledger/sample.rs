@@ -103,6 +103,7 @@ pub fn publish(name: &str, number: u8) -> NameChange {
         replaces: None,
         keep_aside: false,
         keep_moved: false,
+        departs: false,
         arrival: Some(Cause::Upload),
         account: Some(account("north")),
         at: minute(0),

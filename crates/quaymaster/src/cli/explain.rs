@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::delivery::find;
 use super::{Ledger, table};
-use qm_core::delivery::{Delivery, DeliveryState};
+use qm_core::delivery::{Delivery, DeliveryState, Effect};
 use qm_core::ports::ledger::Attempt;
 
 #[derive(Args)]
@@ -156,6 +156,7 @@ mod tests {
             route,
             destination,
             target: "a.csv".to_owned(),
+            effect: Effect::Put,
             state,
             attempts: 1,
             possible_duplicate: false,

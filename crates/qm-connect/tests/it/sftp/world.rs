@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use qm_connect::{Patience, SftpConnector};
 use qm_core::config::Sftp;
-use qm_core::delivery::{Delivery, DeliveryState, Outcome};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome};
 use qm_core::id::{
     ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName,
     Sha256Digest, VersionId,
@@ -82,6 +82,7 @@ pub(crate) fn delivery(target: &str, bytes: &[u8]) -> Delivery {
         route,
         destination,
         target: target.to_owned(),
+        effect: Effect::Put,
         state: DeliveryState::Running {
             node: NodeName::parse("one").unwrap(),
         },

@@ -86,8 +86,19 @@ pub trait Deliveries: Send + Sync {
         at: Timestamp,
     ) -> Result<()>;
 
+    /// The name at the destination is another than was known when the delivery was created: it
+    /// changes its ordering key. True if the attempt goes on under the new one; false if another of
+    /// that key runs, or is older and waits: then this one waits behind it, and its attempt does not
+    /// count. `Conflict` as in [`Deliveries::finish`].
+    async fn retarget(&self, delivery: &Delivery, target: &str, at: Timestamp) -> Result<bool>;
+
+    /// What may be under the target of a removal: deliveries from the same source that put something
+    /// there, or tried to, up to the one that is removed, newest first; a few.
+    async fn copies(&self, removal: &Delivery) -> Result<Vec<Delivery>>;
+
     /// True if the delivery still has its fence, this node its lease, and no newer arrival of the
-    /// same source has been delivered to the same target.
+    /// same source has been delivered to the same target; for a removal of any source. What was
+    /// removed already is not put there any more either.
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool>;
 
     /// Marks waiting and dead deliveries as superseded for which a newer arrival of the same

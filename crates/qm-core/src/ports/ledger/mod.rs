@@ -17,6 +17,7 @@ use crate::alert::{Alert, NewAlert, Notification, Text};
 use crate::arrival::{Arrival, Partial};
 use crate::audit::AuditRecord;
 use crate::delivery::NewDelivery;
+use crate::departure::{Departure, Following};
 use crate::expectation::{Slot, SlotState};
 use crate::id::{
     AccountName, ArrivalSeq, BucketName, ExpectationName, NodeName, RevisionNumber, VersionId,
@@ -34,6 +35,7 @@ pub trait Ledger:
     + Arrivals
     + Audit
     + Deliveries
+    + Departures
     + Inbox
     + NameAttributes
     + Names
@@ -50,6 +52,7 @@ impl<T> Ledger for T where
         + Arrivals
         + Audit
         + Deliveries
+        + Departures
         + Inbox
         + NameAttributes
         + Names
@@ -75,6 +78,34 @@ pub trait Partials: Send + Sync {
 
     /// Forgets one (resumed, expired or discarded) and resolves nothing else.
     async fn forget(&self, version: VersionId) -> Result<()>;
+}
+
+/// Departures and their outbox.
+#[async_trait]
+pub trait Departures: Send + Sync {
+    /// Departures that nothing followed of yet, in seq order; none of a version of which an arrival
+    /// is still to be routed.
+    async fn departures(&self, limit: u32) -> Result<Vec<Departure>>;
+
+    /// Takes the departure out of the outbox and creates the deliveries that follow, waiting from
+    /// `at`. Returns how many; 0 for a departure that is not in the outbox any more.
+    async fn depart(
+        &self,
+        departure: &Departure,
+        following: Vec<Following>,
+        revision: RevisionNumber,
+        at: Timestamp,
+    ) -> Result<u32>;
+
+    /// Others removed the file from the bucket: if the name still shows that version and no
+    /// operation on it is pending, it shows none any more, and that is a departure. False if nothing
+    /// was recorded.
+    async fn vanished(
+        &self,
+        path: &ObjectPath,
+        version: VersionId,
+        audit: AuditRecord,
+    ) -> Result<bool>;
 }
 
 /// Arrivals and their outbox.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use qm_connect::BucketConnector;
 use qm_core::config::BucketDestination;
-use qm_core::delivery::{Delivery, DeliveryState, Outcome};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome};
 use qm_core::id::{
     ArrivalSeq, BucketName, DeliveryId, DestinationName, EncryptionKeyName, NodeName,
     RevisionNumber, RouteName, VersionId,
@@ -127,6 +127,7 @@ fn delivery(target: &str, bytes: &[u8]) -> Delivery {
         route,
         destination,
         target: target.to_owned(),
+        effect: Effect::Put,
         state: DeliveryState::Running {
             node: NodeName::parse("here").unwrap(),
         },

@@ -215,6 +215,7 @@ async fn begins_to_remove(desk: &Desk, name: &str) {
         replaces: None,
         keep_aside: false,
         keep_moved: false,
+        departs: false,
         arrival: None,
         account: None,
         at: audit.at,

@@ -2,7 +2,7 @@
 
 use qm_core::Kind;
 use qm_core::arrival::{Arrival, Cause};
-use qm_core::delivery::{Delivery, DeliveryState};
+use qm_core::delivery::{Delivery, DeliveryState, Effect};
 use qm_core::id::ArrivalSeq;
 use qm_core::name::{ObjectPath, Prefix};
 use qm_core::operation::NameChange;
@@ -67,6 +67,7 @@ pub async fn routing_creates_deliveries_once(ledger: &dyn Ledger) {
             route: new.route.clone(),
             destination: new.destination.clone(),
             target: new.target.clone(),
+            effect: Effect::Put,
             state: waiting(3),
             attempts: 0,
             possible_duplicate: false,

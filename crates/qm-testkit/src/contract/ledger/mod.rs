@@ -14,6 +14,7 @@ pub mod cancelling;
 pub mod claims;
 pub mod decided;
 pub mod deliveries;
+pub mod departures;
 pub mod duplicates;
 pub mod finished;
 pub mod found;
@@ -89,6 +90,11 @@ cases! {
         interrupted_ones_are_taken_over a_possible_duplicate_is_remembered
         the_oldest_that_is_open deliveries_are_filtered deliveries_are_filtered_by_time
         deliveries_are_counted;
+    departures: a_departure_is_followed_once only_wishes_are_departures
+        a_departure_waits_for_arrivals a_removal_ends_what_is_open
+        a_newer_arrival_replaces_a_removal a_renamed_object_is_delivered_again
+        the_newest_of_a_place_is_removed what_others_removed_has_vanished
+        a_name_found_out_late_is_in_line;
     duplicates: the_same_again_within_a_day a_failed_arrival_is_no_original;
     finished: an_object_is_finished_with_its_last_delivery
         superseded_ones_are_not_waited_for_and_cancelled_ones_are

@@ -1,6 +1,6 @@
 //! `[route.NAME]`.
 
-use qm_core::config::{AfterDelivery, Deliver, Lookup, OnFailure, Route, SecretStore};
+use qm_core::config::{AfterDelivery, Deliver, Lookup, OnFailure, Propagate, Route, SecretStore};
 use qm_core::id::{DestinationName, RouteName};
 use qm_core::retry::RetryPolicy;
 use std::collections::BTreeMap;
@@ -63,6 +63,10 @@ fn route(
     });
     let min_size = section.optional(report, "min_size", sizes::size);
     let after = after(section, report);
+    let propagate = section.list(report, "propagate", |item| {
+        let words = [Propagate::Delete, Propagate::Rename];
+        values::word(item, &words.map(|word| (word.as_str(), word)))
+    });
     let alert = section.list(report, "alert", |item| notifier_name(item, &context.names));
     Some(Route {
         name: name?.clone(),
@@ -76,6 +80,7 @@ fn route(
         // Flag files are empty and must arrive.
         min_size_bytes: min_size.unwrap_or(0),
         after: after.unwrap_or(AfterDelivery::Keep),
+        propagate: propagate.unwrap_or_default().into_iter().collect(),
         alert: alert.unwrap_or_default(),
     })
 }

@@ -23,6 +23,7 @@ pub(in super::super) fn route(route: &Route) -> Facts {
         on_failure,
         min_size_bytes,
         after,
+        propagate,
         alert,
     } = route;
     let on_failure = match on_failure {
@@ -35,6 +36,7 @@ pub(in super::super) fn route(route: &Route) -> Facts {
         AfterDelivery::Delete => Some("delete".to_owned()),
         AfterDelivery::Move(to) => Some(format!("move to {to}")),
     };
+    let propagate: Vec<&str> = propagate.iter().map(|word| word.as_str()).collect();
     let (named, looked_up) = match deliver {
         Deliver::To(names) => (list(names), None),
         Deliver::LookUp(lookup) => (None, Some(lookup)),
@@ -49,6 +51,7 @@ pub(in super::super) fn route(route: &Route) -> Facts {
         ("on_failure", Some(on_failure.to_owned())),
         ("min_size", Some(format!("{min_size_bytes} bytes"))),
         ("after", after),
+        ("propagate", list(&propagate)),
         ("alert", list(alert)),
     ];
     if let Some(lookup) = looked_up {
