@@ -6,9 +6,29 @@ database=$folder/database secrets=$folder/secrets
 
 # --- PostgreSQL ----------------------------------------------------------------------------------
 
-# Starts a server that listens on a socket in its folder only, and makes the ledger's database.
+# A port that is free now.
+free_port() { "$QM_TEST_PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# An authority, and the server's certificate by it, for the name `localhost` only.
+make_certificates() {
+    (
+        cd "$folder"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
+            -keyout authority.key -out authority.pem
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+            -keyout server.key -out server.csr
+        echo 'subjectAltName = DNS:localhost' >server.ext
+        openssl x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
+            -extfile server.ext -out server.pem
+    ) >"$folder/openssl.log" 2>&1 || { cat "$folder/openssl.log" && return 1; }
+}
+
+# Starts a server that takes passwords over TLS and nothing else over the network, and makes the
+# ledger's database over a socket in its folder.
 serve_postgres() {
     local programs as=() sockets=$database
+    database_port=$(free_port)
+    make_certificates
     # Debian keeps the versions side by side.
     programs=$(find /usr/lib/postgresql -path '*/bin/postgres' | sort -V | tail -n 1)
     programs=${programs%/postgres}
@@ -20,19 +40,27 @@ serve_postgres() {
         chown postgres: "$database"
         chmod o+x "$folder"
     fi
+    cp "$folder/server.pem" "$folder/server.key" "$database"
+    chmod 600 "$database/server.key"
+    chown --reference="$database" "$database/server.pem" "$database/server.key"
     (
         cd "$database"
         "${as[@]}" "$programs/initdb" --pgdata="$database/data" --auth=trust --username=quaymaster \
             --encoding=UTF8 --no-sync >"$folder/initdb.log" 2>&1
     ) || { cat "$folder/initdb.log" && return 1; }
+    printf '%s\n' 'local all all trust' 'hostssl all all 127.0.0.1/32 scram-sha-256' >"$database/data/pg_hba.conf"
     (
         cd "$database"
-        exec "${as[@]}" "$programs/postgres" -D "$database/data" -k "$sockets" -c listen_addresses= \
+        exec "${as[@]}" "$programs/postgres" -D "$database/data" -k "$sockets" \
+            -c listen_addresses=127.0.0.1 -c port="$database_port" -c ssl=on \
+            -c ssl_cert_file="$database/server.pem" -c ssl_key_file="$database/server.key" \
             -c fsync=off >"$folder/postgres.log" 2>&1
     ) &
     postgres=$!
     running[$postgres]=postgres
-    within 30 "$programs/createdb" --host="$sockets" --username=quaymaster ledger
+    local connect=(--host="$sockets" --port="$database_port" --username=quaymaster)
+    within 30 "$programs/createdb" "${connect[@]}" ledger
+    "$programs/psql" "${connect[@]}" --quiet -c "ALTER ROLE quaymaster PASSWORD 'only-over-tls'" ledger
 }
 
 # --- the nodes -----------------------------------------------------------------------------------
@@ -63,6 +91,9 @@ start() {
     serve "node-$1"
     processes[$1]=$node
     ports[$1]=$port
+    # For clients that began before this start.
+    echo "$port" >"$folder/$1/port.new"
+    mv "$folder/$1/port.new" "$folder/$1/port"
 }
 
 # Runs what follows on that node.
@@ -108,6 +139,45 @@ upload_all() {
     done
 }
 has_answered() { (($(wc -l <"$folder/answered") >= $1)); }
+
+# Uploads files `storm$1-1.bin` and so on, each to whichever node takes it, until `calm` is there.
+# Names go to `storm-answered` when they were, to `storm-again` if that took more than one try.
+upload_in_storm() {
+    local number=0 to=one name tries output=$folder/storm-$1.out deadline=$((SECONDS + 300))
+    while [[ ! -e $folder/calm ]]; do
+        ((number += 1))
+        name=storm$1-$number.bin tries=0
+        until ((tries += 1)) && timeout 60 sftp -b - "${client[@]}" -i "$folder/keys/agency" \
+            -P "$(<"$folder/$to/port")" agency@127.0.0.1 \
+            <<<"put $folder/out/$((number % 100 + 1)).bin $name" >"$output" 2>&1; do
+            ((SECONDS < deadline)) || return 1
+            sleep 0.2
+            if [[ $to == one ]]; then to=two; else to=one; fi
+        done
+        echo "$name" >>"$folder/storm-answered"
+        if ((tries > 1)); then echo "$name" >>"$folder/storm-again"; fi
+    done
+}
+
+# Kills the nodes in turn, and starts each again, so many times.
+storm() {
+    local kill name=one
+    for ((kill = 0; kill < $1; kill++)); do
+        # Not a wait for anything: the moment is the choice.
+        sleep "0.$((RANDOM % 10))"
+        end_process "${processes[$name]}" KILL
+        start "$name"
+        if [[ $name == one ]]; then name=two; else name=one; fi
+    done
+}
+# What file of `out` has the number at the end of the name.
+source_of() { local number=${1##*-} && number=${number%.bin} && echo "$folder/out/$((number % 100 + 1)).bin"; }
+storm_is_whole() {
+    local name
+    rm -rf "$folder/in" && mkdir "$folder/in"
+    while read -r name; do echo "get $name $folder/in/$name"; done <"$folder/storm-answered" | agency two || return 1
+    while read -r name; do cmp "$(source_of "$name")" "$folder/in/$name" || return 1; done <"$folder/storm-answered"
+}
 
 # True if what node two shows of every file is what was uploaded.
 all_whole() {

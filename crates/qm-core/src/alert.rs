@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::arrival::Partial;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Effect};
 use crate::expectation::{Expectation, Slot};
 use crate::id::{AccountName, ExpectationName, NotifierName};
 
@@ -173,15 +173,23 @@ pub fn dead_letter(
     notifiers: Vec<NotifierName>,
     at: Timestamp,
 ) -> NewAlert {
+    let (what, done) = match delivery.effect {
+        Effect::Put => ("Delivery of", "could not be delivered"),
+        Effect::Remove { .. } => ("Removal of", "departed and could not be removed"),
+    };
+    let way = match delivery.effect {
+        Effect::Put => "to",
+        Effect::Remove { .. } => "from",
+    };
     NewAlert {
         key: dead_letter_key(delivery),
         text: Text {
             subject: format!(
-                "Delivery of {} to {} failed",
+                "{what} {} {way} {} failed",
                 delivery.source, delivery.destination
             ),
             body: format!(
-                "{} could not be delivered to {} by route {} after {} attempts.\n\nReason: {reason}\n\n\
+                "{} {done} {way} {} by route {} after {} attempts.\n\nReason: {reason}\n\n\
                  When the cause is mended: quaymaster delivery redrive {}",
                 delivery.source,
                 delivery.destination,

@@ -10,6 +10,7 @@ mod directory_nodes;
 mod directory_refusals;
 mod email;
 mod email_tls;
+mod removing;
 mod sftp;
 mod share;
 mod smtp_peer;

@@ -238,3 +238,35 @@ async fn nothing_secret_gets_into_rows_messages_or_the_log() {
     assert!(shown.contains("delivery failed"), "the log was not seen");
     assert!(!shown.contains(CANARY), "{shown}");
 }
+
+/// One name is made of two files: they are sent one after the other, and the newer one is there.
+#[tokio::test(start_paused = true)]
+async fn files_that_have_one_name_there_are_serial() {
+    let world = World::new(pushing());
+    let named = r#", "remote_name": "today.csv""#;
+    world.doors.keeps("push/north", &secret("one.test", named));
+    let server = world.destination("one.test");
+    server.hold();
+    for name in ["a.csv", "b.csv", "c.csv"] {
+        world.arrives(&format!("landing/north/{name}")).await;
+    }
+    world
+        .runs_until(|world| world.destination("one.test").attempts() == 1)
+        .await;
+    for _ in 0..5 {
+        world.pass("deliver").await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.attempts(), 1);
+    server.release();
+    world.settles().await;
+    assert_eq!(server.at_once_max(), 1);
+    assert_eq!(server.landed().len(), 3);
+    assert_eq!(server.bytes("today.csv").unwrap(), "landing/north/c.csv");
+    let deliveries = world.deliveries().await;
+    assert!(
+        deliveries
+            .iter()
+            .all(|d| d.target == "today.csv" && d.attempts == 1)
+    );
+}

@@ -12,6 +12,7 @@ mod backlog;
 mod breaking;
 mod dead_letters;
 mod delivering;
+mod departing;
 mod doors;
 mod doubts;
 mod driving;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use qm_core::delivery::Outcome;
+use qm_core::delivery::{Delivery, Outcome};
 use qm_core::id::{DeliveryId, VersionId};
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
@@ -101,6 +101,14 @@ impl FakeDestination {
     /// Its owner takes the file away.
     pub fn take_away(&self, target: &str) {
         self.state.lock().held.remove(target);
+    }
+
+    /// Its owner puts a file there.
+    pub fn puts(&self, target: &str, bytes: &'static [u8]) {
+        let nobody = VersionId::from_parts(0, 0);
+        let mut state = self.state.lock();
+        let held = (nobody, Bytes::from_static(bytes));
+        state.held.insert(target.to_owned(), held);
     }
 
     /// The effects so far, in order.
@@ -202,6 +210,39 @@ impl Connector for FakeDestination {
                 Err(error) => Outcome::Failed(error),
             },
         }
+    }
+
+    async fn remove(
+        &self,
+        shipment: &Shipment<'_>,
+        copies: &[Delivery],
+        fence: &dyn Fence,
+    ) -> Outcome {
+        let (act, down) = self.begin(shipment.target);
+        let _ends = Ends(self);
+        let no = |kind| Error::new(kind, "the destination says no");
+        if let Some(Act::Panic) = act {
+            panic!("the destination's code has a fault");
+        }
+        if let (Some(Act::Fail(kind) | Act::FailForNow(kind)), _) | (None, Some(kind)) = (act, down)
+        {
+            return Outcome::Failed(no(kind).retry(Retry::Later));
+        }
+        let mut is_open = self.is_open.subscribe();
+        // The sender lives as long as `self`.
+        let _ = is_open.wait_for(|open| *open).await;
+        let shown = self.state.lock().held.get(shipment.target).cloned();
+        let Some((version, _)) = shown else {
+            return Outcome::Delivered("it was not there any more".to_owned());
+        };
+        if !copies.iter().any(|copy| copy.version.id == version) {
+            return Outcome::Delivered("left where it is".to_owned());
+        }
+        if let Err(error) = fence.check().await {
+            return Outcome::Failed(error);
+        }
+        self.take_away(shipment.target);
+        Outcome::Delivered("removed".to_owned())
     }
 
     async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool> {

@@ -39,13 +39,23 @@ fn told(delivery: &Delivery, attempts: &[Attempt]) -> String {
         None => format!("destination `{}`", delivery.destination),
         Some((_, key)) => format!("the destination that secret `{}` names", escaped(key)),
     };
-    let _ = writeln!(
-        text,
-        "Route `{}` of revision {} delivers it to {way}, as `{}`.",
-        delivery.route,
+    let (route, revision, target) = (
+        &delivery.route,
         delivery.revision,
-        escaped(&delivery.target)
+        escaped(&delivery.target),
     );
+    let _ = match delivery.effect {
+        Effect::Put => writeln!(
+            text,
+            "Route `{route}` of revision {revision} delivers it to {way}, as `{target}`."
+        ),
+        Effect::Remove { of } => writeln!(
+            text,
+            "It was removed or renamed at {}. Route `{route}` of revision {revision} follows and takes `{target}` \
+             away from {way}, if that still is what delivery {of} put there, or one before it.",
+            table::time(delivery.created_at),
+        ),
+    };
     for attempt in attempts {
         let _ = writeln!(text, "{}", of_attempt(attempt));
     }
@@ -98,6 +108,9 @@ fn end(delivery: &Delivery) -> String {
             )
         }
         DeliveryState::Running { node } => format!("Node {node} works on it."),
+        DeliveryState::Delivered if delivery.effect != Effect::Put => {
+            format!("That was done at {at}.")
+        }
         DeliveryState::Delivered => format!(
             "It was delivered at {at}, {} after it arrived.",
             table::span(delivery.updated_at.duration_since(delivery.arrived_at))
@@ -107,7 +120,9 @@ fn end(delivery: &Delivery) -> String {
              redrive {id}` gives it new attempts; `quaymaster delivery cancel {id}` gives it up."
         ),
         DeliveryState::Superseded => {
-            format!("It was given up at {at}: a newer version of the file goes to the same place.")
+            format!(
+                "It was given up at {at}: a newer version of the file goes to the same place, or the file was removed."
+            )
         }
         DeliveryState::Cancelled => format!("An operator gave it up at {at}."),
     }

@@ -9,6 +9,7 @@ mod keys;
 mod line;
 mod naming;
 mod probing;
+mod removing;
 mod routes;
 mod silence;
 mod sshd;

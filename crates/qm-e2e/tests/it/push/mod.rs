@@ -1,7 +1,7 @@
 //! kill -9 at random moments while files are pushed to a partner's OpenSSH server: every file is
 //! delivered, whole and the newest last, and what may have been sent twice is flagged.
 
-mod partner;
+pub(crate) mod partner;
 mod plan;
 mod watcher;
 

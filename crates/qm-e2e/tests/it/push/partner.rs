@@ -15,9 +15,9 @@ use std::time::Duration;
 const GREETING_LIMIT: Duration = Duration::from_secs(10);
 const DONE: &str = "sent status Success";
 
-pub(super) struct Partner {
+pub(crate) struct Partner {
     /// Where the files of the deliveries appear.
-    pub(super) files: PathBuf,
+    pub(crate) files: PathBuf,
     /// One for each session.
     logs: PathBuf,
     port: u16,
@@ -28,7 +28,7 @@ pub(super) struct Partner {
 
 impl Partner {
     /// Takes the world's key `bank`.
-    pub(super) fn start(world: &World) -> Result<Self> {
+    pub(crate) fn start(world: &World) -> Result<Self> {
         let [folder, files, logs] =
             ["partner", "partner/files", "partner/logs"].map(|below| world.path(below));
         for made in [&folder, &files, &logs] {
@@ -91,7 +91,7 @@ Subsystem sftp /usr/lib/openssh/sftp-server -e -l DEBUG1 -d {} 2>>{}/$$
     }
 
     /// Adds the destination `bank`: this server.
-    pub(super) fn configure(&self, world: &mut World) -> Result<()> {
+    pub(crate) fn configure(&self, world: &mut World) -> Result<()> {
         let secrets = world.path("secrets");
         fs::create_dir(&secrets)?;
         let secret = secrets.join("bank-key");

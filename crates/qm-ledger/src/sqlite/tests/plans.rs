@@ -4,8 +4,8 @@
 use rusqlite::Connection;
 
 use crate::sqlite::{
-    alerts, arrivals, attempts, current_names, deliveries, finished, inbox, kept, line, migrate,
-    name_attributes, operations, overtaking, slots,
+    alerts, arrivals, attempts, current_names, deliveries, departures, finished, inbox, kept, line,
+    migrate, name_attributes, operations, overtaking, slots,
 };
 
 /// Small by themselves: what is pending, lists given with the call.
@@ -55,7 +55,8 @@ fn check(connection: &Connection, sql: &str, indexes: &[&str], sorts: bool) {
 }
 
 /// Indexes of rows that wait for something.
-const PARTIAL: [&str; 11] = [
+const PARTIAL: [&str; 12] = [
+    "operations_departures",
     "arrivals_outbox",
     "current_names_hidden",
     "inbox_dead",
@@ -170,6 +171,18 @@ fn deliveries_and_what_overtakes_them() {
     let supersede = ["deliveries_overtaken", "deliveries_target"];
     check(c, overtaking::SUPERSEDE, &supersede, false);
     check(c, overtaking::IS_LATEST, &["deliveries_target"], false);
+}
+
+#[test]
+fn departures_and_what_follows() {
+    let c = &migrated();
+    let outbox = ["operations_departures", "arrivals_unrouted"];
+    check(c, departures::DEPARTURES, &outbox, false);
+    let copies = ["deliveries_version", "deliveries_target"];
+    check(c, departures::COPIES_OF, &copies, false);
+    check(c, departures::COPIES, &["deliveries_target"], true);
+    check(c, departures::GIVE_UP, &["deliveries_after"], false);
+    check(c, departures::REMOVE, &["deliveries_target"], false);
 }
 
 #[test]

@@ -99,6 +99,25 @@ pub(super) async fn only_what_was_seen_is_replaced(bucket: &dyn Bucket) {
     assert_eq!(shown(bucket, "a").await.as_deref(), Some("two"));
 }
 
+/// And nothing else; the name is free afterwards.
+pub(super) async fn only_what_was_seen_is_withdrawn(bucket: &dyn Bucket) {
+    let one = deposited(bucket, 1, "in/a", "one").await;
+    put(bucket, "in/a", &one, None).await.unwrap();
+    let seen = identity(bucket, "in/a").await;
+    let withdraw = |path: &'static str, identity: String| async move {
+        bucket.withdraw(&key(path), &identity).await.unwrap()
+    };
+    assert!(!withdraw("in/a", "something else".to_owned()).await);
+    assert!(!withdraw("in/b", seen.clone()).await);
+    assert_eq!(shown(bucket, "in/a").await.as_deref(), Some("one"));
+    assert!(withdraw("in/a", seen.clone()).await);
+    assert_eq!(shown(bucket, "in/a").await, None);
+    assert!(!withdraw("in/a", seen).await);
+    let two = deposited(bucket, 2, "in/a", "two").await;
+    put(bucket, "in/a", &two, None).await.unwrap();
+    assert_eq!(shown(bucket, "in/a").await.as_deref(), Some("two"));
+}
+
 /// An attempt that broke off before anything was sealed, one that was sealed and not put; then one
 /// that goes all the way. Long enough that an object store has begun an upload.
 pub(super) async fn an_earlier_attempt_is_replaced(bucket: &dyn Bucket, promises: &Promises) {

@@ -125,6 +125,7 @@ pub async fn all(fresh: &dyn Fn() -> Arc<dyn Bucket>, promises: &Promises) {
     deposits::a_deposit_appears_whole(&*fresh()).await;
     deposits::a_deposit_can_be_put_again(&*fresh()).await;
     deposits::only_what_was_seen_is_replaced(&*fresh()).await;
+    deposits::only_what_was_seen_is_withdrawn(&*fresh()).await;
     deposits::an_earlier_attempt_is_replaced(&*fresh(), promises).await;
     deposits::a_deposit_is_a_file_like_any_other(&*fresh()).await;
     if promises.folders == Folders::Real {

@@ -278,8 +278,12 @@ pub async fn the_newest_of_a_place_is_removed(ledger: &dyn Ledger) {
 
 /// If the name shows it, nobody changes it, and once.
 pub async fn what_others_removed_has_vanished(ledger: &dyn Ledger) {
-    let gone =
-        |name: &'static str, number| ledger.vanished(&path(name), version(number).id, audit(name));
+    let gone = |name: &'static str, number| async move {
+        let path = path(name);
+        ledger
+            .vanished(&path, version(number).id, audit(name))
+            .await
+    };
     let put = upload_and_deliver(ledger, "a", 1).await;
     claim_and_finish(ledger, DeliveryState::Delivered).await;
     assert!(!gone("a", 2).await.unwrap());

@@ -183,6 +183,7 @@ async fn list(ledger: &Ledger, filter: DeliveryFilter) -> anyhow::Result<()> {
             "ROUTE",
             "DESTINATION",
             "OBJECT",
+            "DOES",
             "LAST ERROR",
         ],
         &rows,
@@ -203,6 +204,7 @@ fn row(delivery: &Delivery) -> Vec<String> {
         delivery.route.to_string(),
         delivery.destination.to_string(),
         delivery.source.to_string(),
+        delivery.effect.as_str().to_owned(),
         delivery.last_error.clone().unwrap_or_default(),
     ]
 }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::super::account::explain;
 use super::super::{Ledger, table};
-use qm_core::delivery::{Delivery, DeliveryState};
+use qm_core::delivery::{Delivery, DeliveryState, Effect};
 use qm_core::ports::ledger::{Attempt, DeliveryFilter};
 
 pub(super) async fn run(ledger: &Ledger, id: &str) -> anyhow::Result<()> {
@@ -51,6 +51,13 @@ fn row(attempt: &Attempt) -> Vec<String> {
     ]
 }
 
+fn does(effect: Effect) -> String {
+    match effect {
+        Effect::Put => effect.as_str().to_owned(),
+        Effect::Remove { of } => format!("{} what {of} put there", effect.as_str()),
+    }
+}
+
 fn describe(delivery: &Delivery) -> Vec<(&'static str, String)> {
     let state = match &delivery.state {
         DeliveryState::Waiting { ready_at } => format!("waiting until {}", table::time(*ready_at)),
@@ -68,6 +75,7 @@ fn describe(delivery: &Delivery) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("delivery", delivery.id.to_string()),
         ("state", state),
+        ("does", does(delivery.effect)),
         ("object", delivery.source.to_string()),
         ("version", delivery.version.id.to_string()),
         ("bytes", delivery.version.size_bytes.to_string()),

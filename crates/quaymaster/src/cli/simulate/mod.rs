@@ -12,7 +12,7 @@ use crate::cli::explain;
 use crate::node::{Connectors, connectors_for};
 use crate::system::SystemClock;
 use qm_core::account::{Account, Verb};
-use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, Route};
+use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, Propagate, Route};
 use qm_core::file_type::FileType;
 use qm_core::id::{AccountName, BucketName, DestinationName};
 use qm_core::lookup::LookedUp;
@@ -189,7 +189,21 @@ async fn decisions(
     }
     lines.push(format!("  attempts     {}", route.retry));
     lines.push(format!("  afterwards   {}", afterwards(route, file)));
+    lines.extend(route.propagate.iter().map(|propagate| followed(*propagate)));
     lines
+}
+
+/// What becomes of the copies when the object departs.
+fn followed(propagate: Propagate) -> String {
+    match propagate {
+        Propagate::Delete => {
+            "  if removed   what was delivered is removed there, if it still is that".to_owned()
+        }
+        Propagate::Rename => {
+            "  if renamed   it is delivered under its new name, then the old one is removed there"
+                .to_owned()
+        }
+    }
 }
 
 fn screened(route: &Route, file: &File<'_>) -> Result<String, String> {

@@ -103,6 +103,27 @@ fn where_a_route_goes() {
 }
 
 #[test]
+fn propagations() {
+    for (propagate, expect) in [
+        ("propagate = [\"delete\", \"rename\"]", None),
+        ("propagate = [\"rename\"]\nafter = \"delete\"", None),
+        (
+            "propagate = [\"deletes\"]",
+            Some("propagate: `deletes` is not known here\n  help: did you mean `delete`?"),
+        ),
+        (
+            "propagate = \"delete\"",
+            Some(
+                "propagate: a list is needed, not a text\n  help: write it in brackets: propagate = [\"…\"]",
+            ),
+        ),
+    ] {
+        let lines = format!("deliver = [\"share\"]\n{propagate}");
+        check_text(&route(&lines), &expect.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn screens() {
     for (screen, expect) in [
         ("screen = { min_size = 0 }", None),

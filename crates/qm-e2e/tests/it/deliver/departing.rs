@@ -1,0 +1,115 @@
+//! What was delivered follows its object when that is removed or renamed.
+
+use qm_e2e::{World, wait};
+use std::fs;
+use std::path::Path;
+
+use crate::push::partner::Partner;
+use crate::support::{Outcome, assert_content, tree, wait_until_delivered};
+
+fn configure(world: &mut World, propagate: &str) -> Outcome {
+    world.account("north")?;
+    world.configuration.may_everything("north");
+    world.deliver_everything();
+    let route = format!("propagate = {propagate}");
+    world.configuration.set("route.to-share", &route);
+    Ok(())
+}
+
+fn wait_for(world: &World, folder: &Path, names: &[&str]) -> Outcome {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    wait::until_true("the copies have followed", || Ok(tree(folder)? == names))?;
+    wait_until_delivered(world)
+}
+
+#[test]
+fn foreign_copies_follow_what_a_partner_and_an_operator_do() -> Outcome {
+    let mut world = World::new()?;
+    configure(&mut world, r#"["delete", "rename"]"#)?;
+    world.start()?;
+    let share = world.share("north");
+    for name in ["a.csv", "b.csv", "c.csv", "d.csv"] {
+        world.write_local(name, name)?;
+        world.sftp("north", &format!("put {name}\n"))?.ok()?;
+    }
+    wait_for(&world, &share, &["a.csv", "b.csv", "c.csv", "d.csv"])?;
+    world
+        .sftp("north", "rm a.csv\nrename b.csv moved.csv\n")?
+        .ok()?;
+    wait_for(&world, &share, &["c.csv", "d.csv", "moved.csv"])?;
+    assert_content(&share.join("moved.csv"), b"b.csv");
+    world
+        .quaymaster(&["object", "rm", "landing/north/c.csv"])?
+        .ok()?;
+    wait_for(&world, &share, &["d.csv", "moved.csv"])?;
+    // Also what happened while the node was down is followed: rows, not signals.
+    fs::write(share.join("d.csv"), b"theirs")?;
+    world.sftp("north", "rm d.csv\n")?.ok()?;
+    wait_until_delivered(&world)?;
+    assert_content(&share.join("d.csv"), b"theirs");
+
+    let deliveries = world.deliveries()?;
+    let removals = deliveries.with(&[("DOES", "remove")]);
+    assert_eq!(removals.len(), 4);
+    let last = removals.first().map(|row| row.get("DELIVERY").to_owned());
+    let told = world.quaymaster(&["explain", &last.unwrap_or_default()])?;
+    told.ok()?
+        .says("follows and takes")?
+        .says("left where it is")?;
+    Ok(())
+}
+
+/// What a delivery is followed by, and what grows old among the versions, is nobody's wish.
+#[test]
+fn foreign_what_the_node_itself_removes_is_not_followed() -> Outcome {
+    let mut world = World::new()?;
+    configure(&mut world, r#"["delete", "rename"]"#)?;
+    world
+        .configuration
+        .set("route.to-share", "after = \"delete\"");
+    world
+        .configuration
+        .set("bucket.landing", "keep_versions = 0");
+    world.start()?;
+    world.write_local("a.csv", "a\n")?;
+    world.sftp("north", "put a.csv\n")?.ok()?;
+    let object = world.bucket("north/a.csv");
+    wait::until_true("the object is removed", || Ok(!object.exists()))?;
+    // What would follow is there as soon as the next file has been delivered.
+    world.write_local("b.csv", "b\n")?;
+    world.sftp("north", "put b.csv\n")?.ok()?;
+    let object = world.bucket("north/b.csv");
+    wait::until_true("the object is removed", || Ok(!object.exists()))?;
+    wait_for(&world, &world.share("north"), &["a.csv", "b.csv"])?;
+    assert!(world.deliveries()?.with(&[("DOES", "remove")]).is_empty());
+    Ok(())
+}
+
+/// Others remove and rename files of a watched bucket, and a copy at a partner's server follows.
+#[test]
+fn foreign_copies_at_a_partner_follow_what_others_do_in_a_watched_bucket() -> Outcome {
+    let mut world = World::new()?;
+    let partner = Partner::start(&world)?;
+    world.account("north")?;
+    partner.configure(&mut world)?;
+    world
+        .configuration
+        .set("bucket.landing.watch", r#"every = "1h""#)
+        .set("bucket.landing.watch", r#"settle = "100ms""#)
+        .set("destination.bank", r#"strip = "north""#)
+        .set("route.push", r#"when = { arrives = "landing/north/**" }"#)
+        .set("route.push", r#"deliver = ["bank"]"#)
+        .set("route.push", r#"propagate = ["delete"]"#);
+    world.start()?;
+    let folder = world.bucket("north");
+    fs::create_dir_all(&folder)?;
+    for name in ["a.csv", "b.csv"] {
+        world.write_local(name, name)?;
+        world.sftp("north", &format!("put {name}\n"))?.ok()?;
+    }
+    wait_for(&world, &partner.files, &["a.csv", "b.csv"])?;
+    fs::remove_file(folder.join("a.csv"))?;
+    wait_for(&world, &partner.files, &["b.csv"])?;
+    fs::rename(folder.join("b.csv"), folder.join("c.csv"))?;
+    wait_for(&world, &partner.files, &["c.csv"])
+}
