@@ -54,10 +54,11 @@ async fn what_others_put_in_its_place_stays() {
     assert_eq!(share.names(), ["a.csv"]);
     let nobody: [Delivery; 0] = [];
     let removal = delivery("a.csv", b"old");
-    let outcome = share
-        .connector()
-        .remove(&shipment(&removal), &nobody, &OpenFence);
-    assert!(ended(outcome.await).unwrap().contains("left"));
+    let connector = share.connector();
+    let outcome = connector
+        .remove(&shipment(&removal), &nobody, &OpenFence)
+        .await;
+    assert!(ended(outcome).unwrap().contains("left"));
 }
 
 #[tokio::test]

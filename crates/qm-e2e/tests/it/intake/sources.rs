@@ -331,6 +331,7 @@ async fn what_another_node_put_there_meanwhile_is_not_lost() {
         let two = one.join("two").await;
         let (_, audit) = two.ledger.audit(1).await.unwrap().remove(0);
         let change = NameChange {
+            departs: false,
             path: at("b.csv"),
             seen: None,
             change: Change::Rename {
