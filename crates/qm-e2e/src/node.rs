@@ -36,8 +36,14 @@ pub struct Node {
 
 impl Node {
     /// Starts it on a configuration; ready when it returns. An error has all it said.
-    pub fn start(configuration: &Path, folder: &Path, name: &str) -> Result<Self> {
+    pub fn start(
+        configuration: &Path,
+        folder: &Path,
+        name: &str,
+        environment: &[(&'static str, String)],
+    ) -> Result<Self> {
         let mut command = quiet(binary()?);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg("serve").arg("-c").arg(configuration);
         let mut process = Background::start(&mut command, folder, name)?;
         let address = process.wait_for("the node listens", |said| {

@@ -30,6 +30,7 @@ pub struct World {
     /// Where the objects of the bucket `landing` lie as files.
     objects: PathBuf,
     starts: u32,
+    environment: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
 }
 
@@ -46,6 +47,7 @@ impl World {
             keys: Mutex::default(),
             objects: folder.path().join("landing"),
             starts: 0,
+            environment: Vec::new(),
             folder,
         };
         Ok(world)
@@ -136,12 +138,19 @@ impl World {
         self.write_configuration()?;
         self.starts += 1;
         let name = format!("node-{}", self.starts);
-        let node = Node::start(&self.configuration_file(), &self.path("logs"), &name)?;
+        let (file, logs) = (self.configuration_file(), self.path("logs"));
+        let node = Node::start(&file, &logs, &name, &self.environment)?;
         let port = node.address().port();
         self.node = Some(node);
         self.write_known_hosts()?;
         // Last: clients that wait for a restart read it first.
         fs::write(self.path("port"), port.to_string()).context("writing the port for clients")
+    }
+
+    /// A variable of the environment of nodes that are started from now on.
+    pub fn environment(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
+        self.environment.push((name, value.into()));
+        self
     }
 
     /// Asks the node to stop and waits until it has.

@@ -46,6 +46,10 @@ const CLIENTS: &[Peer] = &[
     },
     DATABASE,
     Peer {
+        package: "faketime",
+        programs: &["faketime"],
+    },
+    Peer {
         package: "putty-tools",
         programs: &["psftp", "puttygen"],
     },

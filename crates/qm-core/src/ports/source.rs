@@ -13,13 +13,14 @@ pub trait Sources: Send + Sync {
     /// Removes the object; the bucket's retention says how long the version is kept.
     async fn remove(&self, path: &ObjectPath, version: VersionId, why: &str) -> Result<bool>;
 
-    /// Renames the object within its bucket, folders made; no arrival, so no trigger. A file that
-    /// has the name is superseded.
+    /// Renames the object within its bucket, folders made; no arrival, so no trigger. Where a file has
+    /// the name, both stay: this one becomes `NAME~2.EXTENSION`, or the next that is free. Says which
+    /// name it got; `None` as `Ok(false)` above.
     async fn move_to(
         &self,
         path: &ObjectPath,
         version: VersionId,
         to: &ObjectKey,
         why: &str,
-    ) -> Result<bool>;
+    ) -> Result<Option<ObjectKey>>;
 }

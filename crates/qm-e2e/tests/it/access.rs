@@ -213,8 +213,12 @@ fn two_nodes_on_one_data_folder() -> Outcome {
     let mut world = World::new()?;
     world.start()?;
     let process = world.node()?.process().id();
-    let Err(refused) = Node::start(&world.configuration_file(), &world.path("logs"), "second")
-    else {
+    let Err(refused) = Node::start(
+        &world.configuration_file(),
+        &world.path("logs"),
+        "second",
+        &[],
+    ) else {
         panic!("a second node started on the same data folder");
     };
     let sentence = format!("another node (process {process}) already uses the data folder");

@@ -3,6 +3,7 @@
 
 mod access;
 mod clients;
+mod clock_jumps;
 mod deliver;
 mod disk_full;
 mod encryption;

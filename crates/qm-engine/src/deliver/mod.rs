@@ -52,6 +52,9 @@ const TAKE_OVER_EVERY: Duration = Duration::from_secs(10);
 /// What is due and has no room hides when the next one elsewhere is due, so that is looked for.
 const CROWDED_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
+/// Less is no jump of the clock.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
+
 /// Attempts deliveries.
 pub struct DeliverReconciler {
     ports: Ports,
@@ -63,6 +66,8 @@ pub struct DeliverReconciler {
     /// Interrupted ones whose destination has had no room for the question yet.
     unasked: Mutex<Vec<Delivery>>,
     take_over: Pace,
+    /// When the last pass was; the clock may have been set back since.
+    last_pass: Mutex<Option<Timestamp>>,
     /// True while the ledger may hold running deliveries that no task of ours runs.
     is_unsure: Mutex<bool>,
 }
@@ -79,7 +84,27 @@ impl DeliverReconciler {
             turns: Mutex::default(),
             unasked: Mutex::default(),
             take_over: Pace::default(),
+            last_pass: Mutex::default(),
             is_unsure: Mutex::new(true),
+        }
+    }
+
+    /// A clock that was set back, before this start or since the last pass, must make nothing wait
+    /// until it comes there again.
+    async fn follow_clock(&self, now: Timestamp) -> Result<()> {
+        let last = self.last_pass.lock().replace(now);
+        if last.is_some_and(|last| now >= last.saturating_sub(CLOCK_STEP).unwrap_or(last)) {
+            return Ok(());
+        }
+        loop {
+            let count = self.ports.ledger.clock_set_back(now).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            tracing::warn!(
+                deliveries = count,
+                "the clock was set back; they are due now"
+            );
         }
     }
 
@@ -259,6 +284,7 @@ impl Reconciler for DeliverReconciler {
         let (_, config) = self.ports.running();
         let mut faults = Faults::default();
         let now = self.ports.clock.now();
+        faults.keep(self.follow_clock(now).await);
         let take_over = self.find_interrupted(now).await?;
         let mut pass = self.begin(&config, now, &mut faults).await.at(take_over);
         let ready = faults.keep(self.ports.ledger.next_ready().await).flatten();

@@ -62,22 +62,21 @@ impl TidyReconciler {
         let (sources, path) = (&self.ports.sources, &finished.source);
         let version = finished.version.id;
         let action = Action::of(finished, config)?;
-        let is_done = match &action {
-            Action::Nothing(note) => return Ok(note.clone()),
-            Action::Remove(why) => sources.remove(path, version, why).await?,
-            Action::Move { to, .. } if *to == path.key => {
-                return Ok("it is there already".to_owned());
+        let done = match action {
+            Action::Nothing(note) => Some(note),
+            Action::Remove(why) => {
+                let is_removed = sources.remove(path, version, &why).await?;
+                is_removed.then(|| format!("removed: {why}"))
             }
-            Action::Move { to, why } => sources.move_to(path, version, to, why).await?,
+            Action::Move { to, .. } if to == path.key => Some("it is there already".to_owned()),
+            Action::Move { to, why } => {
+                let moved = sources.move_to(path, version, &to, &why).await?;
+                moved.map(|to| format!("moved to {to}: {why}"))
+            }
         };
-        if !is_done {
-            return Ok("left as it is: the name shows another version by now, or none".to_owned());
-        }
-        Ok(match action {
-            Action::Nothing(note) => note,
-            Action::Remove(why) => format!("removed: {why}"),
-            Action::Move { to, why } => format!("moved to {to}: {why}"),
-        })
+        Ok(done.unwrap_or_else(|| {
+            "left as it is: the name shows another version by now, or none".to_owned()
+        }))
     }
 
     /// One more failure; somebody is told once it looks as if it would not go away by itself.

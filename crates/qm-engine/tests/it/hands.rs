@@ -115,12 +115,12 @@ impl Sources for Hands {
         version: VersionId,
         to: &ObjectKey,
         _why: &str,
-    ) -> Result<bool> {
+    ) -> Result<Option<ObjectKey>> {
         let Some(current) = self.current(path, version).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         self.renames(path, &current, to).await?;
         self.done.lock().push(format!("{path} moved to {to}"));
-        Ok(true)
+        Ok(Some(to.clone()))
     }
 }

@@ -10,6 +10,7 @@ mod ages;
 mod alerting;
 mod backlog;
 mod breaking;
+mod clock_jumps;
 mod dead_letters;
 mod delivering;
 mod departing;

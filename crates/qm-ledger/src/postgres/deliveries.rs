@@ -344,6 +344,25 @@ impl Deliveries for PostgresLedger {
         .await
     }
 
+    async fn clock_set_back(&self, now: Timestamp) -> Result<u32> {
+        let lines = self
+            .read(
+                "look for deliveries of a clock that was set back",
+                now,
+                |c, now| Box::pin(async move { line::ahead(c, *now).await }),
+            )
+            .await?;
+        if lines.is_empty() {
+            return Ok(0);
+        }
+        self.write(
+            "let deliveries follow a clock that was set back",
+            (lines, now),
+            |c, (lines, now)| Box::pin(line::set_back(c, lines, *now)),
+        )
+        .await
+    }
+
     async fn next_ready(&self) -> Result<Option<Timestamp>> {
         let next = self
             .read("look for the next delivery", (), |c, ()| {

@@ -15,7 +15,7 @@ use super::attempts;
 use super::connection::Connection;
 use super::fault::{Sql, lease_is_over};
 use super::lease::lease_goes_on;
-use super::statements::{micros, only};
+use super::statements::{count, micros, only};
 
 const LOCK: &str = "INSERT INTO lines (destination, target, is_running, is_later)
      VALUES ($1, $2, false, false)
@@ -101,6 +101,41 @@ pub(super) async fn settle(
         .run(SETTLE, &[&destination, &target, &micros(now)])
         .await?;
     Ok(())
+}
+
+/// Lines changed in one transaction.
+const AT_A_TIME: i64 = 256;
+
+/// Lines of what changed after `now`, by a clock that was ahead. Rare enough to look at all that wait.
+pub(super) async fn ahead(connection: &Connection, now: Timestamp) -> Sql<Vec<(String, String)>> {
+    const AHEAD: &str = "SELECT DISTINCT destination, target FROM deliveries
+         WHERE state = 'waiting' AND updated_at > $1 ORDER BY destination, target LIMIT $2";
+    connection
+        .all(AHEAD, &[&micros(now), &AT_A_TIME], |columns| {
+            Ok((columns.value()?, columns.value()?))
+        })
+        .await
+}
+
+/// What waits in these lines and changed after `now` is due at `now`.
+pub(super) async fn set_back(
+    connection: &Connection,
+    lines: &[(String, String)],
+    now: Timestamp,
+) -> Sql<u32> {
+    const SET_BACK: &str = "UPDATE deliveries SET ready_at = $3, updated_at = $3
+         WHERE destination = $1 AND target = $2 AND state = 'waiting' AND updated_at > $3";
+    let mut changed = 0;
+    // In the order of lines, so that two who do this never wait for each other.
+    for (destination, target) in lines {
+        lock(connection, destination, target).await?;
+        let line = connection
+            .run(SET_BACK, &[destination, target, &micros(now)])
+            .await?;
+        settle(connection, destination, target, now).await?;
+        changed += line;
+    }
+    Ok(count(changed))
 }
 
 /// Begins an attempt of those whose turn it is; their numbers, in order of arrival.

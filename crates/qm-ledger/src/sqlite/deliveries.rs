@@ -317,6 +317,19 @@ impl Deliveries for SqliteLedger {
         .await
     }
 
+    async fn clock_set_back(&self, now: Timestamp) -> Result<u32> {
+        const LOOK: &str = "look for deliveries of a clock that was set back";
+        let look = self.read(LOOK, move |c| c.holds(line::HAS_AHEAD, [micros(now)]));
+        if !look.await? {
+            return Ok(0);
+        }
+        self.write(
+            "let deliveries follow a clock that was set back",
+            move |c| line::set_back(c, now),
+        )
+        .await
+    }
+
     async fn next_ready(&self) -> Result<Option<Timestamp>> {
         self.read("look for the next delivery", line::next_ready)
             .await

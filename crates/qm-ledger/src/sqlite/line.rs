@@ -116,6 +116,24 @@ pub(super) const NEXT_READY: &str = concat!(
      FROM destinations"
 );
 
+/// Rare enough to look at all that wait.
+pub(super) const HAS_AHEAD: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
+     WHERE state = 'waiting' AND updated_at > ?1)";
+
+/// Changed in one transaction.
+const AT_A_TIME: u32 = 256;
+
+pub(super) const SET_BACK: &str = "UPDATE deliveries SET ready_at = ?1, updated_at = ?1,
+         queue = CASE queue WHEN 'later' THEN 'ready' ELSE queue END
+     WHERE number IN (SELECT number FROM deliveries
+         WHERE state = 'waiting' AND updated_at > ?1 LIMIT ?2)";
+
+/// What changed after `now` by a clock that was ahead is due at `now`.
+pub(super) fn set_back(connection: &Connection, now: Timestamp) -> Sql<u32> {
+    let changed = connection.run(SET_BACK, (micros(now), AT_A_TIME))?;
+    Ok(u32::try_from(changed).unwrap_or(u32::MAX))
+}
+
 /// One that stands in line.
 struct Standing {
     number: i64,

@@ -374,6 +374,24 @@ impl Deliveries for MemoryLedger {
         )
     }
 
+    async fn clock_set_back(&self, now: Timestamp) -> Result<u32> {
+        self.write_if(
+            |state| {
+                let rows = state.deliveries.rows.iter_mut();
+                let deliveries = rows.map(|row| &mut row.delivery);
+                let ahead = deliveries.filter(|d| ready_at(d).is_some() && d.updated_at > now);
+                let mut count = 0;
+                for delivery in ahead {
+                    delivery.state = DeliveryState::Waiting { ready_at: now };
+                    delivery.updated_at = now;
+                    count += 1;
+                }
+                Ok(count)
+            },
+            |count| *count > 0,
+        )
+    }
+
     async fn next_ready(&self) -> Result<Option<Timestamp>> {
         Ok(self.read(|state| state.deliveries.next_ready()))
     }

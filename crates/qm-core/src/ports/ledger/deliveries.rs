@@ -106,6 +106,11 @@ pub trait Deliveries: Send + Sync {
     /// Returns how many, a few hundred at most: to be repeated until none is left.
     async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32>;
 
+    /// Waiting ones that last changed later than `now`, for the clock was set back since, are due at
+    /// `now` and not only when the clock comes there again. Returns how many, a few hundred at most:
+    /// to be repeated until none is left.
+    async fn clock_set_back(&self, now: Timestamp) -> Result<u32>;
+
     /// When the next waiting delivery is ready, if any.
     async fn next_ready(&self) -> Result<Option<Timestamp>>;
 

@@ -126,7 +126,7 @@ impl Desk {
         let moved = self.intake.move_to(&from, version, &to, "delivered");
         let moved = moved.await.unwrap();
         self.settled().await;
-        moved
+        moved.is_some()
     }
 
     async fn arrivals(&self) -> usize {
@@ -188,19 +188,21 @@ async fn the_delivered_version_moves_without_a_trigger() {
 }
 
 #[tokio::test]
-async fn what_has_the_name_in_the_archive_is_superseded() {
+async fn what_has_the_name_in_the_archive_stays_beside_it() {
     let desk = Desk::new().await;
-    let one = desk.put("a.csv", "one").await;
-    assert!(desk.move_to("a.csv", one, "done/a.csv").await);
-    // Nothing was routed yet, so its bytes are needed.
-    let two = desk.put("a.csv", "two").await;
-    assert!(desk.move_to("a.csv", two, "done/a.csv").await);
-    assert_eq!(desk.on_disk("done/a.csv").as_deref(), Some("two"));
-    let version = desk.ledger.version(one).await.unwrap().unwrap();
-    let key = at("done/a.csv").key;
-    let kept = desk.bucket.open_version(one, &key, &version.identity);
-    let kept = kept.await.unwrap().read(0, 99).await.unwrap();
-    assert_eq!(kept, "one");
+    for (text, name) in [
+        ("one", "done/a.csv"),
+        ("two", "done/a~2.csv"),
+        ("three", "done/a~3.csv"),
+    ] {
+        let version = desk.put("a.csv", text).await;
+        assert!(desk.move_to("a.csv", version, "done/a.csv").await);
+        assert_eq!(desk.on_disk(name).as_deref(), Some(text));
+        let moved = desk.ledger.current(&at(name)).await.unwrap();
+        assert_eq!(moved.unwrap().id, version);
+    }
+    assert_eq!(desk.on_disk("done/a.csv").as_deref(), Some("one"));
+    assert_eq!(desk.on_disk("a.csv"), None);
 }
 
 /// What a node records that dies before it acts.

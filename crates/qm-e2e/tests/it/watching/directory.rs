@@ -64,8 +64,8 @@ impl Sources for Nobody {
         _: VersionId,
         _: &ObjectKey,
         _: &str,
-    ) -> qm_core::Result<bool> {
-        Ok(false)
+    ) -> qm_core::Result<Option<ObjectKey>> {
+        Ok(None)
     }
 }
 

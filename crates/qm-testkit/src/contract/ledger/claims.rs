@@ -277,3 +277,24 @@ pub async fn the_next_ready_one(ledger: &dyn Ledger) {
     claim_and_finish(ledger, DeliveryState::Dead).await;
     assert_eq!(next().await, None);
 }
+
+/// What was made to wait by a clock that was ahead does not wait for it to come there again.
+pub async fn a_clock_set_back_makes_nobody_wait(ledger: &dyn Ledger) {
+    let tried = upload_and_deliver(ledger, "tried", 1).await;
+    let behind = upload_and_deliver(ledger, "tried", 2).await;
+    let claimed = claim(ledger, 0, 1).await.remove(0);
+    finish(ledger, &claimed, waiting(600), 599).await;
+    let waits = upload_and_deliver(ledger, "waits", 3).await;
+    let claimed = claim(ledger, 0, 1).await.remove(0);
+    assert_eq!(claimed.id, waits);
+    finish(ledger, &claimed, waiting(20), 1).await;
+    assert!(claim(ledger, 10, 9).await.is_empty());
+    assert_eq!(ledger.clock_set_back(minute(10)).await.unwrap(), 1);
+    assert_eq!(ledger.clock_set_back(minute(10)).await.unwrap(), 0);
+    // The other one waits for its time as before, and the line is what it was.
+    let now = claim(ledger, 10, 9).await;
+    assert_eq!(ids(&now), [tried]);
+    finish(ledger, &now[0], DeliveryState::Delivered, 11).await;
+    assert_eq!(ids(&claim(ledger, 12, 9).await), [behind]);
+    assert_eq!(ids(&claim(ledger, 20, 9).await), [waits]);
+}

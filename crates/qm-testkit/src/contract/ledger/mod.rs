@@ -84,7 +84,7 @@ cases! {
         a_dead_one_blocks_nobody one_arrival_by_two_routes_is_serial
         a_long_line_behind_one_does_not_hide_others the_next_ready_one
         destinations_that_are_waited_for an_independent_one_waits_for_running_ones_only
-        independent_ones_pass_by_those_that_are_not;
+        independent_ones_pass_by_those_that_are_not a_clock_set_back_makes_nobody_wait;
     decided: a_change_is_recorded_as_decided_or_not_at_all;
     deliveries: an_attempt_ends_in_one_transaction a_lost_lease_is_a_conflict
         interrupted_ones_are_taken_over a_possible_duplicate_is_remembered
