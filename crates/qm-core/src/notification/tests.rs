@@ -126,11 +126,44 @@ fn what_is_nothing_to_act_on_is_noted() {
     check(&bridge("Object Deleted", "landing", "a"), &[], 1, 0);
     check(&bridge("Object Created", "other", "a"), &[], 1, 0);
     let mixed = records(&[
-        record("ObjectRemoved:Delete", "landing", "a"),
+        record("LifecycleExpiration:Delete", "landing", "a"),
         record("ObjectCreated:Put", "other", "b"),
         record("ObjectCreated:Put", "landing", "c"),
     ]);
     check(&mixed, &["c"], 2, 0);
+}
+
+#[test]
+fn removals_are_seen_and_what_the_store_itself_ends_is_not() {
+    #[track_caller]
+    fn check(body: &str, expect: &[(&str, bool)]) {
+        let found = read(body).unwrap();
+        let seen = found.sightings.iter();
+        let seen: Vec<_> = seen.map(|s| (s.key.as_str(), s.is_removal)).collect();
+        assert_eq!(seen, expect, "{found:?}");
+    }
+    let list = records(&[
+        record("ObjectRemoved:Delete", "landing", "a"),
+        record("s3:ObjectRemoved:DeleteMarkerCreated", "landing", "b"),
+        record("ObjectCreated:Put", "landing", "c"),
+        record("LifecycleExpiration:DeleteMarkerCreated", "landing", "d"),
+    ]);
+    check(&list.to_string(), &[("a", true), ("b", true), ("c", false)]);
+    let mut deleted = bridge("Object Deleted", "landing", "a");
+    deleted["detail"]["reason"] = "DeleteObject".into();
+    check(&deleted.to_string(), &[("a", true)]);
+    deleted["detail"]["reason"] = "Lifecycle Expiration".into();
+    check(&deleted.to_string(), &[]);
+    let ours = Sighting {
+        key: "in/a b.csv".to_owned(),
+        native_version: None,
+        etag: None,
+        size_bytes: None,
+        sequencer: None,
+        at: None,
+        is_removal: true,
+    };
+    check(&ours.report(), &[("in/a b.csv", true)]);
 }
 
 #[test]

@@ -26,12 +26,21 @@ const DEPARTURES: &str = "SELECT o.bucket, o.key, o.seq, o.version, o.arrival
              WHERE a.version = o.version AND a.deliveries IS NULL AND a.state <> 'failed')
      ORDER BY o.seq LIMIT $1";
 
-/// Where the version was put from this name a version brought back may have been put over since.
+/// Of each place where the version was put from this name the newest delivery from it, up to when the
+/// version arrived there: one that was brought back arrived after those that it replaced.
 const COPIES_OF: &str = select_deliveries!(
     "WHERE d.number IN (
          SELECT (SELECT max(n.number) FROM deliveries n JOIN arrivals s ON s.seq = n.arrival
              WHERE n.destination = p.destination AND n.target = p.target
-                 AND n.route = p.route AND n.removes IS NULL AND s.bucket = $2 AND s.key = $3)
+                 AND n.route = p.route AND n.removes IS NULL AND s.bucket = $2 AND s.key = $3
+                 AND n.arrival <= (SELECT max(came.seq) FROM (
+                     SELECT max(q.arrival) AS seq
+                     FROM deliveries q JOIN arrivals s ON s.seq = q.arrival
+                     WHERE q.version = $1 AND q.removes IS NULL AND s.bucket = $2 AND s.key = $3
+                     UNION ALL
+                     SELECT max(r.seq) FROM arrivals r
+                     WHERE r.version = $1 AND r.cause = 'restore' AND r.bucket = $2
+                         AND r.key = $3) came))
          FROM deliveries p JOIN arrivals s ON s.seq = p.arrival
          WHERE p.version = $1 AND p.removes IS NULL AND s.bucket = $2 AND s.key = $3)
      ORDER BY d.number"

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qm_core::arrival::{Arrival, ArrivalState};
+use qm_core::arrival::{Arrival, ArrivalState, Cause};
 use qm_core::delivery::{Delivery, NewDelivery};
 use qm_core::id::{ArrivalSeq, BucketName, RevisionNumber, VersionId};
-use qm_core::name::Prefix;
+use qm_core::name::{ObjectPath, Prefix};
 use qm_core::ports::ledger::Arrivals;
 use qm_core::{Error, Kind, Result};
 
@@ -36,6 +36,16 @@ impl State {
     /// The one of that place.
     pub(super) fn at(&self, seq: ArrivalSeq) -> Option<&Arrival> {
         self.0.iter().find(|arrival| arrival.seq == seq)
+    }
+
+    /// When the version was last brought back there.
+    pub(super) fn restored(&self, path: &ObjectPath, version: VersionId) -> Option<ArrivalSeq> {
+        let restored = self.0.iter().filter(|arrival| {
+            arrival.cause == Cause::Restore
+                && arrival.version.id == version
+                && arrival.path == *path
+        });
+        restored.map(|arrival| arrival.seq).max()
     }
 
     /// Its bytes are an object now.

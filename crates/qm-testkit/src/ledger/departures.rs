@@ -38,17 +38,25 @@ fn departures(state: &LedgerState, limit: u32) -> Vec<Departure> {
         .collect()
 }
 
+/// Of each place where the version was put from this name the newest delivery from it, up to when the
+/// version arrived there: one that was brought back arrived after those that it replaced.
 fn copies_of(state: &LedgerState, path: &ObjectPath, version: VersionId) -> Vec<Delivery> {
     let puts = state.deliveries.rows.iter().map(|row| &row.delivery);
     let puts: Vec<&Delivery> = puts
         .filter(|put| put.effect == Effect::Put && put.source == *path)
         .collect();
+    let of_version = puts.iter().filter(|put| put.version.id == version);
+    let came = of_version.map(|put| put.arrival).max();
+    let Some(came) = came.max(state.arrivals.restored(path, version)) else {
+        return Vec::new();
+    };
+    let puts: Vec<&Delivery> = puts.into_iter().filter(|put| put.arrival <= came).collect();
     let newest = puts.iter().enumerate().filter(|(at, put)| {
-        let is_same = |other: &&&Delivery| is_same_target(put, other) && other.route == put.route;
-        let later = puts.iter().skip(at + 1);
-        let all = puts.iter();
-        later.filter(is_same).count() == 0
-            && all.filter(is_same).any(|other| other.version.id == version)
+        let is_same = |other: &&Delivery| is_same_target(put, other) && other.route == put.route;
+        !puts.iter().skip(at + 1).any(|other| is_same(other))
+            && puts
+                .iter()
+                .any(|other| is_same(other) && other.version.id == version)
     });
     newest.map(|(_, put)| (*put).clone()).collect()
 }

@@ -178,9 +178,13 @@ fn departures_and_what_follows() {
     let c = &migrated();
     let outbox = ["operations_departures", "arrivals_unrouted"];
     check(c, departures::DEPARTURES, &outbox, false);
-    let copies = ["deliveries_version", "deliveries_target"];
+    let copies = [
+        "deliveries_version",
+        "deliveries_target",
+        "arrivals_restored",
+    ];
     check(c, departures::COPIES_OF, &copies, false);
-    check(c, departures::COPIES, &["deliveries_target"], true);
+    check(c, departures::COPIES, &["deliveries_target"], false);
     check(c, departures::GIVE_UP, &["deliveries_after"], false);
     check(c, departures::REMOVE, &["deliveries_target"], false);
 }

@@ -207,9 +207,15 @@ pub async fn a_newer_arrival_replaces_a_removal(ledger: &dyn Ledger) {
     let there = arrive(ledger, "b", 4).await;
     deliver(ledger, &there, "b").await;
     run(ledger, removal("b", 4)).await;
-    let departure = the_departure(ledger).await;
+    let older = the_departure(ledger).await.copies[0].id;
     let newer = upload_and_deliver(ledger, "b", 5).await;
-    let following = vec![Following::Remove(departure.copies[0].id)];
+    let departure = the_departure(ledger).await;
+    assert_eq!(
+        ids(&departure.copies),
+        [older],
+        "the newer one does not depart"
+    );
+    let following = vec![Following::Remove(older)];
     follow(ledger, &departure, following).await;
     let late = removals(ledger).await.remove(0);
     assert_eq!(late.state, DeliveryState::Superseded);
@@ -272,6 +278,13 @@ pub async fn the_newest_of_a_place_is_removed(ledger: &dyn Ledger) {
     claim_and_finish(ledger, DeliveryState::Delivered).await;
     let newer = upload_and_deliver(ledger, "a", 2).await;
     claim_and_finish(ledger, DeliveryState::Delivered).await;
+    let back = NameChange {
+        change: Change::Restore,
+        arrival: Some(Cause::Restore),
+        ..publish("a", 1)
+    };
+    run(ledger, back).await;
+    route_nowhere(ledger).await;
     run(ledger, removal("a", 1)).await;
     assert_eq!(ids(&the_departure(ledger).await.copies), [newer]);
 }
