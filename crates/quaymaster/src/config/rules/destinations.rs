@@ -8,12 +8,41 @@ use crate::config::problem::{Fault, Report};
 use crate::config::section::path_of;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
+    check_propagation(config, report);
     for (name, destination) in &config.destinations {
         let DestinationPlace::Bucket(place) = &destination.place else {
             continue;
         };
         check_acl(config, name, place, report);
         check_watched(config, name, place, report);
+    }
+}
+
+/// What was loaded into a table is rows among others.
+fn check_propagation(config: &Config, report: &mut Report) {
+    for route in config.routes.values() {
+        if route.propagate.is_empty() {
+            continue;
+        }
+        for name in route.named_destinations() {
+            let place = config.destinations.get(name).map(|found| &found.place);
+            match place {
+                Some(DestinationPlace::Table(_)) => {
+                    let fault = Fault::new(format!(
+                        "propagate: `{name}` is a table, which rows of a file are not taken out of again"
+                    ))
+                    .help("leave `propagate` out, or give the table a route of its own");
+                    let key = path_of(&["route", route.name.as_str(), "propagate"]);
+                    report.say_of(&key, fault);
+                }
+                Some(
+                    DestinationPlace::Directory(_)
+                    | DestinationPlace::Bucket(_)
+                    | DestinationPlace::Sftp(_),
+                )
+                | None => {}
+            }
+        }
     }
 }
 
