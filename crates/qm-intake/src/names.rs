@@ -78,10 +78,12 @@ impl Shared {
         let lands_on = wanted.lands_on();
         let mut names = vec![wanted.path.clone(), lands_on.clone()];
         names.extend(self.detour(&*bucket, &wanted.path, wanted.account.as_ref()));
-        let names = self.locks.names(names);
-        let held = tokio::time::timeout(LOCK_WAIT, names).await;
+        let locked = self.locks.names(names.clone());
+        let held = tokio::time::timeout(LOCK_WAIT, locked).await;
         let held = held.map_err(|_| busy())?;
-        let recorded = self.record(&*bucket, &wanted, &lands_on, only).await?;
+        let recorded = self
+            .record(&*bucket, &wanted, &lands_on, only, &names)
+            .await?;
         let Some(operation) = recorded else {
             return Ok(false);
         };
@@ -110,6 +112,7 @@ impl Shared {
         wanted: &Wanted,
         lands_on: &ObjectPath,
         only: Option<VersionId>,
+        locked: &[ObjectPath],
     ) -> Result<Option<Operation>> {
         let (mut pause, mut waited) = (BUSY_PAUSE, Duration::ZERO);
         loop {
@@ -133,6 +136,8 @@ impl Shared {
             tokio::time::sleep(pause).await;
             waited += pause;
             pause = (pause * 2).min(BUSY_PAUSE_MAX);
+            // Whoever takes it over would wait for the names that are locked here.
+            self.finish_taken_over(bucket, locked).await?;
         }
     }
 

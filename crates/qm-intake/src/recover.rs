@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 
-use crate::Intake;
+use crate::{Intake, Shared};
 use qm_core::id::BucketName;
 use qm_core::name::ObjectPath;
 use qm_core::operation::{Operation, StagedToken};
+use qm_core::ports::bucket::Bucket;
 use qm_core::{Error, Kind, Result};
 
 /// What recovery did.
@@ -57,28 +58,16 @@ impl Intake {
     async fn finish(&self, operation: &Operation) -> Result<Option<Ended>> {
         let shared = &self.shared;
         let bucket = shared.bucket(&operation.path.bucket)?;
-        let lands_on = ObjectPath {
-            bucket: operation.path.bucket.clone(),
-            key: operation.lands_on().clone(),
-        };
-        let mut names = vec![operation.path.clone(), lands_on];
-        names.extend(shared.detour(&*bucket, &operation.path, None));
-        let _held = shared.locks.names(names).await;
+        let _held = shared
+            .locks
+            .names(shared.names_of(&*bucket, operation))
+            .await;
         // Our own are pending only while their names are locked.
         let pending = shared.parts.ledger.pending().await?;
         if !pending.iter().any(|still| still.seq == operation.seq) {
             return Ok(None);
         }
-        let failure = bucket.run(operation).await.err();
-        let failure = match failure {
-            Some(error) if is_of_the_moment(error.kind()) => return Err(error),
-            failure => failure.as_ref().map(Error::chain),
-        };
-        shared.conclude(operation, failure.as_deref()).await?;
-        Ok(Some(match failure {
-            None => Ended::Completed,
-            Some(_) => Ended::Failed,
-        }))
+        shared.finish(&*bucket, operation).await.map(Some)
     }
 
     /// Completes what a crash left half done in these buckets. Before the first front opens:
@@ -176,6 +165,51 @@ impl Intake {
         Ok(parked
             .chain(hidden.into_iter().filter_map(|(_, version)| version.staged))
             .collect())
+    }
+}
+
+impl Shared {
+    /// Completes what another node had begun on names that are locked by the caller, and that are its
+    /// own by now: its lease is over.
+    pub(crate) async fn finish_taken_over(
+        &self,
+        bucket: &dyn Bucket,
+        locked: &[ObjectPath],
+    ) -> Result<()> {
+        if !self.parts.is_shared {
+            return Ok(());
+        }
+        for operation in self.parts.ledger.pending().await? {
+            let names = self.names_of(bucket, &operation);
+            if names.iter().all(|name| locked.contains(name)) {
+                self.finish(bucket, &operation).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names that are locked while the operation runs.
+    fn names_of(&self, bucket: &dyn Bucket, operation: &Operation) -> Vec<ObjectPath> {
+        let lands_on = ObjectPath {
+            bucket: operation.path.bucket.clone(),
+            key: operation.lands_on().clone(),
+        };
+        let mut names = vec![operation.path.clone(), lands_on];
+        names.extend(self.detour(bucket, &operation.path, None));
+        names
+    }
+
+    async fn finish(&self, bucket: &dyn Bucket, operation: &Operation) -> Result<Ended> {
+        let failure = bucket.run(operation).await.err();
+        let failure = match failure {
+            Some(error) if is_of_the_moment(error.kind()) => return Err(error),
+            failure => failure.as_ref().map(Error::chain),
+        };
+        self.conclude(operation, failure.as_deref()).await?;
+        Ok(match failure {
+            None => Ended::Completed,
+            Some(_) => Ended::Failed,
+        })
     }
 }
 

@@ -277,7 +277,7 @@ pub(super) fn is(there: Option<&Head>, version: &Version) -> bool {
     there.is_some_and(|there| there.identity() == version.identity)
 }
 
-fn step(result: opendal::Result<()>, operation: &'static str) -> Result<Step> {
+pub(super) fn step(result: opendal::Result<()>, operation: &'static str) -> Result<Step> {
     match result {
         Err(error)
             if matches!(

@@ -287,6 +287,25 @@ async fn what_a_dead_node_began_is_completed_once() {
     assert_eq!(again, TakenOver::default());
 }
 
+/// Whoever waits for the name holds it meanwhile, so nobody else could.
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_node_began_is_completed_by_whoever_waits_for_it() {
+    let one = Desk::new().await;
+    one.put("a.csv", "one").await;
+    let two = one.join("two").await;
+    begins_to_remove(&two, "a.csv").await;
+    one.clock.advance(LEASE);
+    let three = one.join("three").await;
+    let begun = tokio::time::Instant::now();
+    three.upload("a.csv", "newer").await.unwrap();
+    // Well before it would have given up.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1));
+    three.settled().await;
+    assert_eq!(three.on_disk("a.csv").as_deref(), Some("newer"));
+    let taken = three.intake.take_over().await.unwrap();
+    assert_eq!(taken, TakenOver::default());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_under_way_here_is_not_taken_over() {
     let desk = Arc::new(Desk::new().await);

@@ -42,6 +42,19 @@ fn check(lines: &[&str], expect: Option<&str>) {
 }
 
 #[test]
+fn what_is_in_a_table_follows_no_departure() {
+    let lines = [SQLITE, D, ID].concat();
+    let deliver = "deliver = [\"t\"]";
+    let base = BASE.replace(deliver, &format!("{deliver}\npropagate = [\"delete\"]"));
+    check_text(
+        &format!("{base}[destination.t]\n{lines}\n"),
+        &[
+            "propagate: `t` is a table, which rows of a file are not taken out of again\n  help: leave `propagate` out, or give the table a route of its own",
+        ],
+    );
+}
+
+#[test]
 fn what_a_table_needs() {
     check(&[SQLITE, D, ID], None);
     check(&[POSTGRES, D, ID], None);
