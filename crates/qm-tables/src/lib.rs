@@ -1,6 +1,7 @@
 //! Destinations that are tables: the rows of a file go there, each version of it once.
 
 mod connector;
+mod dynamodb;
 mod engine;
 mod postgres;
 mod sql;

