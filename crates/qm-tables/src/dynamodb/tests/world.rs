@@ -243,6 +243,7 @@ pub(super) fn delivery(key: &str, arrival: i64) -> Delivery {
         route,
         destination,
         target: "products".to_owned(),
+        effect: qm_core::delivery::Effect::Put,
         state: DeliveryState::Running {
             node: NodeName::parse("here").unwrap(),
         },
