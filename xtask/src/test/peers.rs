@@ -27,7 +27,7 @@ const RCLONE: Peer = Peer {
 };
 const DATABASE: Peer = Peer {
     package: "postgresql",
-    programs: &["initdb", "pg_ctl", "postgres"],
+    programs: &["initdb", "pg_ctl", "postgres", "createdb"],
 };
 const CLIENTS: &[Peer] = &[
     CLIENT,

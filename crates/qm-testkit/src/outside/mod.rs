@@ -1,10 +1,13 @@
 //! Fakes of the outside: a destination and a notifier whose behaviour a test scripts, content in
 //! memory, and fences.
 
+mod bucket;
 mod content;
 mod destination;
 mod notifier;
+pub mod postgres;
 
+pub use bucket::{MemoryBucket, OneBucket};
 pub use content::MemoryContent;
 pub use destination::{Act, FakeDestination, Landed};
 pub use notifier::RecordingNotifier;

@@ -17,7 +17,7 @@ async fn schema(connection: &str, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_ledger() {
     let cluster = cluster::shared();
-    let database = cluster.database().await;
+    let database = cluster.database();
     for case in CASES {
         let connection = schema(&database, case.name).await;
         let ledger = open(&connection, node().as_str()).await;
@@ -29,7 +29,7 @@ async fn foreign_postgres_ledger() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_ledger_of_two_nodes() {
     let cluster = cluster::shared();
-    let database = cluster.database().await;
+    let database = cluster.database();
     for case in shared::CASES {
         let connection = schema(&database, case.name).await;
         let first: Arc<dyn Ledger> = Arc::new(open(&connection, shared::one().as_str()).await);

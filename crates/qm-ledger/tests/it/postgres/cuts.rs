@@ -11,7 +11,7 @@ use qm_testkit::ledger::sample::{
 use tokio::time::timeout;
 
 use super::cluster::{self, open, over};
-use super::proxy::{Proxy, RECOVERY_MAX, Side};
+use qm_testkit::outside::postgres::{Proxy, RECOVERY_MAX, Side};
 
 /// Far more than the round has requests.
 const REQUESTS_MAX: u32 = 400;
@@ -52,7 +52,7 @@ async fn round(ledger: &PostgresLedger, number: u32) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_lines_cut_at_every_request() {
     let cluster = cluster::shared();
-    let database = cluster.database().await;
+    let database = cluster.database();
     let proxy = Proxy::start(cluster.socket()).await;
     let ledger = open(&over(&database, proxy.port()), "node").await;
     let mut rounds = 0;

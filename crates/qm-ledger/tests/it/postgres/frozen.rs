@@ -32,7 +32,7 @@ fn report() -> NodeReport {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_fences_off_a_node_that_stood_still() {
     let cluster = cluster::shared();
-    let database = cluster.database().await;
+    let database = cluster.database();
     let short = PostgresOptions {
         lease: SHORT,
         ..options(&database, "frozen")

@@ -13,7 +13,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_tells_of_other_nodes_work() {
     let cluster = cluster::shared();
-    let database = cluster.database().await;
+    let database = cluster.database();
     let (first, second) = (open(&database, "one").await, open(&database, "two").await);
     let (mut heard, mut ours) = (second.changes(), first.changes());
     // Both listen, and count that as a hint.

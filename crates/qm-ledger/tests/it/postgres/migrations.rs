@@ -10,7 +10,7 @@ use super::cluster::{self, client, open, options};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_is_migrated_by_one_of_many() {
     let cluster = cluster::shared();
-    let database = cluster.database().await;
+    let database = cluster.database();
     let (one, two, three) = join!(
         open(&database, "one"),
         open(&database, "two"),

@@ -8,5 +8,4 @@ mod frozen;
 mod hints;
 mod migrations;
 mod order;
-mod proxy;
 mod restart;

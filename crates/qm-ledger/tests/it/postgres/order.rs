@@ -28,7 +28,7 @@ async fn upload(ledger: &PostgresLedger, number: u32) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_gives_seqs_in_the_order_of_commits() {
     let cluster = cluster::shared();
-    let database = cluster.database().await;
+    let database = cluster.database();
     let nodes = [
         Arc::new(open(&database, "one").await),
         Arc::new(open(&database, "two").await),

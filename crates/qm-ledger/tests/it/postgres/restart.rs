@@ -27,7 +27,7 @@ fn upload(number: u32) -> NameChange {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_is_killed_with_records_in_flight() {
     let cluster = Arc::new(Cluster::start());
-    let ledger = Arc::new(open(&cluster.database().await, "node").await);
+    let ledger = Arc::new(open(&cluster.database(), "node").await);
     let mut acknowledged = BTreeSet::new();
     for kill in 0..KILLS {
         let records = (0..RECORDS).map(|number| {

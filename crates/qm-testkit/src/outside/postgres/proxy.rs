@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 /// Where the line is cut.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Side {
+pub enum Side {
     /// The server does not get what the client sends.
     Before,
     /// The server gets it and answers, and the client does not get the answer.
@@ -18,22 +18,26 @@ pub(crate) enum Side {
 }
 
 /// A proxy, until it is dropped.
-pub(crate) struct Proxy {
+#[derive(Debug)]
+pub struct Proxy {
     port: u16,
     plan: Arc<Mutex<Plan>>,
     listener: AbortHandle,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Plan {
     /// The line is cut at the request after so many others.
     cut: Option<(u32, Side)>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(socket: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+    /// Listens, and connects everybody to the server behind the socket.
+    pub async fn start(socket: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a loopback address");
+        let port = listener.local_addr().expect("a loopback address").port();
         let plan = Arc::new(Mutex::new(Plan::default()));
         let plan_of_lines = Arc::clone(&plan);
         let accept = async move {
@@ -49,17 +53,18 @@ impl Proxy {
         }
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Cuts one line, whichever it is, at the request after `requests` others.
-    pub(crate) fn cut_after(&self, requests: u32, side: Side) {
+    pub fn cut_after(&self, requests: u32, side: Side) {
         self.plan.lock().cut = Some((requests, side));
     }
 
     /// Cuts nothing any more; false if what was planned has happened.
-    pub(crate) fn is_pending(&self) -> bool {
+    pub fn is_pending(&self) -> bool {
         self.plan.lock().cut.take().is_some()
     }
 }
@@ -113,4 +118,4 @@ fn next(plan: &Mutex<Plan>) -> Option<Side> {
 }
 
 /// Within this time everything works again after a cut.
-pub(crate) const RECOVERY_MAX: Duration = Duration::from_secs(10);
+pub const RECOVERY_MAX: Duration = Duration::from_secs(10);
