@@ -50,10 +50,10 @@ fn value(cell: Cell<'_>, kept: Kept, to: &mut Vec<u8>) {
         },
         (Cell::Text(text), _) => field(text.as_bytes(), to),
         (Cell::Integer(value), Kept::Int2) => {
-            field(&i16::try_from(value).unwrap_or_default().to_be_bytes(), to);
+            field(&i16::try_from(value).unwrap_or(i16::MAX).to_be_bytes(), to);
         }
         (Cell::Integer(value), Kept::Int4) => {
-            field(&i32::try_from(value).unwrap_or_default().to_be_bytes(), to);
+            field(&i32::try_from(value).unwrap_or(i32::MAX).to_be_bytes(), to);
         }
         (Cell::Integer(value), Kept::Numeric(_)) => {
             let mantissa = i128::from(value);

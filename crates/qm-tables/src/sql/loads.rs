@@ -39,6 +39,8 @@ pub(crate) fn create(loads: &str) -> [String; 2] {
     ]
 }
 
+// `SQLite` numbers parameters in the order in which they first appear, so that is their order here.
+
 /// Delivery.
 pub(crate) fn find(loads: &str) -> String {
     format!(
@@ -82,8 +84,8 @@ pub(crate) fn is_newer(loads: &str) -> String {
 /// Table, delivery: whether it was loaded into after that load.
 pub(crate) fn is_built_on(loads: &str) -> String {
     format!(
-        "SELECT count(*) FROM {loads} AS l JOIN {loads} AS u ON u.delivery = $2 \
-         WHERE l.table_name = $1 AND l.delivery <> $2 AND l.undone_at IS NULL \
+        "SELECT count(*) FROM {loads} AS l JOIN {loads} AS u ON l.table_name = $1 AND u.delivery = $2 \
+         WHERE l.delivery <> u.delivery AND l.undone_at IS NULL \
          AND l.rows_read > l.rows_rejected AND l.arrival > u.arrival"
     )
 }

@@ -72,3 +72,28 @@ fn of_sqlite(error: rusqlite::Error) -> Error {
     };
     Error::new(kind, message).source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[track_caller]
+    fn check(code: i32, expect: (Kind, Retry)) {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let told = Fault::from(error).into_error("write rows", Path::new("x.sqlite"));
+        assert_eq!((told.kind(), told.retry_verdict()), expect, "{code}");
+    }
+
+    #[test]
+    fn what_may_be_tried_again() {
+        check(ffi::SQLITE_FULL, (Kind::Limit, Retry::Later));
+        check(ffi::SQLITE_BUSY, (Kind::Unavailable, Retry::Later));
+        check(ffi::SQLITE_LOCKED, (Kind::Unavailable, Retry::Later));
+        check(ffi::SQLITE_IOERR_WRITE, (Kind::Unavailable, Retry::Later));
+        check(ffi::SQLITE_READONLY, (Kind::Unavailable, Retry::Later));
+        check(ffi::SQLITE_CORRUPT, (Kind::Unavailable, Retry::Never));
+        check(ffi::SQLITE_NOTADB, (Kind::Unavailable, Retry::Never));
+        check(ffi::SQLITE_CONSTRAINT_CHECK, (Kind::Refused, Retry::Never));
+    }
+}
