@@ -15,11 +15,12 @@ use qm_core::id::{
     ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName,
     Sha256Digest, VersionId,
 };
+use qm_core::load::Counts;
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::Version;
 use qm_core::ports::access::Secret;
 use qm_core::ports::bucket::{Bucket, Content};
-use qm_core::ports::connector::{Connector as _, Fence, Shipment};
+use qm_core::ports::connector::{Connector as _, Fence, RowProgress, Shipment};
 use qm_core::ports::encryption::Envelope;
 use qm_core::template::Facts;
 use qm_core::{Error, Result};
@@ -61,6 +62,17 @@ struct Open;
 impl Fence for Open {
     async fn check(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Says how far it is; whoever kills it listens.
+#[derive(Debug)]
+struct Aloud;
+
+impl RowProgress for Aloud {
+    fn rows(&self, counts: Counts) {
+        // Nobody need listen.
+        let _ = writeln!(std::io::stderr(), "{} rows", counts.read);
     }
 }
 
@@ -124,7 +136,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             arrived_at: delivery.arrived_at,
         },
         pace: None,
-        progress: None,
+        progress: Some(&Aloud),
     };
     let began = Instant::now();
     let said = match connector.deliver(&shipment, &content, &Open).await {

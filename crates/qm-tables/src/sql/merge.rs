@@ -77,6 +77,34 @@ pub(crate) fn merge(layout: &Layout, table: &str, staged: &str, sequence: i64) -
     }
 }
 
+/// Writes those that are there and those that are not, row by row, for a database that keeps in memory
+/// what an UPDATE of many rows takes from another table.
+pub(crate) fn upsert(layout: &Layout, table: &str, staged: &str, sequence: i64) -> String {
+    let there = |index: &usize| format!("{table}.{}", quoted(&layout.columns[*index].name));
+    let new = |index: &usize| format!("excluded.{}", quoted(&layout.columns[*index].name));
+    let values: Vec<usize> = (0..layout.columns.len())
+        .filter(|index| !layout.key.contains(index))
+        .collect();
+    let (names, keys) = (layout.names(), layout.key_names());
+    let insert = format!(
+        "INSERT INTO {table} ({names}) SELECT {names} FROM {staged} WHERE true ON CONFLICT ({keys})"
+    );
+    if values.is_empty() {
+        return format!("{insert} DO NOTHING");
+    }
+    let assigned = joined(&values, ", ", |index| {
+        let name = quoted(&layout.columns[*index].name);
+        format!("{name} = {}", new(index))
+    });
+    let is_written = match &layout.sequence {
+        Some(index) => format!("NOT coalesce({} > {sequence}, false)", there(index)),
+        None => joined(&values, " OR ", |index| {
+            format!("{} IS DISTINCT FROM {}", there(index), new(index))
+        }),
+    };
+    format!("{insert} DO UPDATE SET {assigned} WHERE {is_written}")
+}
+
 /// What a merge has to write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Found {

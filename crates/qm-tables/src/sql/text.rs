@@ -21,28 +21,44 @@ pub(crate) fn write_cell(cell: Cell<'_>, to: &mut String) {
 
 /// All digits, and those behind the point as many as there are.
 pub(crate) fn write_decimal(value: Decimal, to: &mut String) {
+    // A sign, a zero and a point beside 39 digits.
+    let mut text = [0; 42];
+    let mut at = text.len();
+    let mut put = |byte| {
+        at -= 1;
+        text[at] = byte;
+        at
+    };
+    let scale = u32::from(value.scale);
+    let mut behind = 0;
+    let mut rest = value.mantissa.unsigned_abs();
+    let mut start;
+    loop {
+        // 64 bits are divided much faster than 128, and most numbers have no more.
+        let digit = match u64::try_from(rest) {
+            Ok(few) => {
+                rest = u128::from(few / 10);
+                few % 10
+            }
+            Err(_) => {
+                let digit = rest % 10;
+                rest /= 10;
+                u64::try_from(digit).unwrap_or_default()
+            }
+        };
+        start = put(b'0' + u8::try_from(digit).unwrap_or_default());
+        behind += 1;
+        if behind == scale {
+            start = put(b'.');
+        }
+        if rest == 0 && behind > scale {
+            break;
+        }
+    }
     if value.mantissa < 0 {
-        to.push('-');
+        start = put(b'-');
     }
-    let start = to.len();
-    let digits = value.mantissa.unsigned_abs();
-    // 64 bits are written much faster than 128, and most numbers have no more.
-    match u64::try_from(digits) {
-        Ok(digits) => {
-            let _ = write!(to, "{digits}");
-        }
-        Err(_) => {
-            let _ = write!(to, "{digits}");
-        }
-    }
-    let scale = usize::from(value.scale);
-    if scale == 0 {
-        return;
-    }
-    while to.len() - start <= scale {
-        to.insert(start, '0');
-    }
-    to.insert(to.len() - scale, '.');
+    push(text.get(start..).unwrap_or_default(), to);
 }
 
 /// How many digits it has, zeros in front aside.
@@ -57,7 +73,16 @@ pub(crate) fn digits(value: Decimal) -> u32 {
 /// `2026-11-30`.
 pub(crate) fn write_date(days: i64, to: &mut String) {
     let (year, month, day) = civil(days);
-    let _ = write!(to, "{year:04}-{month:02}-{day:02}");
+    if (0..=9999).contains(&year) {
+        pair(year / 100, to);
+        pair(year % 100, to);
+    } else {
+        let _ = write!(to, "{year:05}");
+    }
+    to.push('-');
+    pair(month, to);
+    to.push('-');
+    pair(day, to);
 }
 
 /// `2026-11-30 12:00:00`, with six more digits if it is no full second.
@@ -67,11 +92,27 @@ pub(crate) fn write_timestamp(micros: i64, to: &mut String) {
     write_date(micros.div_euclid(DAY), to);
     let of_day = micros.rem_euclid(DAY);
     let (seconds, rest) = (of_day / SECOND, of_day % SECOND);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let _ = write!(to, " {hour:02}:{minute:02}:{second:02}");
+    for (before, number) in [
+        (' ', seconds / 3600),
+        (':', seconds / 60 % 60),
+        (':', seconds % 60),
+    ] {
+        to.push(before);
+        pair(number, to);
+    }
     if rest != 0 {
         let _ = write!(to, ".{rest:06}");
     }
+}
+
+/// Two digits.
+fn pair(number: i64, to: &mut String) {
+    let number = u8::try_from(number).unwrap_or_default();
+    push(&[b'0' + number / 10, b'0' + number % 10], to);
+}
+
+fn push(digits: &[u8], to: &mut String) {
+    to.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
 /// Year, month and day of days since 1970-01-01 in the Gregorian calendar, by eras of 400 years that

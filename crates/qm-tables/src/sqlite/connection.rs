@@ -37,6 +37,7 @@ pub(super) fn open(file: &Path) -> Sql<Connection> {
         .into());
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT_BYTES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // Nothing of a file's rows is written beside the database's own folder.

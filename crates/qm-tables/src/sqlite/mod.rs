@@ -81,7 +81,7 @@ impl Engine for Sqlite {
                 .run("begin the load", |file, _| work::begin_empty(file))
                 .await?;
             Begun {
-                hand: Hand::Empty(opened),
+                hand: Hand::Empty(Box::new(opened)),
                 checks: Vec::new(),
             }
         } else {
@@ -105,7 +105,7 @@ impl Engine for Sqlite {
             file: self.file.clone(),
             table: Arc::clone(&self.table),
             delivery: delivery.clone(),
-            _turn: turn,
+            turn,
         }))
     }
 
@@ -183,7 +183,7 @@ enum Hand {
     Idle(Box<Work>),
     /// A batch is being written.
     Busy(JoinHandle<Result<(Box<Work>, Batch)>>),
-    Empty(Connection),
+    Empty(Box<Connection>),
     /// Lost with the failure that was told.
     Lost,
 }
@@ -250,7 +250,7 @@ struct SqliteLoading {
     file: PathBuf,
     table: Arc<Table<()>>,
     delivery: Delivery,
-    _turn: OwnedMutexGuard<()>,
+    turn: OwnedMutexGuard<()>,
 }
 
 impl SqliteLoading {
@@ -335,7 +335,7 @@ impl Loading for SqliteLoading {
                         false,
                     )
                     .map_err(failed)?;
-                    Ok((connection, counts))
+                    Ok((*connection, counts))
                 })
                 .await?
             }
@@ -347,11 +347,22 @@ impl Loading for SqliteLoading {
             }
         };
         fence.check().await?;
-        qm_threads::run(move || {
+        let connection = qm_threads::run(move || {
             let committed = connection.execute_batch("COMMIT");
-            committed.map_err(|error| failed(error.into()))
+            committed.map_err(|error| failed(error.into()))?;
+            Ok(connection)
         })
         .await?;
+        // The rows are durable and show; that they move from the log into the database is nobody's to
+        // wait for but the next load's. What stops here is done when the file is opened next.
+        let turn = self.turn;
+        tokio::spawn(async move {
+            let moved = qm_threads::run(move || {
+                drop(connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+                Ok(())
+            });
+            drop((moved.await, turn));
+        });
         Ok(counts)
     }
 }

@@ -15,7 +15,7 @@ use super::fault::Sql;
 use super::{connection, schema};
 use crate::sql::differences::{FoundTable, differs, no_table};
 use crate::sql::layout::Layout;
-use crate::sql::merge::{Found, merge};
+use crate::sql::merge::{Found, merge, upsert};
 use crate::sql::{loads, quoted, text};
 
 /// Page cache of staged rows.
@@ -283,7 +283,8 @@ impl Work {
             self.keep()?;
         }
         let table = format!("main.{}", quoted(&self.table));
-        let statements = merge(&self.layout, &table, "staged.rows", self.delivery.arrival.0);
+        let arrival = self.delivery.arrival.0;
+        let statements = merge(&self.layout, &table, "staged.rows", arrival);
         let of = |row: &rusqlite::Row<'_>, index| {
             let count: rusqlite::Result<i64> = row.get(index);
             count.map(|count| u64::try_from(count).unwrap_or_default())
@@ -299,11 +300,11 @@ impl Work {
         if self.layout.mode == LoadMode::Replace {
             connection.execute(&statements.remove, [])?;
         }
-        if found.updates(&self.layout) {
-            connection.execute(&statements.update, [])?;
-        }
-        if found.inserted() > 0 {
-            connection.execute(&statements.insert, [])?;
+        if found.updates(&self.layout) || found.inserted() > 0 {
+            // In an upsert the table goes by its name alone.
+            let table = quoted(&self.table);
+            let write = upsert(&self.layout, &table, "staged.rows", arrival);
+            connection.execute(&write, [])?;
         }
         Ok(Counts {
             inserted: found.inserted(),

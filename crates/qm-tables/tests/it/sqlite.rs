@@ -6,18 +6,19 @@ use qm_core::delivery::Outcome;
 use qm_core::ports::access::Secret;
 use qm_core::{Kind, Retry};
 use rusqlite::Connection;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::suite::scene::{Scene, counts, csv, file, say};
 use crate::suite::{self, Ability, Database, Found};
 
-struct SqliteFile {
+pub(crate) struct SqliteFile {
     folder: TempDir,
 }
 
 impl SqliteFile {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
@@ -91,7 +92,7 @@ async fn two_tables_of_one_file_are_loaded_in_turn() {
     let database = SqliteFile::new();
     let mut text = "ID,Title\n".to_owned();
     for number in 0..20_000 {
-        text.push_str(&format!("{number},t\n"));
+        writeln!(text, "{number},t").unwrap();
     }
     let (one, two) = (Scene::new(&database, "one"), Scene::new(&database, "two"));
     let (first, second) = (csv(1, &text), file(2, "other.csv", text.clone()));

@@ -2,6 +2,8 @@
 
 use qm_core::config::{Column, ColumnType};
 
+use std::fmt::Write as _;
+
 use super::Server;
 use crate::suite::scene::{Scene, column, counts, csv};
 
@@ -91,9 +93,11 @@ async fn foreign_postgres_values_come_back_as_they_were() {
     ];
     let mut text = "ID,d,b,day,at\n".to_owned();
     for (number, decimal) in decimals.iter().enumerate() {
-        text.push_str(&format!(
-            "{number},{decimal},true,2026-11-30,1969-12-31T23:59:59.999999Z\n"
-        ));
+        writeln!(
+            text,
+            "{number},{decimal},true,2026-11-30,1969-12-31T23:59:59.999999Z"
+        )
+        .unwrap();
     }
     scene.load(&csv(1, &text)).await;
     let client = server.client().await;

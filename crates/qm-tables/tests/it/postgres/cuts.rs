@@ -1,5 +1,6 @@
 //! Lines cut at every request of a load: it is tried again or found to be done, and never done twice.
 
+use qm_core::Retry;
 use qm_core::config::LoadMode;
 use qm_core::delivery::Outcome;
 use qm_testkit::outside::postgres::{Proxy, RECOVERY_MAX, Side, over};
@@ -19,12 +20,13 @@ async fn deliver(scene: &Scene<'_>, file: &File) -> [u64; 6] {
     for _ in 0..ATTEMPTS {
         match scene.outcome(file).await {
             Outcome::Loaded(load) => return counts(load.counts),
-            Outcome::Failed(error) | Outcome::Unclear(error)
-                if error.retry_verdict() != qm_core::Retry::Never =>
-            {
+            Outcome::Failed(error) | Outcome::Unclear(error) => {
                 said = error.chain();
+                assert_ne!(error.retry_verdict(), Retry::Never, "{said}");
             }
-            other => panic!("{}", say(&other)),
+            outcome @ (Outcome::Delivered(_) | Outcome::Rejected(_)) => {
+                panic!("{}", say(&outcome))
+            }
         }
     }
     panic!("not loaded: {said}");

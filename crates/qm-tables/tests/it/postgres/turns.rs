@@ -1,6 +1,7 @@
 //! Several loads into one table at once, and a server that dies.
 
 use qm_core::delivery::Outcome;
+use std::fmt::Write as _;
 
 use super::Server;
 use crate::suite::scene::{Scene, counts, csv, file, say};
@@ -10,7 +11,7 @@ async fn foreign_postgres_two_loads_of_one_table() {
     let server = Server::new();
     let mut text = "ID,Title\n".to_owned();
     for number in 0..20_000 {
-        text.push_str(&format!("{number},t\n"));
+        writeln!(text, "{number},t").unwrap();
     }
     // Two destinations: nothing but the table keeps them apart, and it is not there yet.
     let (one, other) = (

@@ -3,6 +3,7 @@
 use qm_core::config::{ColumnType, LoadMode};
 use qm_core::delivery::Outcome;
 use qm_testkit::outside::{ClosedFence, OpenFence};
+use std::fmt::Write as _;
 
 use super::scene::{Scene, column, counts, csv, file, say};
 use super::{Ability, Case, Database, case};
@@ -177,7 +178,7 @@ async fn many_columns(database: &dyn Database) {
     let mut text = format!("ID,{}\n", header.join(","));
     for row in 0..300 {
         let cells: Vec<String> = (0..300).map(|cell| format!("{row}-{cell}")).collect();
-        text.push_str(&format!("r{row},{}\n", cells.join(",")));
+        writeln!(text, "r{row},{}", cells.join(",")).unwrap();
     }
     let load = scene.load(&csv(1, &text)).await;
     assert_eq!(counts(load.counts), [300, 300, 0, 0, 0, 0]);

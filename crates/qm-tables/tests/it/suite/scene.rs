@@ -104,10 +104,11 @@ impl<'a> Scene<'a> {
     pub(crate) fn load(&self, file: &File) -> impl Future<Output = Load> {
         let at = std::panic::Location::caller();
         async move {
-            match self.outcome(file).await {
-                Outcome::Loaded(load) => load,
-                other => panic!("{at}: {}", say(&other)),
-            }
+            let outcome = self.outcome(file).await;
+            let Outcome::Loaded(load) = outcome else {
+                panic!("{at}: {}", say(&outcome));
+            };
+            load
         }
     }
 
@@ -115,7 +116,9 @@ impl<'a> Scene<'a> {
     pub(crate) async fn fail(&self, file: &File) -> String {
         match self.outcome(file).await {
             Outcome::Failed(error) | Outcome::Rejected(error) => error.chain(),
-            other => panic!("{}", say(&other)),
+            outcome @ (Outcome::Delivered(_) | Outcome::Loaded(_) | Outcome::Unclear(_)) => {
+                panic!("{}", say(&outcome))
+            }
         }
     }
 
@@ -155,8 +158,8 @@ pub(crate) struct File {
 
 /// `raw-data/NAME`, the arrival of that number: a version, and a delivery, of its own at every call.
 pub(crate) fn file(number: u8, name: &str, bytes: impl Into<Vec<u8>>) -> File {
-    let bytes = bytes.into();
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    let bytes = bytes.into();
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     let id = VersionId::from_parts(1_763_640_000_000, u128::from(next));
     let (route, destination) = (
