@@ -1,7 +1,7 @@
 //! Loads one file into one table, without a server around it: what is measured, and what is killed.
 //!
-//! `cargo run --release -p qm-tables --example load -- TABLE MODE FILE.csv DATABASE`; the database is a
-//! file of `SQLite` or a connection string of `PostgreSQL`. Columns are declared by what their names end
+//! `printf 'TABLE\nMODE\nFILE.csv\nDATABASE\n' | cargo run --release -p qm-tables --example load`; the
+//! database is a file of `SQLite` or a connection string of `PostgreSQL`. Columns are declared by what their names end
 //! in: `_integer`, `_decimal`, `_boolean`, `_date`, `_timestamp`; the first is the key.
 
 use async_trait::async_trait;
@@ -78,9 +78,9 @@ impl RowProgress for Aloud {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [table, mode, path, database] = arguments.as_slice() else {
-        return Err("TABLE MODE FILE.csv DATABASE".into());
+    let told: Vec<String> = std::io::stdin().lines().collect::<std::io::Result<_>>()?;
+    let [table, mode, path, database] = told.as_slice() else {
+        return Err("four lines: TABLE, MODE, FILE.csv, DATABASE".into());
     };
     let mode = match mode.as_str() {
         "append" => LoadMode::Append,

@@ -2,10 +2,9 @@
 //! row once.
 
 use qm_core::config::TableEngine;
-use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::postgres::Server;
 use crate::sqlite::SqliteFile;
@@ -23,19 +22,18 @@ fn program() -> PathBuf {
     found.expect("`cargo test -p qm-tables` builds the example `load`")
 }
 
-fn command(mode: &str, file: &Path, database: &str) -> Command {
+fn start(mode: &str, file: &Path, database: &str) -> Child {
     let mut command = Command::new(program());
-    command.arg("million").arg(mode).arg(file).arg(database);
-    command
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut asked = child.stdin.take().unwrap();
+    writeln!(asked, "million\n{mode}\n{}\n{database}", file.display()).unwrap();
+    child
 }
 
 /// Kills a load once it has read so many rows; false if it had ended before.
 fn kill_at(mode: &str, file: &Path, database: &str, rows: u64) -> bool {
-    let mut child = command(mode, file, database)
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = start(mode, file, database);
     let said = BufReader::new(child.stderr.take().unwrap());
     for line in said.lines() {
         let line = line.unwrap();
@@ -49,14 +47,14 @@ fn kill_at(mode: &str, file: &Path, database: &str, rows: u64) -> bool {
 }
 
 fn finish(mode: &str, file: &Path, database: &str) -> String {
-    let output = command(mode, file, database).output().unwrap();
+    let output = start(mode, file, database).wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn million(folder: &Path) -> PathBuf {
-    let mut text = "id_integer,name\n".to_owned();
+    let mut text = b"id_integer,name\n".to_vec();
     for number in 0..ROWS {
         writeln!(text, "{number},n{number}").unwrap();
     }
