@@ -10,7 +10,7 @@ use bytes::Bytes;
 use qm_core::config::{
     Column, ColumnSource, ColumnType, Declaration, LoadMode, Table, TableEngine,
 };
-use qm_core::delivery::{Delivery, DeliveryState, Outcome};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome};
 use qm_core::id::{
     ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName,
     Sha256Digest, VersionId,
@@ -211,6 +211,7 @@ fn delivery(path: &str) -> std::result::Result<Delivery, Box<dyn std::error::Err
         route,
         destination,
         target: "table".to_owned(),
+        effect: Effect::Put,
         state: DeliveryState::Running {
             node: NodeName::parse("node")?,
         },

@@ -6,7 +6,7 @@ use qm_core::Error;
 use qm_core::config::{
     Column, ColumnSource, ColumnType, Declaration, LoadMode, Rejects, RejectsFormat, Table,
 };
-use qm_core::delivery::{Delivery, DeliveryState, Outcome};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome};
 use qm_core::id::{
     ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName,
     Sha256Digest, VersionId,
@@ -184,6 +184,7 @@ pub(crate) fn file(number: u8, name: &str, bytes: impl Into<Vec<u8>>) -> File {
         route,
         destination,
         target: "products".to_owned(),
+        effect: Effect::Put,
         state: DeliveryState::Running {
             node: NodeName::parse("node").unwrap(),
         },
