@@ -30,6 +30,17 @@ pub struct NewAlert {
     pub at: Timestamp,
 }
 
+/// What is told once and is no alert: nothing about it will be over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Notice {
+    /// What it is about; stands where an alert's key does.
+    pub key: String,
+    /// What is said.
+    pub text: Text,
+    /// To whom.
+    pub notifiers: Vec<NotifierName>,
+}
+
 /// Whether it is still so.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AlertState {
@@ -95,12 +106,12 @@ impl NotificationState {
     }
 }
 
-/// One message of an alert to one notifier.
+/// One message of an alert, or a notice, to one notifier.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Notification {
     /// Row number; also the message's deterministic id.
     pub id: i64,
-    /// The alert's key.
+    /// The alert's key, or the notice's.
     pub alert_key: String,
     /// To whom.
     pub notifier: NotifierName,
@@ -206,6 +217,11 @@ pub fn dead_letter(
 /// The key of a dead letter's alert.
 pub fn dead_letter_key(delivery: &Delivery) -> String {
     format!("delivery:{}", delivery.id)
+}
+
+/// The key of a dead event's alert.
+pub fn dead_event_key(event: i64) -> String {
+    format!("inbox:{event}")
 }
 
 /// The alert for an upload that broke off and was not resumed.

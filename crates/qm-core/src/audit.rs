@@ -28,6 +28,8 @@ pub enum Activity {
     Open,
     /// A session was lost with an open upload.
     PartialClose,
+    /// A dead letter was purged.
+    Purge,
     /// A dead letter was given new attempts.
     Redrive,
     /// A name was changed.
@@ -38,6 +40,8 @@ pub enum Activity {
     Rmdir,
     /// Times or permissions were set.
     Setstat,
+    /// The rows of a load were taken back.
+    Undo,
     /// A file was uploaded.
     Upload,
 }
@@ -57,11 +61,13 @@ impl Activity {
             Self::Mkdir => "mkdir",
             Self::Open => "open",
             Self::PartialClose => "partial-close",
+            Self::Purge => "purge",
             Self::Redrive => "redrive",
             Self::Rename => "rename",
             Self::Restore => "restore",
             Self::Rmdir => "rmdir",
             Self::Setstat => "setstat",
+            Self::Undo => "undo",
             Self::Upload => "upload",
         }
     }

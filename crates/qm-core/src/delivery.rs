@@ -2,7 +2,9 @@
 //! function; the engine only carries them out.
 
 use jiff::Timestamp;
+use std::time::Duration;
 
+use crate::alert::Notice;
 use crate::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
 use crate::load::Load;
 use crate::name::ObjectPath;
@@ -31,6 +33,8 @@ pub enum DeliveryState {
     Superseded,
     /// An operator gave it up.
     Cancelled,
+    /// It was dead for as long as dead letters are kept, or until an operator purged it.
+    Purged,
 }
 
 impl DeliveryState {
@@ -43,6 +47,7 @@ impl DeliveryState {
             Self::Dead => "dead",
             Self::Superseded => "superseded",
             Self::Cancelled => "cancelled",
+            Self::Purged => "purged",
         }
     }
 }
@@ -183,9 +188,25 @@ pub struct Transition {
     pub is_rejected: bool,
     /// What became of its rows, if it went into a table.
     pub load: Option<Load>,
+    /// How long the attempt took that loaded them; `None` if nobody knows.
+    pub took: Option<Duration>,
+    /// What those are told who want to know of it.
+    pub notice: Option<Notice>,
 }
 
 impl Transition {
+    /// True if the attempt did not do what it was to do.
+    pub fn is_failure(&self) -> bool {
+        match self.state {
+            DeliveryState::Waiting { .. } | DeliveryState::Dead => true,
+            DeliveryState::Running { .. }
+            | DeliveryState::Delivered
+            | DeliveryState::Superseded
+            | DeliveryState::Cancelled
+            | DeliveryState::Purged => false,
+        }
+    }
+
     /// To be done no more, whatever is asked of a dead letter.
     pub fn ended(state: DeliveryState, note: String) -> Self {
         Self {
@@ -195,6 +216,8 @@ impl Transition {
             possible_duplicate: false,
             is_rejected: false,
             load: None,
+            took: None,
+            notice: None,
         }
     }
 }
@@ -239,6 +262,8 @@ pub fn after_attempt(
         possible_duplicate,
         is_rejected,
         load: None,
+        took: None,
+        notice: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! a random number.
 
 pub mod account;
+pub mod alarm;
 pub mod alert;
 pub mod arrival;
 pub mod audit;

@@ -25,6 +25,16 @@ impl Counts {
     pub fn loaded(&self) -> u64 {
         self.inserted + self.updated + self.unchanged
     }
+
+    /// How a load ended that has counted so.
+    pub fn status(&self) -> LoadStatus {
+        match *self {
+            Self { read: 0, .. } => LoadStatus::NoRows,
+            Self { rejected: 0, .. } => LoadStatus::Loaded,
+            Self { read, rejected, .. } if read == rejected => LoadStatus::AllRejected,
+            Self { .. } => LoadStatus::Partly,
+        }
+    }
 }
 
 /// How a load ended.
@@ -68,12 +78,7 @@ impl LoadStatus {
 impl Load {
     /// How it ended.
     pub fn status(&self) -> LoadStatus {
-        match self.counts {
-            Counts { read: 0, .. } => LoadStatus::NoRows,
-            Counts { rejected: 0, .. } => LoadStatus::Loaded,
-            Counts { read, rejected, .. } if read == rejected => LoadStatus::AllRejected,
-            Counts { .. } => LoadStatus::Partly,
-        }
+        self.counts.status()
     }
 
     /// A sentence for the record.

@@ -2,11 +2,12 @@
 
 use qm_core::account::SshPublicKey;
 use qm_core::audit::Activity;
+use qm_core::delivery::Delivery;
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Operation;
 use qm_core::{Error, Kind};
 
-const ACTIVITIES: [Activity; 17] = [
+const ACTIVITIES: [Activity; 19] = [
     Activity::Apply,
     Activity::AuthFailure,
     Activity::Connected,
@@ -24,6 +25,8 @@ const ACTIVITIES: [Activity; 17] = [
     Activity::Setstat,
     Activity::Upload,
     Activity::Cancel,
+    Activity::Purge,
+    Activity::Undo,
 ];
 
 /// From the audit's word.
@@ -31,6 +34,11 @@ pub(crate) fn activity(word: &str) -> Option<Activity> {
     ACTIVITIES
         .into_iter()
         .find(|activity| activity.as_str() == word)
+}
+
+/// What the record of a purged delivery is about.
+pub(crate) fn purged_subject(delivery: &Delivery) -> String {
+    format!("{} of {}", delivery.id, delivery.source)
 }
 
 /// Type and key, without the comment: what makes two lines the same key.
@@ -98,6 +106,8 @@ mod tests {
             Activity::Setstat => 14,
             Activity::Upload => 15,
             Activity::Cancel => 16,
+            Activity::Purge => 17,
+            Activity::Undo => 18,
         }
     }
 

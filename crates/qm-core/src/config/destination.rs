@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{AwsAccess, SecretName, Table};
 use crate::Result;
+use crate::alarm::Alarms;
 use crate::id::BucketName;
 use crate::name::{ObjectKey, Prefix};
 use crate::template::{Facts, Template};
@@ -24,6 +25,9 @@ pub struct Destination {
     pub strip: Prefix,
     /// How much it is given at a time.
     pub limits: DestinationLimits,
+    /// What somebody is told of that the numbers say.
+    #[serde(default)]
+    pub alarms: Alarms,
 }
 
 impl Destination {
@@ -68,6 +72,16 @@ pub enum DestinationPlace {
     Sftp(Sftp<SecretName>),
     /// A table.
     Table(Box<Table<SecretName>>),
+}
+
+impl DestinationPlace {
+    /// The table, if it is one.
+    pub fn as_table(&self) -> Option<&Table<SecretName>> {
+        match self {
+            Self::Directory(_) | Self::Bucket(_) | Self::Sftp(_) => None,
+            Self::Table(table) => Some(table),
+        }
+    }
 }
 
 /// How much a destination is given at a time, by one node.
@@ -206,6 +220,7 @@ mod tests {
                     pause: Duration::from_secs(1),
                 },
             },
+            alarms: Alarms::default(),
         };
         let path = ObjectPath {
             bucket: BucketName::parse("landing").unwrap(),

@@ -79,6 +79,10 @@ pub struct Node {
     pub dead_letters_alert: Option<u32>,
     /// A delivery that has been open for so long is told of; `None` for never.
     pub undelivered_alert_after: Option<Duration>,
+    /// How long a dead letter waits for a redrive before it is purged, which is told; `None` for
+    /// ever.
+    #[serde(default)]
+    pub dead_letters_kept: Option<Duration>,
     /// Where the ledger is.
     pub ledger: LedgerPlace,
 }

@@ -62,6 +62,17 @@ pub enum TableEngine<S> {
     },
 }
 
+impl<S> TableEngine<S> {
+    /// As people call it.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "SQLite",
+            Self::Postgres { .. } => "PostgreSQL",
+            Self::DynamoDb { .. } => "DynamoDB",
+        }
+    }
+}
+
 /// What a file does to the rows that are there.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum LoadMode {

@@ -48,6 +48,7 @@ fn config() -> Config {
             "partial_alert_after": second,
             "dead_letters_alert": null,
             "undelivered_alert_after": null,
+            "dead_letters_kept": null,
             "ledger": "Sqlite",
         },
         "sftp": {
@@ -72,6 +73,10 @@ fn config() -> Config {
                 "name": null,
                 "strip": "",
                 "limits": limits(1),
+                "alarms": {
+                    "rules": [{"metric": "Failures", "at_least": 2, "window": second}],
+                    "tell": ["sre"],
+                },
             },
         },
     }))

@@ -113,7 +113,8 @@ fn unwrapped(
         (_, _, Some(other), _) => found.note(format!("`{}`", quoted(other))),
         (_, _, _, Some("s3:TestEvent")) => found.note("test event".to_owned()),
         (Some(other), _, _, _) => found.note(format!("`{}`, no records", quoted(other))),
-        (None, _, None, _) => found.note("no records".to_owned()),
+        // As the loader said that this one replaces.
+        (None, _, None, _) => return Err(unreadable("Invalid event source")),
     }
     Ok(None)
 }

@@ -1,6 +1,7 @@
 //! What a message from outside says: objects were seen. Messages repeat and overtake each other, so
 //! a sighting is a hint where to look, never a fact about what is there now.
 
+pub mod dead_letter;
 mod key;
 mod message;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::bucket::Content;
 use crate::alert::Notification;
 use crate::delivery::{Delivery, Outcome};
-use crate::load::Counts;
+use crate::load::{Counts, Load};
 use crate::template::Facts;
 use crate::{Error, Kind, Result};
 
@@ -42,6 +42,12 @@ pub trait Connector: Send + Sync {
     /// Whether the destination holds this delivery's effect already; asked before it is sent again
     /// when nobody knows how an attempt ended.
     async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool>;
+
+    /// What became of the rows of a delivery that `is_delivered` says is there, as the destination
+    /// itself remembers it; `None` where no rows go, or if it does not.
+    async fn loaded(&self, _shipment: &Shipment<'_>) -> Result<Option<Load>> {
+        Ok(None)
+    }
 
     /// True if `is_delivered` = false proves that it was not delivered; false where whoever owns the
     /// destination may have taken the file away: sending it again may be a duplicate.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use qm_core::alert::{Alert, AlertState, NewAlert, Notification, NotificationState, Text};
+use qm_core::alert::{Alert, AlertState, NewAlert, Notice, Notification, NotificationState, Text};
 use qm_core::id::NotifierName;
 use qm_core::ports::ledger::Alerts;
 use qm_core::{Error, Kind, Result};
@@ -17,8 +17,8 @@ use super::statements::{Columns, count, micros, only, stored_text};
 macro_rules! select_notifications {
     ($rest:literal) => {
         concat!(
-            "SELECT n.id, a.key, n.notifier, n.subject, n.body, n.state, n.attempts, n.ready_at,
-             n.last_error FROM notifications n JOIN alerts a ON a.id = n.alert ",
+            "SELECT n.id, coalesce(a.key, n.key), n.notifier, n.subject, n.body, n.state, n.attempts, n.ready_at,
+             n.last_error FROM notifications n LEFT JOIN alerts a ON a.id = n.alert ",
             $rest
         )
     };
@@ -46,10 +46,21 @@ pub(super) async fn raise(connection: &Connection, alert: &NewAlert) -> Sql<bool
     let mut told = BTreeSet::new();
     for notifier in &alert.notifiers {
         if told.insert(notifier) {
-            tell(connection, id, notifier.as_str(), &alert.text, alert.at).await?;
+            let about = (Some(id), None);
+            tell(connection, about, notifier.as_str(), &alert.text, alert.at).await?;
         }
     }
     Ok(true)
+}
+
+/// Messages that belong to no alert.
+pub(super) async fn notice(connection: &Connection, notice: &Notice, at: Timestamp) -> Sql<()> {
+    let told: BTreeSet<_> = notice.notifiers.iter().collect();
+    for notifier in told {
+        let about = (None, Some(notice.key.as_str()));
+        tell(connection, about, notifier.as_str(), &notice.text, at).await?;
+    }
+    Ok(())
 }
 
 /// False if none with this key is firing.
@@ -79,7 +90,7 @@ pub(super) async fn resolve(
             )
             .await?;
         for notifier in told {
-            tell(connection, id, &notifier, text, at).await?;
+            tell(connection, (Some(id), None), &notifier, text, at).await?;
         }
     }
     Ok(true)
@@ -102,20 +113,22 @@ pub(super) fn dead_letter_key(delivery: &str) -> String {
     format!("delivery:{delivery}")
 }
 
+/// About an alert, or what has only a key.
 async fn tell(
     connection: &Connection,
-    alert: i64,
+    (alert, key): (Option<i64>, Option<&str>),
     notifier: &str,
     text: &Text,
     at: Timestamp,
 ) -> Sql<()> {
     connection
         .run(
-            "INSERT INTO notifications (alert, notifier, subject, body, state, attempts, ready_at,
-                 updated_at)
-             VALUES ($1, $2, $3, $4, 'waiting', 0, $5, $5)",
+            "INSERT INTO notifications (alert, key, notifier, subject, body, state, attempts,
+                 ready_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6)",
             &[
                 &alert,
+                &key.map(stored_text),
                 &notifier,
                 &stored_text(&text.subject),
                 &stored_text(&text.body),
@@ -266,6 +279,13 @@ impl Alerts for PostgresLedger {
         let data = (key.to_owned(), text, at);
         self.write("resolve an alert", data, |c, (key, text, at)| {
             Box::pin(resolve(c, key, text.as_ref(), *at))
+        })
+        .await
+    }
+
+    async fn firing(&self, begins: &str) -> Result<Vec<String>> {
+        self.read("list firing alerts", begins, |c, begins| {
+            Box::pin(async move { firing(c, begins).await })
         })
         .await
     }

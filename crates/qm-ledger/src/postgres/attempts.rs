@@ -1,6 +1,7 @@
 //! Attempts of deliveries: how they begin and end, and who takes over those that nobody runs.
 
 use jiff::Timestamp;
+use qm_core::alarm::Metric;
 use qm_core::alert::NewAlert;
 use qm_core::delivery::{Delivery, DeliveryState, Transition};
 use qm_core::id::DeliveryId;
@@ -14,21 +15,65 @@ use super::finished::{REJECTED, finish_version, has_after};
 use super::lease::lease_goes_on;
 use super::overtaking::{self, Place};
 use super::statements::{Params, micros, only, stored_text};
-use super::{alerts, departures, line};
+use super::{alerts, departures, line, loads};
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a second has fewer microseconds than the type holds"
+)]
+const HELD_BACK_AFTER_US: i64 = Metric::HELD_BACK_AFTER.as_micros() as i64;
+
+/// One that was ready for long enough is held back if the last one that began there before it had
+/// not ended by then. What is read is what was there before.
+const BEGIN: &str = "WITH was AS (
+         SELECT number, destination, ready_at FROM deliveries WHERE number = ANY ($1)),
+     begun AS (
+         UPDATE deliveries SET state = 'running', ready_at = NULL, node = $2, epoch = $3,
+             attempts = attempts + 1, fence = fence + 1, updated_at = $4
+         WHERE number = ANY ($1) RETURNING number)
+     INSERT INTO attempts (delivery, number, began_at, destination, at_once, is_held_back)
+     SELECT b.number,
+         coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery = b.number), 0) + 1,
+         $4, w.destination,
+         (SELECT count(*) FROM deliveries r
+             WHERE r.destination = w.destination AND r.state = 'running')
+             + row_number() OVER (ORDER BY array_position($1, b.number)),
+         w.ready_at <= $4 - $5 AND coalesce((SELECT coalesce(o.ended_at, $4) FROM attempts o
+             WHERE o.destination = w.destination AND o.began_at < $4
+             ORDER BY o.began_at DESC LIMIT 1) > w.ready_at, false)
+     FROM begun b JOIN was w ON w.number = b.number";
 
 /// Begins attempts of waiting ones whose lines are locked.
 pub(super) async fn begin(connection: &Connection, numbers: &[i64], now: Timestamp) -> Sql<()> {
     let holder = connection.holder()?;
     connection
         .run(
-            "WITH begun AS (
-                 UPDATE deliveries SET state = 'running', ready_at = NULL, node = $2, epoch = $3,
-                     attempts = attempts + 1, fence = fence + 1, updated_at = $4
-                 WHERE number = ANY ($1) RETURNING number)
-             INSERT INTO attempts (delivery, number, began_at)
-             SELECT b.number, coalesce((SELECT max(a.number) FROM attempts a
-                 WHERE a.delivery = b.number), 0) + 1, $4 FROM begun b",
-            &[&numbers, &holder.node, &holder.epoch, &micros(now)],
+            BEGIN,
+            &[
+                &numbers,
+                &holder.node,
+                &holder.epoch,
+                &micros(now),
+                &HELD_BACK_AFTER_US,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// A last line that is no attempt.
+pub(super) async fn note(
+    connection: &Connection,
+    number: i64,
+    note: &str,
+    at: Timestamp,
+) -> Sql<()> {
+    connection
+        .run(
+            "INSERT INTO attempts (delivery, number, began_at, ended_at, note)
+             SELECT $1, coalesce(max(number), 0) + 1, $2, $2, $3 FROM attempts
+             WHERE delivery = $1",
+            &[&number, &micros(at), &note],
         )
         .await?;
     Ok(())
@@ -43,7 +88,7 @@ const FINISH: &str = concat!(
     has_after!()
 );
 
-const END: &str = "UPDATE attempts SET ended_at = $2, note = $3
+const END: &str = "UPDATE attempts SET ended_at = $2, note = $3, is_failed = $4
      WHERE delivery = $1 AND number = (SELECT max(number) FROM attempts WHERE delivery = $1)";
 
 pub(super) async fn finish(
@@ -55,7 +100,7 @@ pub(super) async fn finish(
 ) -> Sql<()> {
     let note = stored_text(&transition.note);
     let (ready_at, last_error) = match &transition.state {
-        DeliveryState::Running { .. } | DeliveryState::Cancelled => {
+        DeliveryState::Running { .. } | DeliveryState::Cancelled | DeliveryState::Purged => {
             return Err(Error::new(Kind::Bug, "an attempt cannot end like this")
                 .with("state", transition.state.as_str())
                 .into());
@@ -92,7 +137,10 @@ pub(super) async fn finish(
     let Some((number, version, replaces, has_after)) = ended else {
         return Err(lost(connection, delivery).await?.into());
     };
-    connection.run(END, &[&number, &micros(at), &note]).await?;
+    let is_failure = transition.is_failure();
+    connection
+        .run(END, &[&number, &micros(at), &note, &is_failure])
+        .await?;
     line::settle(connection, destination, target, at).await?;
     if has_after {
         finish_version(connection, &version).await?;
@@ -101,8 +149,14 @@ pub(super) async fn finish(
         let cause = delivery.id.to_string();
         departures::remove(connection, copy, &cause, delivery.revision, at).await?;
     }
+    if let Some(load) = &transition.load {
+        loads::end(connection, number, delivery, load, transition.took, at).await?;
+    }
     if let Some(alert) = alert {
         alerts::raise(connection, alert).await?;
+    }
+    if let Some(notice) = &transition.notice {
+        alerts::notice(connection, notice, at).await?;
     }
     Ok(())
 }
@@ -176,7 +230,7 @@ pub(super) async fn retarget(
                 &[&number, &target, &is_overtaken, &micros(at)],
             )
             .await?;
-        connection.run(END, &[&number, &micros(at), &WAITS]).await?;
+        connection.run(END, &[&number, &micros(at), &WAITS, &false]).await?;
     } else {
         connection
             .run(
@@ -192,7 +246,7 @@ pub(super) async fn retarget(
     Ok(!is_behind)
 }
 
-async fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
+pub(super) async fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
     let is_there = connection
         .holds(
             "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = $1)",

@@ -1,6 +1,7 @@
 //! What operators do with deliveries that did not end well: new attempts, or none any more.
 
 use jiff::Timestamp;
+use qm_core::alert::{NewAlert, Notice};
 use qm_core::audit::AuditRecord;
 use qm_core::delivery::Delivery;
 use qm_core::id::DeliveryId;
@@ -9,8 +10,9 @@ use qm_core::ports::ledger::DeliveryFilter;
 use super::connection::Connection;
 use super::deliveries::list;
 use super::fault::Sql;
-use super::statements::micros;
-use super::{alerts, audit, line};
+use super::statements::{micros, only, stored_text};
+use super::{alerts, attempts, audit, line};
+use crate::words::purged_subject;
 
 /// Dead ones wait again, in line by their arrival.
 pub(super) async fn redrive(
@@ -68,6 +70,74 @@ pub(super) async fn cancel(
     settle_lines(connection, &open, at).await?;
     audit::append(connection, record).await?;
     Ok(cancelled)
+}
+
+/// A waiting one becomes a dead letter. What stood behind it moves up.
+pub(super) async fn expire(
+    connection: &Connection,
+    delivery: &Delivery,
+    note: &str,
+    alert: &NewAlert,
+    at: Timestamp,
+) -> Sql<()> {
+    let note = stored_text(note);
+    let (destination, target) = (delivery.destination.as_str(), delivery.target.as_str());
+    line::lock(connection, destination, target).await?;
+    let number = connection
+        .first(
+            "UPDATE deliveries SET state = 'dead', ready_at = NULL, last_error = $3,
+                 updated_at = $4
+             WHERE id = $1 AND fence = $2 AND state = 'waiting' RETURNING number",
+            &[
+                &delivery.id.to_string(),
+                &delivery.fence,
+                &note,
+                &micros(at),
+            ],
+            only::value::<i64>,
+        )
+        .await?;
+    let Some(number) = number else {
+        return Err(attempts::lost(connection, delivery).await?.into());
+    };
+    attempts::note(connection, number, &note, at).await?;
+    line::settle(connection, destination, target, at).await?;
+    alerts::raise(connection, alert).await?;
+    Ok(())
+}
+
+/// Dead ones end for good; each of them is a record of its own.
+pub(super) async fn purge(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    record: &AuditRecord,
+    notice: Option<&Notice>,
+    at: Timestamp,
+) -> Sql<Vec<DeliveryId>> {
+    let mut purged = Vec::new();
+    for delivery in list(connection, filter, Some(&["dead"])).await? {
+        // Somebody else may have been faster.
+        let changed = connection
+            .run(
+                "UPDATE deliveries SET state = 'purged', updated_at = $2
+                 WHERE id = $1 AND state = 'dead'",
+                &[&delivery.id.to_string(), &micros(at)],
+            )
+            .await?;
+        if changed > 0 {
+            end_alert(connection, &delivery, at).await?;
+            let record = AuditRecord {
+                subject: purged_subject(&delivery),
+                ..record.clone()
+            };
+            audit::append(connection, &record).await?;
+            purged.push(delivery.id);
+        }
+    }
+    if let Some(notice) = notice.filter(|_| !purged.is_empty()) {
+        alerts::notice(connection, notice, at).await?;
+    }
+    Ok(purged)
 }
 
 /// In one order, so that two who do this never wait for each other.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::NewAlert;
+use qm_core::alert::{NewAlert, Notice};
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
 use qm_core::delivery::{Delivery, DeliveryState, Effect, Finished, NewDelivery, Transition};
@@ -46,7 +46,8 @@ macro_rules! filtered {
              AND ($5::bigint IS NULL OR d.created_at >= $5)
              AND ($6::bigint IS NULL OR d.created_at < $6)
              AND ($7::text[] IS NULL OR d.state = ANY ($7))
-             ORDER BY d.number DESC LIMIT $8"
+             AND ($8::bigint IS NULL OR d.updated_at < $8)
+             ORDER BY d.number DESC LIMIT $9"
         )
     };
 }
@@ -58,6 +59,10 @@ const ALL: &str = filtered!("$1::text IS NULL");
 const OLDEST_OPEN: &str = select_deliveries!(
     "WHERE d.number = (SELECT min(number) FROM deliveries
          WHERE state IN ('waiting', 'running'))"
+);
+
+const OLDEST_WAITING: &str = select_deliveries!(
+    "WHERE d.state = 'waiting' AND d.route = $1 ORDER BY d.arrival, d.number LIMIT $2"
 );
 
 const COUNTS: &str = "SELECT c.state,
@@ -171,7 +176,7 @@ pub(super) fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
     })
 }
 
-fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
+pub(super) fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
     let word: String = columns.value()?;
     let ready_at = columns.time_if_any()?;
     let node = columns.parsed_if_any(NodeName::parse)?;
@@ -182,6 +187,7 @@ fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
         ("dead", None, None) => Ok(DeliveryState::Dead),
         ("superseded", None, None) => Ok(DeliveryState::Superseded),
         ("cancelled", None, None) => Ok(DeliveryState::Cancelled),
+        ("purged", None, None) => Ok(DeliveryState::Purged),
         (_, _, _) => Err(Error::new(
             Kind::Bug,
             "the ledger holds a state that this program does not know",
@@ -223,6 +229,7 @@ pub(super) async fn list(
                 &filter.since.map(micros),
                 &filter.until.map(micros),
                 &states,
+                &filter.unchanged_since.map(micros),
                 &limit,
             ],
             delivery,
@@ -396,6 +403,32 @@ impl Deliveries for PostgresLedger {
         .await
     }
 
+    async fn oldest_waiting(&self, route: &RouteName, limit: u32) -> Result<Vec<Delivery>> {
+        let data = (route.as_str(), i64::from(limit));
+        self.read("look for deliveries that grow old", data, |c, data| {
+            Box::pin(async move { c.all(OLDEST_WAITING, &[&data.0, &data.1], delivery).await })
+        })
+        .await
+    }
+
+    async fn expire(
+        &self,
+        delivery: &Delivery,
+        note: String,
+        alert: NewAlert,
+        at: Timestamp,
+    ) -> Result<()> {
+        let data = (delivery.clone(), note, alert, at);
+        self.write(
+            "give up a delivery that is too old",
+            data,
+            |c, (delivery, note, alert, at)| {
+                Box::pin(dead_letters::expire(c, delivery, note, alert, *at))
+            },
+        )
+        .await
+    }
+
     async fn cancel(
         &self,
         filter: DeliveryFilter,
@@ -433,6 +466,24 @@ impl Deliveries for PostgresLedger {
         self.write("redrive deliveries", data, |c, (filter, audit, at)| {
             Box::pin(dead_letters::redrive(c, filter, audit, *at))
         })
+        .await
+    }
+
+    async fn purge(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        notice: Option<Notice>,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>> {
+        let data = (filter, audit, notice, at);
+        self.write(
+            "purge dead letters",
+            data,
+            |c, (filter, audit, notice, at)| {
+                Box::pin(dead_letters::purge(c, filter, audit, notice.as_ref(), *at))
+            },
+        )
         .await
     }
 

@@ -7,6 +7,7 @@ use qm_core::delivery::{Finished, FinishedWhy};
 use qm_core::id::{DeliveryId, RouteName};
 use qm_core::{Error, Kind};
 
+use super::attempts;
 use super::connection::Connection;
 use super::fault::Sql;
 use super::kept::needs_bytes;
@@ -32,7 +33,7 @@ const LOCK: &str = "SELECT 1 FROM versions WHERE id = $1 FOR NO KEY UPDATE";
 const MARK: &str = "UPDATE deliveries SET finished = 'delivered'
      WHERE version = $1 AND has_after AND state = 'delivered' AND finished IS NULL
          AND NOT EXISTS (SELECT 1 FROM deliveries o
-             WHERE o.version = $1 AND o.removes IS NULL AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
+             WHERE o.version = $1 AND o.removes IS NULL AND o.state IN ('waiting', 'running', 'dead', 'cancelled', 'purged'))";
 
 /// To be called when a delivery of the version has ended well.
 pub(super) async fn finish_version(connection: &Connection, version: &str) -> Sql<()> {
@@ -50,7 +51,7 @@ const FINISHED: &str = concat!(
      WHERE f.finished IS NOT NULL AND (f.finished = 'rejected' OR NOT ",
     needs_bytes!("f.version"),
     " AND NOT EXISTS (SELECT 1 FROM deliveries o
-         WHERE o.version = f.version AND o.removes IS NULL AND o.state = 'cancelled')) ORDER BY f.number LIMIT $1"
+         WHERE o.version = f.version AND o.removes IS NULL AND o.state IN ('cancelled', 'purged'))) ORDER BY f.number LIMIT $1"
 );
 
 pub(super) async fn finished(connection: &Connection, limit: u32) -> Sql<Vec<Finished>> {
@@ -106,13 +107,5 @@ pub(super) async fn tidied(
             &[&number, &micros(at)],
         )
         .await?;
-    connection
-        .run(
-            "INSERT INTO attempts (delivery, number, began_at, ended_at, note)
-             SELECT $1, coalesce(max(number), 0) + 1, $2, $2, $3 FROM attempts
-             WHERE delivery = $1",
-            &[&number, &micros(at), &stored_text(note)],
-        )
-        .await?;
-    Ok(())
+    attempts::note(connection, number, &stored_text(note), at).await
 }

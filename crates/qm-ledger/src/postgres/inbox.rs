@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::NewAlert;
+use qm_core::alert::{NewAlert, Notice, dead_event_key};
 use qm_core::audit::AuditRecord;
 use qm_core::id::BucketName;
 use qm_core::ports::ledger::{EventState, Inbox, InboxRow, RawEvent};
@@ -118,6 +118,34 @@ async fn redrive(
     Ok(count(redriven))
 }
 
+const PURGE: &str = "UPDATE inbox
+     SET state = 'done', note = 'purged: ' || note, updated_at = $2
+     WHERE state = 'dead' AND updated_at < $1 RETURNING id";
+
+async fn purge(
+    connection: &Connection,
+    before: Timestamp,
+    record: &AuditRecord,
+    notice: Option<&Notice>,
+    at: Timestamp,
+) -> Sql<u32> {
+    let purged = connection
+        .all(PURGE, &[&micros(before), &micros(at)], only::value::<i64>)
+        .await?;
+    for id in &purged {
+        alerts::resolve(connection, &dead_event_key(*id), None, at).await?;
+        let record = AuditRecord {
+            subject: format!("event {id}"),
+            ..record.clone()
+        };
+        audit::append(connection, &record).await?;
+    }
+    if let Some(notice) = notice.filter(|_| !purged.is_empty()) {
+        alerts::notice(connection, notice, at).await?;
+    }
+    Ok(u32::try_from(purged.len()).unwrap_or(u32::MAX))
+}
+
 async fn list(connection: &Connection, limit: u32, is_dead: Option<bool>) -> Sql<Vec<InboxRow>> {
     let sql = match is_dead {
         None => select_events!("ORDER BY id DESC LIMIT $1"),
@@ -229,6 +257,24 @@ impl Inbox for PostgresLedger {
         self.write("redrive events", (id, audit, at), |c, (id, audit, at)| {
             Box::pin(redrive(c, *id, audit, *at))
         })
+        .await
+    }
+
+    async fn purge_events(
+        &self,
+        before: Timestamp,
+        audit: AuditRecord,
+        notice: Option<Notice>,
+        at: Timestamp,
+    ) -> Result<u32> {
+        let data = (before, audit, notice, at);
+        self.write(
+            "purge dead events",
+            data,
+            |c, (before, audit, notice, at)| {
+                Box::pin(purge(c, *before, audit, notice.as_ref(), *at))
+            },
+        )
         .await
     }
 

@@ -22,6 +22,8 @@ mod job;
 mod kept;
 mod lease;
 mod line;
+mod loads;
+mod measures;
 mod migrate;
 mod name_attributes;
 mod names;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::{Alert, AlertState, NewAlert, Notification, NotificationState, Text};
+use qm_core::alert::{Alert, AlertState, NewAlert, Notice, Notification, NotificationState, Text};
 use qm_core::id::NotifierName;
 use qm_core::ports::ledger::Alerts;
 use qm_core::{Error, Kind, Result};
@@ -15,12 +15,10 @@ use super::fault::Sql;
 use super::statements::{Columns, Statements as _, micros, only};
 
 macro_rules! select_notifications {
-    ($from:literal, $rest:literal) => {
+    ($rest:literal) => {
         concat!(
-            "SELECT n.id, a.key, n.notifier, n.subject, n.body, n.state, n.attempts, n.ready_at,
-             n.last_error FROM ",
-            $from,
-            " JOIN alerts a ON a.id = n.alert ",
+            "SELECT n.id, coalesce(a.key, n.key), n.notifier, n.subject, n.body, n.state, n.attempts, n.ready_at,
+             n.last_error FROM notifications n LEFT JOIN alerts a ON a.id = n.alert ",
             $rest
         )
     };
@@ -55,10 +53,21 @@ pub(super) fn raise(connection: &Connection, alert: &NewAlert) -> Sql<bool> {
     let mut told = BTreeSet::new();
     for notifier in &alert.notifiers {
         if told.insert(notifier) {
-            tell(connection, id, notifier.as_str(), &alert.text, alert.at)?;
+            let about = (Some(id), None);
+            tell(connection, about, notifier.as_str(), &alert.text, alert.at)?;
         }
     }
     Ok(true)
+}
+
+/// Messages that belong to no alert.
+pub(super) fn notice(connection: &Connection, notice: &Notice, at: Timestamp) -> Sql<()> {
+    let told: BTreeSet<_> = notice.notifiers.iter().collect();
+    for notifier in told {
+        let about = (None, Some(notice.key.as_str()));
+        tell(connection, about, notifier.as_str(), &notice.text, at)?;
+    }
+    Ok(())
 }
 
 /// False if none with this key is firing.
@@ -84,7 +93,7 @@ pub(super) fn resolve(
             only::value,
         )?;
         for notifier in told {
-            tell(connection, id, &notifier, text, at)?;
+            tell(connection, (Some(id), None), &notifier, text, at)?;
         }
     }
     Ok(true)
@@ -103,18 +112,19 @@ pub(super) fn dead_letter_key(delivery: &str) -> String {
     format!("delivery:{delivery}")
 }
 
+/// About an alert, or what has only a key.
 fn tell(
     connection: &Connection,
-    alert: i64,
+    (alert, key): (Option<i64>, Option<&str>),
     notifier: &str,
     text: &Text,
     at: Timestamp,
 ) -> Sql<()> {
     connection.run(
-        "INSERT INTO notifications (alert, notifier, subject, body, state, attempts, ready_at,
+        "INSERT INTO notifications (alert, key, notifier, subject, body, state, attempts, ready_at,
              updated_at)
-         VALUES (?1, ?2, ?3, ?4, 'waiting', 0, ?5, ?5)",
-        (alert, notifier, &text.subject, &text.body, micros(at)),
+         VALUES (?1, ?2, ?3, ?4, ?5, 'waiting', 0, ?6, ?6)",
+        (alert, key, notifier, &text.subject, &text.body, micros(at)),
     )?;
     Ok(())
 }
@@ -133,7 +143,7 @@ fn hold(
             "UPDATE notifications SET ready_at = ?2 WHERE id = ?1",
             (id, micros(until)),
         )?;
-        let one = select_notifications!("notifications n", "WHERE n.id = ?1");
+        let one = select_notifications!("WHERE n.id = ?1");
         held.extend(connection.first(one, [id], notification)?);
     }
     Ok(held)
@@ -241,6 +251,12 @@ impl Alerts for SqliteLedger {
         .await
     }
 
+    async fn firing(&self, begins: &str) -> Result<Vec<String>> {
+        let begins = begins.to_owned();
+        self.read("list firing alerts", move |c| firing(c, &begins))
+            .await
+    }
+
     async fn due_notifications(
         &self,
         now: Timestamp,
@@ -300,7 +316,7 @@ impl Alerts for SqliteLedger {
     async fn notifications(&self, limit: u32) -> Result<Vec<Notification>> {
         self.read("list messages", move |c| {
             c.all(
-                select_notifications!("notifications n", "ORDER BY n.id DESC LIMIT ?1"),
+                select_notifications!("ORDER BY n.id DESC LIMIT ?1"),
                 [limit],
                 notification,
             )

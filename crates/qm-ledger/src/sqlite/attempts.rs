@@ -1,19 +1,21 @@
 //! Attempts of deliveries: how they begin and end, and who takes over those that nobody runs.
 
 use jiff::Timestamp;
+use qm_core::alarm::Metric;
 use qm_core::alert::NewAlert;
 use qm_core::delivery::{Delivery, DeliveryState, Transition};
 use qm_core::id::{DeliveryId, NodeName};
-use qm_core::ports::ledger::Attempt;
+use qm_core::ports::ledger::{Attempt, Claim};
 use qm_core::{Error, Kind};
 use rusqlite::Connection;
 
 use super::deliveries::by_number;
 use super::fault::Sql;
 use super::finished::{REJECTED, finish_version, has_after};
+use super::line::Standing;
 use super::overtaking::{self, Place};
 use super::statements::{Statements as _, micros, only};
-use super::{alerts, departures, line};
+use super::{alerts, departures, line, loads};
 
 /// The number of the next attempt of delivery `?1`.
 macro_rules! next_number {
@@ -21,28 +23,55 @@ macro_rules! next_number {
         "(SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE delivery = ?1)"
     };
 }
-pub(super) use next_number;
 
-/// Begins an attempt of a waiting one, on this node.
+/// True if it was ready for long enough and the last one that began there before it had not ended
+/// by then.
+pub(super) const IS_HELD_BACK: &str = "SELECT coalesce(
+     (SELECT coalesce(ended_at, ?3) FROM attempts INDEXED BY attempts_begun
+         WHERE destination = ?1 AND began_at < ?3 ORDER BY began_at DESC LIMIT 1) > ?2, 0)";
+
+pub(super) const BEGIN: &str = concat!(
+    "INSERT INTO attempts (delivery, number, began_at, destination, at_once, is_held_back)
+     VALUES (?1, ",
+    next_number!(),
+    ", ?2, ?3, (SELECT count(*) FROM deliveries INDEXED BY deliveries_running
+         WHERE state = 'running' AND destination = ?3), ?4)"
+);
+
+/// Begins an attempt of the one that stands in line, on this node.
 pub(super) fn begin(
     connection: &Connection,
-    number: i64,
+    claim: &Claim,
+    standing: &Standing,
     node: &NodeName,
-    now: Timestamp,
 ) -> Sql<()> {
+    let (number, now) = (standing.number, claim.now);
+    let destination = claim.destination.as_str();
+    let waited = now.duration_since(standing.ready_at);
+    let is_held_back = waited.unsigned_abs() >= Metric::HELD_BACK_AFTER
+        && connection.holds(
+            IS_HELD_BACK,
+            (destination, micros(standing.ready_at), micros(now)),
+        )?;
     connection.run(
         "UPDATE deliveries SET state = 'running', node = ?2, ready_at = NULL,
              attempts = attempts + 1, fence = fence + 1, updated_at = ?3
          WHERE number = ?1",
         (number, node.as_str(), micros(now)),
     )?;
+    connection.run(BEGIN, (number, micros(now), destination, is_held_back))?;
+    Ok(())
+}
+
+/// A last line that is no attempt.
+pub(super) fn note(connection: &Connection, number: i64, note: &str, at: Timestamp) -> Sql<()> {
     connection.run(
         concat!(
-            "INSERT INTO attempts (delivery, number, began_at) VALUES (?1, ",
+            "INSERT INTO attempts (delivery, number, began_at, ended_at, note) VALUES (?1, ",
             next_number!(),
-            ", ?2)"
+            ", ?2, ?2, ?3)"
         ),
-        (number, micros(now)),
+        (number, micros(at), note),
     )?;
     Ok(())
 }
@@ -58,7 +87,7 @@ pub(super) const FINISH: &str = concat!(
     has_after!()
 );
 
-pub(super) const END: &str = "UPDATE attempts SET ended_at = ?2, note = ?3
+pub(super) const END: &str = "UPDATE attempts SET ended_at = ?2, note = ?3, is_failed = ?4
      WHERE delivery = ?1
          AND number = (SELECT max(number) FROM attempts WHERE delivery = ?1)";
 
@@ -70,7 +99,7 @@ pub(super) fn finish(
     at: Timestamp,
 ) -> Sql<()> {
     let (ready_at, last_error) = match &transition.state {
-        DeliveryState::Running { .. } | DeliveryState::Cancelled => {
+        DeliveryState::Running { .. } | DeliveryState::Cancelled | DeliveryState::Purged => {
             return Err(Error::new(Kind::Bug, "an attempt cannot end like this")
                 .with("state", transition.state.as_str())
                 .into());
@@ -101,7 +130,13 @@ pub(super) fn finish(
     let Some((number, version, replaces, has_after)) = ended else {
         return Err(lost(connection, delivery)?.into());
     };
-    connection.run(END, (number, micros(at), &transition.note))?;
+    let ended = (
+        number,
+        micros(at),
+        &transition.note,
+        transition.is_failure(),
+    );
+    connection.run(END, ended)?;
     line::move_up(connection, delivery.destination.as_str(), &delivery.target)?;
     if has_after {
         finish_version(connection, &version)?;
@@ -110,8 +145,14 @@ pub(super) fn finish(
         let cause = delivery.id.to_string();
         departures::remove(connection, copy, &cause, delivery.revision, at)?;
     }
+    if let Some(load) = &transition.load {
+        loads::end(connection, number, delivery, load, transition.took, at)?;
+    }
     if let Some(alert) = alert {
         alerts::raise(connection, alert)?;
+    }
+    if let Some(notice) = &transition.notice {
+        alerts::notice(connection, notice, at)?;
     }
     Ok(())
 }
@@ -162,7 +203,7 @@ pub(super) fn retarget(
              WHERE number = ?1",
             (number, target, is_overtaken, now),
         )?;
-        connection.run(END, (number, now, WAITS))?;
+        connection.run(END, (number, now, WAITS, false))?;
     } else {
         connection.run(
             "UPDATE deliveries SET target = ?2, overtaken = ?3 WHERE number = ?1",
@@ -174,7 +215,7 @@ pub(super) fn retarget(
     Ok(!is_behind)
 }
 
-fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
+pub(super) fn lost(connection: &Connection, delivery: &Delivery) -> Sql<Error> {
     let is_there = connection.holds(
         "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = ?1)",
         [delivery.id.to_string()],

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::NewAlert;
+use qm_core::alert::{NewAlert, Notice};
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
 use qm_core::delivery::{Delivery, DeliveryState, Effect, Finished, NewDelivery, Transition};
@@ -17,15 +17,21 @@ use super::statements::{Columns, Statements as _, micros, only, version_columns}
 use super::{SqliteLedger, attempts, dead_letters, departures, finished, line, overtaking};
 use overtaking::Place;
 
+/// From all deliveries, or from those that an index has.
 macro_rules! select_deliveries {
     ($rest:literal) => {
+        select_deliveries!("", $rest)
+    };
+    ($indexed:literal, $rest:literal) => {
         concat!(
             "SELECT d.id, d.arrival, a.bucket, a.key, ",
             version_columns!(),
             ", d.route, d.destination, d.target, d.removes, d.state, d.ready_at, d.node, d.attempts,
              d.possible_duplicate, d.fence, d.last_error, d.revision, a.at, d.created_at,
              d.updated_at
-             FROM deliveries d JOIN arrivals a ON a.seq = d.arrival
+             FROM deliveries d ",
+            $indexed,
+            " JOIN arrivals a ON a.seq = d.arrival
              JOIN versions v ON v.id = d.version ",
             $rest
         )
@@ -41,6 +47,11 @@ pub(super) const OLDEST_OPEN: &str = select_deliveries!(
          (SELECT min(number) FROM deliveries INDEXED BY deliveries_state
              WHERE state = 'running'))
      ORDER BY d.number LIMIT 1"
+);
+
+pub(super) const OLDEST_WAITING: &str = select_deliveries!(
+    "INDEXED BY deliveries_aging",
+    "WHERE d.state = 'waiting' AND d.route = ?1 ORDER BY d.arrival, d.number LIMIT ?2"
 );
 
 pub(super) const COUNTS: &str = concat!(
@@ -152,7 +163,7 @@ pub(super) fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
     })
 }
 
-fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
+pub(super) fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
     let word: String = columns.value()?;
     let ready_at = columns.time_if_any()?;
     let node = columns.parsed_if_any(NodeName::parse)?;
@@ -163,6 +174,7 @@ fn state(columns: &mut Columns<'_>) -> Sql<DeliveryState> {
         ("dead", None, None) => Ok(DeliveryState::Dead),
         ("superseded", None, None) => Ok(DeliveryState::Superseded),
         ("cancelled", None, None) => Ok(DeliveryState::Cancelled),
+        ("purged", None, None) => Ok(DeliveryState::Purged),
         (_, _, _) => Err(Error::new(
             Kind::Bug,
             "the ledger holds a state that this program does not know",
@@ -212,6 +224,9 @@ pub(super) fn list(
     }
     if let Some(until) = filter.until {
         also("d.created_at < ?", Box::new(micros(until)));
+    }
+    if let Some(since) = filter.unchanged_since {
+        also("d.updated_at < ?", Box::new(micros(since)));
     }
     // SQLite takes a negative limit as none.
     let limit = match filter.limit {
@@ -357,6 +372,28 @@ impl Deliveries for SqliteLedger {
         .await
     }
 
+    async fn oldest_waiting(&self, route: &RouteName, limit: u32) -> Result<Vec<Delivery>> {
+        let route = route.as_str().to_owned();
+        self.read("look for deliveries that grow old", move |c| {
+            c.all(OLDEST_WAITING, (route, limit), delivery)
+        })
+        .await
+    }
+
+    async fn expire(
+        &self,
+        delivery: &Delivery,
+        note: String,
+        alert: NewAlert,
+        at: Timestamp,
+    ) -> Result<()> {
+        let delivery = delivery.clone();
+        self.write("give up a delivery that is too old", move |c| {
+            dead_letters::expire(c, &delivery, &note, &alert, at)
+        })
+        .await
+    }
+
     async fn cancel(
         &self,
         filter: DeliveryFilter,
@@ -387,6 +424,19 @@ impl Deliveries for SqliteLedger {
     ) -> Result<Vec<DeliveryId>> {
         self.write("redrive deliveries", move |c| {
             dead_letters::redrive(c, &filter, &audit, at)
+        })
+        .await
+    }
+
+    async fn purge(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        notice: Option<Notice>,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>> {
+        self.write("purge dead letters", move |c| {
+            dead_letters::purge(c, &filter, &audit, notice.as_ref(), at)
         })
         .await
     }

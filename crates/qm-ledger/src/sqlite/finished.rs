@@ -8,7 +8,7 @@ use qm_core::id::{DeliveryId, RouteName};
 use qm_core::{Error, Kind};
 use rusqlite::Connection;
 
-use super::attempts::next_number;
+use super::attempts;
 use super::fault::Sql;
 use super::kept::needs_bytes;
 use super::statements::{Columns, Statements as _, micros, version_columns};
@@ -31,7 +31,7 @@ pub(super) const MARK: &str = "UPDATE deliveries INDEXED BY deliveries_after
      SET finished = 'delivered'
      WHERE version = ?1 AND has_after = 1 AND state = 'delivered' AND finished IS NULL
          AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_version
-             WHERE o.version = ?1 AND o.removes IS NULL AND o.state IN ('waiting', 'running', 'dead', 'cancelled'))";
+             WHERE o.version = ?1 AND o.removes IS NULL AND o.state IN ('waiting', 'running', 'dead', 'cancelled', 'purged'))";
 
 /// To be called when a delivery of the version has ended well.
 pub(super) fn finish_version(connection: &Connection, version: &str) -> Sql<()> {
@@ -49,7 +49,7 @@ pub(super) const FINISHED: &str = concat!(
      WHERE f.finished IS NOT NULL AND (f.finished = 'rejected' OR NOT ",
     needs_bytes!("f.version"),
     " AND NOT EXISTS (SELECT 1 FROM deliveries o INDEXED BY deliveries_version
-         WHERE o.version = f.version AND o.removes IS NULL AND o.state = 'cancelled')) ORDER BY f.number LIMIT ?1"
+         WHERE o.version = f.version AND o.removes IS NULL AND o.state IN ('cancelled', 'purged'))) ORDER BY f.number LIMIT ?1"
 );
 
 pub(super) fn finished(connection: &Connection, limit: u32) -> Sql<Vec<Finished>> {
@@ -99,13 +99,5 @@ pub(super) fn tidied(
          WHERE number = ?1",
         (number, micros(at)),
     )?;
-    connection.run(
-        concat!(
-            "INSERT INTO attempts (delivery, number, began_at, ended_at, note) VALUES (?1, ",
-            next_number!(),
-            ", ?2, ?2, ?3)"
-        ),
-        (number, micros(at), note),
-    )?;
-    Ok(())
+    attempts::note(connection, number, note, at)
 }

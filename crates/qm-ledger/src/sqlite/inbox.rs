@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::NewAlert;
+use qm_core::alert::{NewAlert, Notice, dead_event_key};
 use qm_core::audit::AuditRecord;
 use qm_core::id::BucketName;
 use qm_core::ports::ledger::{EventState, Inbox, InboxRow, RawEvent};
@@ -109,6 +109,32 @@ fn redrive(
     Ok(rows(count))
 }
 
+pub(super) const PURGE: &str = "UPDATE inbox
+     SET state = 'done', note = 'purged: ' || note, updated_at = ?2
+     WHERE state = 'dead' AND updated_at < ?1 RETURNING id";
+
+fn purge(
+    connection: &Connection,
+    before: Timestamp,
+    record: &AuditRecord,
+    notice: Option<&Notice>,
+    at: Timestamp,
+) -> Sql<u32> {
+    let purged: Vec<i64> = connection.all(PURGE, (micros(before), micros(at)), only::value)?;
+    for id in &purged {
+        alerts::resolve(connection, &dead_event_key(*id), None, at)?;
+        let record = AuditRecord {
+            subject: format!("event {id}"),
+            ..record.clone()
+        };
+        audit::append(connection, &record)?;
+    }
+    if let Some(notice) = notice.filter(|_| !purged.is_empty()) {
+        alerts::notice(connection, notice, at)?;
+    }
+    Ok(rows(purged.len()))
+}
+
 fn list(connection: &Connection, limit: u32, is_dead: Option<bool>) -> Sql<Vec<InboxRow>> {
     let sql = match is_dead {
         None => select_events!("ORDER BY id DESC LIMIT ?1"),
@@ -205,6 +231,19 @@ impl Inbox for SqliteLedger {
     ) -> Result<u32> {
         self.write("redrive events", move |c| redrive(c, id, &audit, at))
             .await
+    }
+
+    async fn purge_events(
+        &self,
+        before: Timestamp,
+        audit: AuditRecord,
+        notice: Option<Notice>,
+        at: Timestamp,
+    ) -> Result<u32> {
+        self.write("purge dead events", move |c| {
+            purge(c, before, &audit, notice.as_ref(), at)
+        })
+        .await
     }
 
     async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u32> {

@@ -135,11 +135,11 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp) -> Sql<u32> {
 }
 
 /// One that stands in line.
-struct Standing {
-    number: i64,
+pub(super) struct Standing {
+    pub(super) number: i64,
     target: String,
     arrival: i64,
-    ready_at: Timestamp,
+    pub(super) ready_at: Timestamp,
     is_independent: bool,
 }
 
@@ -162,7 +162,7 @@ pub(super) fn claim(connection: &Connection, claim: &Claim, node: &NodeName) -> 
             } else if is_behind(connection, claim, &standing)? {
                 send(connection, &standing, "behind")?;
             } else {
-                attempts::begin(connection, standing.number, node, claim.now)?;
+                attempts::begin(connection, claim, &standing, node)?;
                 claimed.push(standing.number);
             }
             if claimed.len() == limit {

@@ -25,6 +25,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/sqlite/0001_ledger.sql"),
     },
     Migration {
+        number: 2,
+        name: "loads",
+        sql: include_str!("../../migrations/sqlite/0002_loads.sql"),
+    },
+    Migration {
         number: 3,
         name: "departures",
         sql: include_str!("../../migrations/sqlite/0003_departures.sql"),

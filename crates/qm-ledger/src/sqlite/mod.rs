@@ -18,6 +18,8 @@ mod inbox;
 mod job;
 mod kept;
 mod line;
+mod loads;
+mod measures;
 mod migrate;
 mod name_attributes;
 mod names;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::{Alert, AlertState, NewAlert, Notification, NotificationState, Text};
+use qm_core::alert::{Alert, AlertState, NewAlert, Notice, Notification, NotificationState, Text};
 use qm_core::id::NotifierName;
 use qm_core::ports::ledger::Alerts;
 use qm_core::{Error, Kind, Result};
@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{MemoryLedger, newest, next_number};
+
+/// The alert of messages that belong to none; numbers begin with 1.
+const NO_ALERT: i64 = 0;
 
 #[derive(Clone, Default)]
 pub(super) struct State {
@@ -63,6 +66,14 @@ impl State {
             }
         }
         true
+    }
+
+    /// Messages that belong to no alert.
+    pub(super) fn notice(&mut self, notice: &Notice, at: Timestamp) {
+        let told: BTreeSet<_> = notice.notifiers.iter().cloned().collect();
+        for notifier in told {
+            self.tell(NO_ALERT, &notice.key, notifier, &notice.text, at);
+        }
     }
 
     /// Keys of the alerts that are firing.
@@ -159,6 +170,18 @@ impl Alerts for MemoryLedger {
             |state| Ok(state.alerts.resolve(key, text.as_ref(), at)),
             |resolved| *resolved,
         )
+    }
+
+    async fn firing(&self, begins: &str) -> Result<Vec<String>> {
+        Ok(self.read(|state| {
+            let firing = state.alerts.firing_keys();
+            let mut keys: Vec<String> = firing
+                .filter(|key| key.starts_with(begins))
+                .map(str::to_owned)
+                .collect();
+            keys.sort();
+            keys
+        }))
     }
 
     async fn due_notifications(

@@ -9,7 +9,7 @@ use qm_core::{Error, Kind, Result};
 
 use super::deliveries::State;
 use super::nodes::Run;
-use super::{LedgerState, departures, overtaking};
+use super::{LedgerState, departures, loads, overtaking};
 
 pub(super) fn begin(deliveries: &mut State, index: usize, run: &Run, now: Timestamp) -> Delivery {
     let row = &mut deliveries.rows[index];
@@ -75,7 +75,7 @@ pub(super) fn finish(
     at: Timestamp,
 ) -> Result<()> {
     let last_error = match transition.state {
-        DeliveryState::Running { .. } | DeliveryState::Cancelled => {
+        DeliveryState::Running { .. } | DeliveryState::Cancelled | DeliveryState::Purged => {
             return Err(Error::new(Kind::Bug, "an attempt cannot end like this"));
         }
         DeliveryState::Delivered => None,
@@ -83,6 +83,7 @@ pub(super) fn finish(
             Some(transition.note.clone())
         }
     };
+    let is_failure = transition.is_failure();
     let row = state.deliveries.find_mut(delivery.id)?;
     row.delivery.state = transition.state;
     row.delivery.last_error = last_error;
@@ -100,8 +101,15 @@ pub(super) fn finish(
         let cause = delivered.id.to_string();
         departures::remove(state, copy, &cause, delivered.revision, at);
     }
+    state.measured.ended(delivery.id, is_failure, at);
+    if let Some(load) = &transition.load {
+        loads::end(state, delivery, load, transition.took, at);
+    }
     if let Some(alert) = alert {
         state.alerts.raise(alert);
+    }
+    if let Some(notice) = &transition.notice {
+        state.alerts.notice(notice, at);
     }
     Ok(())
 }

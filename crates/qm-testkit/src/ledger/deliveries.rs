@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::NewAlert;
+use qm_core::alert::{NewAlert, Notice};
 use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
 use qm_core::delivery::{
@@ -46,18 +46,20 @@ impl State {
             DeliveryState::Waiting { .. } | DeliveryState::Running { .. } | DeliveryState::Dead => {
                 true
             }
-            DeliveryState::Delivered | DeliveryState::Superseded | DeliveryState::Cancelled => {
-                false
-            }
+            DeliveryState::Delivered
+            | DeliveryState::Superseded
+            | DeliveryState::Cancelled
+            | DeliveryState::Purged => false,
         })
     }
 
-    /// True if a delivery of the version was cancelled.
+    /// True if a delivery of the version was cancelled or purged.
     pub(super) fn is_cancelled(&self, version: VersionId) -> bool {
         self.rows.iter().any(|row| {
+            let state = &row.delivery.state;
             row.delivery.version.id == version
                 && row.delivery.effect == Effect::Put
-                && row.delivery.state == DeliveryState::Cancelled
+                && (*state == DeliveryState::Cancelled || *state == DeliveryState::Purged)
         })
     }
 
@@ -164,7 +166,8 @@ impl State {
                     DeliveryState::Delivered
                     | DeliveryState::Dead
                     | DeliveryState::Superseded
-                    | DeliveryState::Cancelled => false,
+                    | DeliveryState::Cancelled
+                    | DeliveryState::Purged => false,
                 }
         })
     }
@@ -225,7 +228,8 @@ impl State {
             DeliveryState::Delivered
             | DeliveryState::Dead
             | DeliveryState::Superseded
-            | DeliveryState::Cancelled => false,
+            | DeliveryState::Cancelled
+            | DeliveryState::Purged => false,
         })
     }
 
@@ -260,20 +264,24 @@ fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
             .since
             .is_none_or(|since| delivery.created_at >= since)
         && filter.until.is_none_or(|until| delivery.created_at < until)
+        && filter
+            .unchanged_since
+            .is_none_or(|since| delivery.updated_at < since)
 }
 
 pub(super) fn is_same_target(one: &Delivery, other: &Delivery) -> bool {
     one.destination == other.destination && one.target == other.target
 }
 
-fn ready_at(delivery: &Delivery) -> Option<Timestamp> {
+pub(super) fn ready_at(delivery: &Delivery) -> Option<Timestamp> {
     match delivery.state {
         DeliveryState::Waiting { ready_at } => Some(ready_at),
         DeliveryState::Running { .. }
         | DeliveryState::Delivered
         | DeliveryState::Dead
         | DeliveryState::Superseded
-        | DeliveryState::Cancelled => None,
+        | DeliveryState::Cancelled
+        | DeliveryState::Purged => None,
     }
 }
 
@@ -314,7 +322,10 @@ impl Deliveries for MemoryLedger {
         self.write_if(
             |state| {
                 state.nodes.check(&run, now)?;
-                Ok(state.deliveries.claim(&claim, &run))
+                let before = state.deliveries.clone();
+                let claimed = state.deliveries.claim(&claim, &run);
+                state.measured.begun(&before, &claimed, claim.now);
+                Ok(claimed)
             },
             |claimed| !claimed.is_empty(),
         )
@@ -408,6 +419,29 @@ impl Deliveries for MemoryLedger {
         Ok(self.read(|state| state.deliveries.oldest_open().cloned()))
     }
 
+    async fn oldest_waiting(&self, route: &RouteName, limit: u32) -> Result<Vec<Delivery>> {
+        Ok(self.read(|state| {
+            let deliveries = state.deliveries.rows.iter().map(|row| &row.delivery);
+            let mut waiting: Vec<Delivery> = deliveries
+                .filter(|delivery| delivery.route == *route && ready_at(delivery).is_some())
+                .cloned()
+                .collect();
+            waiting.sort_by_key(|delivery| delivery.arrival);
+            waiting.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            waiting
+        }))
+    }
+
+    async fn expire(
+        &self,
+        delivery: &Delivery,
+        note: String,
+        alert: NewAlert,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.write(|state| dead_letters::expire(state, delivery, &note, alert, at))
+    }
+
     async fn cancel(
         &self,
         filter: DeliveryFilter,
@@ -439,6 +473,24 @@ impl Deliveries for MemoryLedger {
         at: Timestamp,
     ) -> Result<Vec<DeliveryId>> {
         self.write(|state| Ok(dead_letters::redrive(state, &filter, audit, at)))
+    }
+
+    async fn purge(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        notice: Option<Notice>,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>> {
+        self.write(|state| {
+            Ok(dead_letters::purge(
+                state,
+                &filter,
+                &audit,
+                notice.as_ref(),
+                at,
+            ))
+        })
     }
 
     async fn counts(&self) -> Result<Vec<(DeliveryState, u64)>> {

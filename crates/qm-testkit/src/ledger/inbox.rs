@@ -2,16 +2,19 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use qm_core::alert::NewAlert;
+use qm_core::alert::{NewAlert, Notice, dead_event_key};
 use qm_core::audit::AuditRecord;
 use qm_core::ports::ledger::{EventState, Inbox, InboxRow, RawEvent};
 use qm_core::{Error, Kind, Result};
+use std::collections::BTreeMap;
 
 use super::{MemoryLedger, newest};
 
 #[derive(Clone, Default)]
 pub(super) struct State {
     rows: Vec<InboxRow>,
+    /// When those changed that were read.
+    changed: BTreeMap<i64, Timestamp>,
     /// The number of the last one; never given twice.
     last: i64,
 }
@@ -56,7 +59,13 @@ impl State {
         waiting
     }
 
-    fn read(&mut self, id: i64, state: EventState, error: Option<String>) -> Result<()> {
+    fn read(
+        &mut self,
+        id: i64,
+        state: EventState,
+        error: Option<String>,
+        at: Timestamp,
+    ) -> Result<()> {
         let row = self
             .rows
             .iter_mut()
@@ -73,7 +82,24 @@ impl State {
         row.state = state;
         row.attempts += 1;
         row.last_error = error;
+        self.changed.insert(id, at);
         Ok(())
+    }
+
+    /// The ids of those that are not dead any more.
+    fn purge(&mut self, before: Timestamp, at: Timestamp) -> Vec<i64> {
+        let mut purged = Vec::new();
+        for row in &mut self.rows {
+            let is_old = self.changed.get(&row.id).is_some_and(|at| *at < before);
+            if let EventState::Dead(note) = &row.state
+                && is_old
+            {
+                row.state = EventState::Done(format!("purged: {note}"));
+                purged.push(row.id);
+            }
+        }
+        self.changed.extend(purged.iter().map(|id| (*id, at)));
+        purged
     }
 
     fn redrive(&mut self, id: Option<i64>, at: Timestamp) -> u32 {
@@ -130,10 +156,10 @@ impl Inbox for MemoryLedger {
         state: EventState,
         error: Option<String>,
         alert: Option<NewAlert>,
-        _at: Timestamp,
+        at: Timestamp,
     ) -> Result<()> {
         self.write(|ledger| {
-            ledger.inbox.read(id, state, error)?;
+            ledger.inbox.read(id, state, error, at)?;
             if let Some(alert) = alert {
                 ledger.alerts.raise(alert);
             }
@@ -160,6 +186,32 @@ impl Inbox for MemoryLedger {
             state.audit.append(audit);
             Ok(count)
         })
+    }
+
+    async fn purge_events(
+        &self,
+        before: Timestamp,
+        audit: AuditRecord,
+        notice: Option<Notice>,
+        at: Timestamp,
+    ) -> Result<u32> {
+        self.write_if(
+            |state| {
+                let purged = state.inbox.purge(before, at);
+                for id in &purged {
+                    state.alerts.resolve(&dead_event_key(*id), None, at);
+                    state.audit.append(AuditRecord {
+                        subject: format!("event {id}"),
+                        ..audit.clone()
+                    });
+                }
+                if let Some(notice) = notice.filter(|_| !purged.is_empty()) {
+                    state.alerts.notice(&notice, at);
+                }
+                Ok(u32::try_from(purged.len()).unwrap_or(u32::MAX))
+            },
+            |purged| *purged > 0,
+        )
     }
 
     async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u32> {

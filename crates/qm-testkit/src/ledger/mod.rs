@@ -13,6 +13,8 @@ mod departures;
 mod finished;
 mod inbox;
 mod kept;
+mod loads;
+mod measures;
 mod name_attributes;
 mod names;
 mod nodes;
@@ -54,6 +56,8 @@ pub struct LedgerState {
     kept: kept::State,
     name_attributes: name_attributes::State,
     inbox: inbox::State,
+    loads: loads::State,
+    measured: measures::State,
     partials: partials::State,
     arrivals: arrivals::State,
     deliveries: deliveries::State,

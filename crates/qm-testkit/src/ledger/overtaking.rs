@@ -22,7 +22,8 @@ pub(super) fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Times
             DeliveryState::Running { .. }
             | DeliveryState::Delivered
             | DeliveryState::Superseded
-            | DeliveryState::Cancelled => false,
+            | DeliveryState::Cancelled
+            | DeliveryState::Purged => false,
         })
         .map(|(index, _)| index)
         .take(AT_A_TIME)

@@ -263,6 +263,8 @@ pub fn transition(state: DeliveryState, note: &str) -> Transition {
         possible_duplicate: false,
         is_rejected: false,
         load: None,
+        took: None,
+        notice: None,
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use qm_core::delivery::{Delivery, Outcome};
 use qm_core::id::{DeliveryId, VersionId};
+use qm_core::load::{Counts, Load};
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
 use qm_core::{Error, Kind, Result, Retry};
@@ -56,6 +57,8 @@ struct State {
     at_once: u32,
     at_once_max: u32,
     cannot_prove_absence: bool,
+    loads: Option<Load>,
+    progress: Vec<Counts>,
 }
 
 impl Default for FakeDestination {
@@ -91,6 +94,16 @@ impl FakeDestination {
     /// Waiting attempts go on.
     pub fn release(&self) {
         self.is_open.send_replace(true);
+    }
+
+    /// It is a table, and every file becomes these rows in it.
+    pub fn loads(&self, load: Load) {
+        self.state.lock().loads = Some(load);
+    }
+
+    /// Attempts say in turn how far they are, before they have their effect.
+    pub fn says(&self, progress: impl IntoIterator<Item = Counts>) {
+        self.state.lock().progress = progress.into_iter().collect();
     }
 
     /// Whoever owns it takes files away, so that one that is not there proves nothing.
@@ -149,6 +162,13 @@ impl FakeDestination {
         (state.script.pop_front(), refused.or(state.down))
     }
 
+    fn done(&self) -> Outcome {
+        match &self.state.lock().loads {
+            Some(load) => Outcome::Loaded(load.clone()),
+            None => Outcome::Delivered("held in memory".to_owned()),
+        }
+    }
+
     async fn perform(
         &self,
         shipment: &Shipment<'_>,
@@ -165,6 +185,10 @@ impl FakeDestination {
                 pace.take(chunk.len() as u64).await;
             }
             bytes.extend_from_slice(&chunk);
+        }
+        if let Some(progress) = shipment.progress {
+            let said = self.state.lock().progress.clone();
+            said.into_iter().for_each(|counts| progress.rows(counts));
         }
         let mut is_open = self.is_open.subscribe();
         // The sender lives as long as `self`.
@@ -206,7 +230,7 @@ impl Connector for FakeDestination {
                 Err(error) => Outcome::Failed(error),
             },
             (None, None) => match self.perform(shipment, content, fence).await {
-                Ok(()) => Outcome::Delivered("held in memory".to_owned()),
+                Ok(()) => self.done(),
                 Err(error) => Outcome::Failed(error),
             },
         }
@@ -255,6 +279,10 @@ impl Connector for FakeDestination {
             .held
             .get(shipment.target)
             .is_some_and(|(version, _)| *version == shipment.delivery.version.id))
+    }
+
+    async fn loaded(&self, _shipment: &Shipment<'_>) -> Result<Option<Load>> {
+        Ok(self.state.lock().loads.clone())
     }
 
     fn proves_absence(&self) -> bool {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::Result;
-use crate::alert::NewAlert;
+use crate::alert::{NewAlert, Notice};
 use crate::audit::AuditRecord;
 use crate::delivery::{Delivery, DeliveryState, Finished, Transition};
 use crate::id::{DeliveryId, DestinationName, RouteName};
@@ -35,6 +35,8 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     /// Only created before this time.
     pub until: Option<Timestamp>,
+    /// Only those that last changed before this time.
+    pub unchanged_since: Option<Timestamp>,
     /// At most so many, newest first; 0 for all.
     pub limit: u32,
 }
@@ -76,8 +78,8 @@ pub trait Deliveries: Send + Sync {
     /// fence: whoever comes back late is fenced off.
     async fn interrupted(&self, held: &[DeliveryId], now: Timestamp) -> Result<Vec<Delivery>>;
 
-    /// Ends the attempt: new state, note, alert if any, what is to be done to the object, in one
-    /// transaction. `Conflict` if the fence is old or this node's lease was over in between.
+    /// Ends the attempt: new state, note, alert if any, its load with the notice of it, what is to be
+    /// done to the object, in one transaction. `Conflict` if the fence is old or this node's lease was over in between.
     async fn finish(
         &self,
         delivery: &Delivery,
@@ -126,6 +128,20 @@ pub trait Deliveries: Send + Sync {
     /// The delivery that has been waiting or running for longest, if any.
     async fn oldest_open(&self) -> Result<Option<Delivery>>;
 
+    /// The waiting deliveries of the route whose files arrived first, in order of arrival. Costs no
+    /// more with many deliveries than with few.
+    async fn oldest_waiting(&self, route: &RouteName, limit: u32) -> Result<Vec<Delivery>>;
+
+    /// A waiting one becomes a dead letter without an attempt; `note` becomes the last line of its
+    /// attempts. `Conflict` if it does not wait any more.
+    async fn expire(
+        &self,
+        delivery: &Delivery,
+        note: String,
+        alert: NewAlert,
+        at: Timestamp,
+    ) -> Result<()>;
+
     /// Gives up waiting and dead ones, resolves their alerts without a message. Returns those that
     /// were given up.
     async fn cancel(
@@ -147,6 +163,17 @@ pub trait Deliveries: Send + Sync {
         &self,
         filter: DeliveryFilter,
         audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<Vec<DeliveryId>>;
+
+    /// Purges dead ones: no redrive brings them back. Resolves their alerts without a message,
+    /// appends `audit` about each of them, and tells the notice if there is any, in one transaction.
+    /// Returns those that were purged.
+    async fn purge(
+        &self,
+        filter: DeliveryFilter,
+        audit: AuditRecord,
+        notice: Option<Notice>,
         at: Timestamp,
     ) -> Result<Vec<DeliveryId>>;
 

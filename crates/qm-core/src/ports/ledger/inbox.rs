@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::Result;
-use crate::alert::NewAlert;
+use crate::alert::{NewAlert, Notice};
 use crate::audit::AuditRecord;
 use crate::id::BucketName;
 
@@ -85,6 +85,17 @@ pub trait Inbox: Send + Sync {
         &self,
         id: Option<i64>,
         audit: AuditRecord,
+        at: Timestamp,
+    ) -> Result<u32>;
+
+    /// Dead ones that last changed before `before` are done, and what killed them stays their note;
+    /// their alerts are resolved without a message, `audit` is appended about each of them, and the
+    /// notice told if there is any, in one transaction. Returns how many.
+    async fn purge_events(
+        &self,
+        before: Timestamp,
+        audit: AuditRecord,
+        notice: Option<Notice>,
         at: Timestamp,
     ) -> Result<u32>;
 

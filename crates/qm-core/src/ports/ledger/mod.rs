@@ -3,6 +3,8 @@
 
 mod deliveries;
 mod inbox;
+mod loads;
+mod measures;
 mod names;
 
 use async_trait::async_trait;
@@ -26,6 +28,8 @@ use crate::name::{ObjectPath, Prefix};
 
 pub use deliveries::{Attempt, Claim, Deliveries, DeliveryFilter};
 pub use inbox::{EventState, Inbox, InboxRow, RawEvent};
+pub use loads::{LoadFilter, LoadProgress, LoadState, Loads, RecordedLoad};
+pub use measures::{Measures, StateCount, TableCounts};
 pub use names::{KeptVersion, NameAttributes, Names, Retention};
 
 /// All of the ledger.
@@ -37,6 +41,8 @@ pub trait Ledger:
     + Deliveries
     + Departures
     + Inbox
+    + Loads
+    + Measures
     + NameAttributes
     + Names
     + Nodes
@@ -54,6 +60,8 @@ impl<T> Ledger for T where
         + Deliveries
         + Departures
         + Inbox
+        + Loads
+        + Measures
         + NameAttributes
         + Names
         + Nodes
@@ -203,6 +211,9 @@ pub trait Alerts: Send + Sync {
     /// Resolves the alert, with a message to those who were told, if `text` is given; false if
     /// none with this key is firing.
     async fn resolve(&self, key: &str, text: Option<Text>, at: Timestamp) -> Result<bool>;
+
+    /// The keys of alerts that are firing and begin so, in order.
+    async fn firing(&self, begins: &str) -> Result<Vec<String>>;
 
     /// Messages whose time has come, oldest first. They are this node's for `hold`: nobody else is
     /// given them, and they come up again if nothing is heard of them.

@@ -5,12 +5,14 @@ use rusqlite::Connection;
 
 use crate::sqlite::{
     alerts, arrivals, attempts, current_names, deliveries, departures, finished, inbox, kept, line,
-    migrate, name_attributes, operations, overtaking, slots,
+    loads, measures, migrate, name_attributes, operations, overtaking, slots,
 };
 
 /// Small by themselves: what is pending, lists given with the call.
-const SCANS_ALLOWED: [&str; 6] = [
+const SCANS_ALLOWED: [&str; 7] = [
     "SCAN CONSTANT ROW",
+    // Rows up to a limit.
+    "SCAN (subquery-1)",
     // One row a destination, one a state.
     "SCAN destinations",
     "SCAN c",
@@ -114,6 +116,7 @@ fn events_and_attributes() {
     check(c, inbox::DUE, &["inbox_waiting"], false);
     check(c, inbox::NEXT, &["inbox_waiting"], false);
     check(c, inbox::DEAD, &["inbox_dead"], false);
+    check(c, inbox::PURGE, &["inbox_dead"], false);
     check(c, inbox::FORGET, &["inbox_done"], false);
     check(c, name_attributes::OF_ONE, &[], false);
     check(c, name_attributes::IN_FOLDER, &[], false);
@@ -160,7 +163,24 @@ fn attempts_and_what_follows_them() {
         "deliveries_version",
     ];
     check(c, finished::FINISHED, &needed, false);
+    check(c, deliveries::OLDEST_WAITING, &["deliveries_aging"], false);
     check(c, deliveries::OLDEST_OPEN, &["deliveries_state"], false);
+}
+
+#[test]
+fn loads_and_what_alarms_count() {
+    let c = &migrated();
+    check(c, attempts::IS_HELD_BACK, &["attempts_begun"], false);
+    check(c, attempts::BEGIN, &["deliveries_running"], false);
+    check(c, loads::RECORD, &[], false);
+    check(c, loads::OF_DELIVERY, &[], false);
+    check(c, loads::OF_DESTINATION, &["loads_destination"], false);
+    check(c, measures::ATTEMPTS, &["attempts_begun"], false);
+    check(c, measures::FAILURES, &["attempts_failed"], false);
+    check(c, measures::HELD_BACK, &["attempts_held_back"], false);
+    check(c, measures::DURATION, &["loads_ended"], false);
+    let running = ["attempts_begun", "deliveries_running"];
+    check(c, measures::RUNNING, &running, false);
 }
 
 #[test]

@@ -77,6 +77,18 @@ pub async fn an_alert_fires_once_until_it_is_resolved(ledger: &dyn Ledger) {
     );
 }
 
+/// In order; those that are over are not.
+pub async fn firing_ones_are_found_by_their_key(ledger: &dyn Ledger) {
+    for key in ["alarm:b:1", "alarm:a:1", "alarms", "delivery:1"] {
+        assert!(ledger.raise(alert(key)).await.unwrap());
+    }
+    let firing = ledger.firing("alarm:").await.unwrap();
+    assert_eq!(firing, ["alarm:a:1", "alarm:b:1"]);
+    ledger.resolve("alarm:a:1", None, minute(1)).await.unwrap();
+    assert_eq!(ledger.firing("alarm:").await.unwrap(), ["alarm:b:1"]);
+    assert_eq!(ledger.firing("").await.unwrap().len(), 3);
+}
+
 /// Those whose time has come, held for no time.
 async fn due_at(ledger: &dyn Ledger, at: i64, limit: u32) -> Vec<Notification> {
     let due = ledger.due_notifications(minute(at), Duration::ZERO, limit);

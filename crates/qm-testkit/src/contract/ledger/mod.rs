@@ -20,11 +20,14 @@ pub mod finished;
 pub mod found;
 pub mod inbox;
 pub mod kept;
+pub mod loads;
+pub mod measures;
 pub mod name_attributes;
 pub mod names;
 pub mod nodes;
 pub mod overtaking;
 pub mod partials;
+pub mod purging;
 pub mod redrive;
 pub mod retention;
 pub mod revisions;
@@ -71,7 +74,7 @@ macro_rules! cases {
 
 cases! {
     account_keys: keys_are_added_once_and_removed_once;
-    alerts: an_alert_fires_once_until_it_is_resolved messages_become_due_in_order
+    alerts: an_alert_fires_once_until_it_is_resolved firing_ones_are_found_by_their_key messages_become_due_in_order
         messages_are_held an_attempt_to_send_ends_in_one_state dead_messages_are_sent_again
         alerts_are_listed_newest_first;
     arrivals: the_outbox_is_in_order routing_creates_deliveries_once
@@ -109,6 +112,11 @@ cases! {
         kept_versions_are_released_when_nothing_needs_them kept_versions_are_listed_by_name
         a_restored_version_is_not_kept what_is_given_up_does_not_come_back
         a_moved_version_is_kept_for_its_deliveries a_moved_version_that_is_retained_stays;
+    loads: a_load_ends_with_its_attempt a_load_tells_how_far_it_is loads_are_listed_and_counted
+        a_load_is_undone_once;
+    measures: attempts_and_failures_are_counted what_is_held_back_is_counted
+        one_behind_another_is_held_back what_runs_at_a_time_is_counted
+        durations_are_averaged_over_rows deliveries_are_counted_by_destination;
     name_attributes: attributes_belong_to_an_identity attributes_of_a_folder
         attributes_follow_a_rename_and_end_with_a_removal;
     names: a_change_is_recorded_then_completed a_failed_change_leaves_the_names
@@ -122,6 +130,8 @@ cases! {
         many_are_superseded_in_parts;
     partials: parking_replaces_the_same_name parking_again_replaces_nothing
         a_recorded_change_forgets_its_partial;
+    purging: dead_ones_end_for_good only_what_the_filter_names purged_is_no_success
+        dead_events_end_for_good what_waits_too_long_expires;
     redrive: dead_ones_get_new_attempts only_what_the_filter_names;
     retention: the_number_and_the_age_decide a_model_keeps_the_same;
     revisions: the_same_text_is_one_revision a_revision_is_taken_up_or_rejected;
