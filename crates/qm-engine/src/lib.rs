@@ -25,6 +25,7 @@ mod notice;
 mod pace;
 mod pass;
 mod ports;
+mod purge;
 mod retain;
 mod route;
 mod tidy;

@@ -1,6 +1,6 @@
 //! Reconciler `retain`: removes what nothing needs any more: kept versions that no delivery and no
-//! retention of their bucket keeps, broken-off uploads that nobody resumed in time, and events
-//! from outside that were done long ago.
+//! retention of their bucket keeps, broken-off uploads that nobody resumed in time, dead
+//! letters that nobody redrove in time, and events from outside that were done long ago.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::driver::REST_MAX;
 use crate::pace::Pace;
 use crate::pass::Faults;
-use crate::{Pass, Ports, Reconciler};
+use crate::{Pass, Ports, Reconciler, purge};
 
 /// No source repeats a message that is older: SQS keeps them for fourteen days at most.
 const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -34,6 +34,7 @@ pub struct RetainReconciler {
     lost: Mutex<BTreeSet<BucketName>>,
     partials: Pace,
     events: Pace,
+    dead_letters: Pace,
 }
 
 impl RetainReconciler {
@@ -44,6 +45,7 @@ impl RetainReconciler {
             lost: Mutex::default(),
             partials: Pace::default(),
             events: Pace::default(),
+            dead_letters: Pace::default(),
         }
     }
 
@@ -176,8 +178,9 @@ impl Reconciler for RetainReconciler {
         let mut faults = Faults::default();
         let released = self.release(&config, now, &mut faults).await;
         let forgot = self.forget_events(now, &mut faults).await;
+        let purged = purge::look(&self.ports, &config, &self.dead_letters, &mut faults).await;
         let mut pass = Pass {
-            has_progressed: released || forgot,
+            has_progressed: released || forgot || purged,
             next: None,
         };
         let kept_for = config.node.partial_kept;

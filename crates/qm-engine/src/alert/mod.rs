@@ -1,6 +1,8 @@
 //! Reconciler `alert`: hands messages to notifiers until they take them, and tells of uploads
-//! that broke off and were not resumed, of many dead letters, and of deliveries that take too long.
+//! that broke off and were not resumed, of many dead letters, of deliveries that take too long, and of what
+//! alarms on destinations watch.
 
+mod alarms;
 mod dead_letters;
 mod notify;
 mod partials;
@@ -20,6 +22,7 @@ pub struct AlertReconciler {
     ports: Ports,
     told: Told,
     dead_letters: Pace,
+    alarms: Pace,
 }
 
 impl AlertReconciler {
@@ -29,6 +32,7 @@ impl AlertReconciler {
             ports,
             told: Told::default(),
             dead_letters: Pace::default(),
+            alarms: Pace::default(),
         }
     }
 }
@@ -47,13 +51,17 @@ impl Reconciler for AlertReconciler {
         let partials = faults.keep(partials).unwrap_or_default();
         let letters =
             dead_letters::look(&self.ports, &config, &self.dead_letters, &mut faults).await;
+        let alarms = alarms::look(&self.ports, &config, &self.alarms, &mut faults).await;
         let sent = notify::send_due(&self.ports, &config, &mut faults).await;
         let now = self.ports.clock.now();
         let next = faults.keep(self.ports.ledger.next_notification().await);
         let pass = Pass {
-            has_progressed: partials.has_progressed || letters.has_progressed || sent,
+            has_progressed: partials.has_progressed
+                || letters.has_progressed
+                || alarms.has_progressed
+                || sent,
             next: next.flatten().filter(|at| *at > now),
         };
-        faults.or(pass.at(partials.next).at(letters.next))
+        faults.or(pass.at(partials.next).at(letters.next).at(alarms.next))
     }
 }

@@ -9,13 +9,14 @@ use qm_core::ports::connector::{Connector, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fence::LedgerFence;
 use super::job::Job;
 use super::record::{Said, record};
-use super::screen;
 use super::stall::WatchedContent;
 use super::way::{self, Found};
+use super::{rows, screen};
 use crate::driver::panicked;
 use crate::retain::later;
 
@@ -38,10 +39,11 @@ pub(super) async fn attempt(mut job: Job) {
         job.delivery.clone(),
         Arc::clone(&job.progress),
     );
+    let began_at = job.ports.clock.now();
     let (outcome, said) = match found {
         Ok(found) => {
             let performed = match job.delivery.effect {
-                Effect::Put => perform(&job, &found, &fence).await,
+                Effect::Put => rows::told(&job, perform(&job, &found, &fence)).await,
                 Effect::Remove { .. } => remove(&job, &found, &fence).await,
             };
             let outcome = performed.unwrap_or_else(Outcome::Failed);
@@ -50,7 +52,7 @@ pub(super) async fn attempt(mut job: Job) {
         }
         Err(error) => (Outcome::Failed(error), Said::NoWay),
     };
-    let transition = match &outcome {
+    let mut transition = match &outcome {
         // Recorded only while the delivery is ours, so it is not another node that has it.
         Outcome::Failed(_) if fence.was_closed() => Transition::ended(
             DeliveryState::Superseded,
@@ -62,6 +64,14 @@ pub(super) async fn attempt(mut job: Job) {
         | Outcome::Unclear(_)
         | Outcome::Rejected(_) => transition(&job, &outcome, expires_at),
     };
+    match (&job.rows, &transition.load) {
+        (_, Some(_)) => {
+            let took = job.ports.clock.now().duration_since(began_at);
+            transition.took = Duration::try_from(took).ok();
+        }
+        (Some(rows), None) => rows.tell(&job).await,
+        (None, None) => {}
+    }
     record(&job, transition, said).await;
 }
 
@@ -101,12 +111,25 @@ async fn remove(job: &Job, found: &Found, fence: &LedgerFence) -> Result<Outcome
     Ok(outcome)
 }
 
-/// Asks the destination whether it has the delivery, and says in the job's report how it fares.
-pub(super) async fn ask(
+/// What an attempt whose end nobody knew comes to, if the destination has the delivery.
+pub(super) async fn found(
     job: &Job,
     connector: &dyn Connector,
     shipment: &Shipment<'_>,
-) -> Result<bool> {
+    note: &str,
+) -> Result<Option<Outcome>> {
+    if !ask(job, connector, shipment).await? {
+        return Ok(None);
+    }
+    // Without its rows a load is neither counted nor reported.
+    Ok(Some(match connector.loaded(shipment).await? {
+        Some(load) => Outcome::Loaded(load),
+        None => Outcome::Delivered(note.to_owned()),
+    }))
+}
+
+/// Asks the destination whether it has the delivery, and says in the job's report how it fares.
+async fn ask(job: &Job, connector: &dyn Connector, shipment: &Shipment<'_>) -> Result<bool> {
     let answer = AssertUnwindSafe(connector.is_delivered(shipment))
         .catch_unwind()
         .await
@@ -134,6 +157,8 @@ pub(super) fn transition(
         .route()
         .is_some_and(|route| route.screen.quarantine.is_some());
     transition.is_rejected &= has_quarantine;
+    let load = transition.load.as_ref();
+    transition.notice = load.and_then(|load| rows::notice(&job.config, &job.delivery, load));
     transition
 }
 
@@ -150,30 +175,36 @@ pub(super) fn expires_at(job: &Job) -> Option<Timestamp> {
 fn expired(job: &Job, expires_at: Option<Timestamp>) -> Option<Error> {
     expires_at.filter(|at| *at <= job.ports.clock.now())?;
     let max_age = job.route()?.max_age?;
+    Some(too_old(&job.delivery, max_age))
+}
+
+/// Why a delivery is given up whose file is older than this.
+pub(super) fn too_old(delivery: &Delivery, max_age: Duration) -> Error {
     let message = format!(
         "the file arrived at {} and is older than {} seconds, the maximum age of route `{}`",
-        job.delivery.arrived_at,
+        delivery.arrived_at,
         max_age.as_secs(),
-        job.delivery.route
+        delivery.route
     );
-    Some(Error::new(Kind::Refused, message).with("rule", "max_age"))
+    Error::new(Kind::Refused, message).with("rule", "max_age")
 }
 
 /// `Err` is a failed attempt as well, one that did not get as far as the connector.
-async fn perform(job: &Job, found: &Found, fence: &LedgerFence) -> Result<Outcome> {
+async fn perform(job: &Job, way: &Found, fence: &LedgerFence) -> Result<Outcome> {
     let delivery = &job.delivery;
     let route = job
         .route()
         .ok_or_else(|| Error::new(Kind::Bug, "a way was found for a route that is not there"))?;
-    let shipment = found.shipment(job);
-    let connector = found.way.connector.as_ref();
+    let shipment = way.shipment(job);
+    let connector = way.way.connector.as_ref();
     // Before anything is sent again that may be there already.
-    if delivery.possible_duplicate && ask(job, connector, &shipment).await? {
-        return Ok(Outcome::Delivered(
-            "found at the destination before it was sent again".to_owned(),
-        ));
+    let note = "found at the destination before it was sent again";
+    if delivery.possible_duplicate
+        && let Some(outcome) = found(job, connector, &shipment, note).await?
+    {
+        return Ok(outcome);
     }
-    let pattern = found.way.pattern.as_ref();
+    let pattern = way.way.pattern.as_ref();
     if let Err(error) = screen::check_name(route, pattern, delivery) {
         return Ok(Outcome::Rejected(error));
     }

@@ -4,7 +4,7 @@
 use qm_core::delivery::{DeliveryState, Effect, Outcome};
 use qm_core::{Error, Kind, Result};
 
-use super::attempt::{ask, expires_at, transition};
+use super::attempt::{self, expires_at, transition};
 use super::job::Job;
 use super::record::{Said, record};
 use super::{stall, way};
@@ -37,9 +37,7 @@ async fn outcome(job: &Job) -> Outcome {
         return Outcome::Failed(interrupted);
     }
     match asked(job).await {
-        Ok(Answer::Delivered) => {
-            Outcome::Delivered("found at the destination after a restart".to_owned())
-        }
+        Ok(Answer::Delivered(outcome)) => outcome,
         Ok(Answer::Absent) => Outcome::Failed(interrupted),
         Ok(Answer::NotFound) => Outcome::Unclear(interrupted),
         Err(cause) => Outcome::Unclear(interrupted.source(cause)),
@@ -49,7 +47,7 @@ async fn outcome(job: &Job) -> Outcome {
 /// What the destination says of a delivery.
 enum Answer {
     /// It has it.
-    Delivered,
+    Delivered(Outcome),
     /// It never had it.
     Absent,
     /// It does not have it; whoever owns the destination may have taken it away.
@@ -59,10 +57,11 @@ enum Answer {
 async fn asked(job: &Job) -> Result<Answer> {
     let found = way::find(job).await?;
     let connector = found.way.connector.as_ref();
-    let is_delivered = ask(job, connector, &found.shipment(job)).await?;
-    Ok(match (is_delivered, connector.proves_absence()) {
-        (true, _) => Answer::Delivered,
-        (false, true) => Answer::Absent,
-        (false, false) => Answer::NotFound,
+    let note = "found at the destination after a restart";
+    let outcome = attempt::found(job, connector, &found.shipment(job), note).await?;
+    Ok(match (outcome, connector.proves_absence()) {
+        (Some(outcome), _) => Answer::Delivered(outcome),
+        (None, true) => Answer::Absent,
+        (None, false) => Answer::NotFound,
     })
 }

@@ -6,6 +6,7 @@ use qm_core::retry::RetryPolicy;
 use std::sync::{Arc, LazyLock};
 
 use super::breakers::Report;
+use super::rows::RowsSoFar;
 use super::stall::Progress;
 use super::throttle::Paced;
 use crate::Ports;
@@ -18,6 +19,8 @@ pub(super) struct Job {
     pub(super) progress: Arc<Progress>,
     pub(super) report: Report,
     pub(super) pace: Option<Paced>,
+    /// If the destination is a table.
+    pub(super) rows: Option<RowsSoFar>,
 }
 
 impl Job {

@@ -6,6 +6,7 @@
 //! stalled ([`stall`]), and ends when the mount does or the process does. It shares the lease of
 //! its node: what another node takes over meanwhile is fenced off here.
 
+mod aging;
 mod attempt;
 mod breakers;
 mod due;
@@ -14,6 +15,7 @@ mod interrupted;
 mod job;
 mod record;
 mod room;
+mod rows;
 mod running;
 mod screen;
 mod stall;
@@ -40,6 +42,7 @@ use breakers::{Breakers, Report};
 use due::Due;
 use job::Job;
 use room::{Room, Turns};
+use rows::RowsSoFar;
 use running::Running;
 use stall::Progress;
 use throttle::{Paced, Throttles};
@@ -66,6 +69,7 @@ pub struct DeliverReconciler {
     /// Interrupted ones whose destination has had no room for the question yet.
     unasked: Mutex<Vec<Delivery>>,
     take_over: Pace,
+    aging: Pace,
     /// When the last pass was; the clock may have been set back since.
     last_pass: Mutex<Option<Timestamp>>,
     /// True while the ledger may hold running deliveries that no task of ours runs.
@@ -84,6 +88,7 @@ impl DeliverReconciler {
             turns: Mutex::default(),
             unasked: Mutex::default(),
             take_over: Pace::default(),
+            aging: Pace::default(),
             last_pass: Mutex::default(),
             is_unsure: Mutex::new(true),
         }
@@ -240,6 +245,7 @@ impl DeliverReconciler {
         let job = Job {
             ports: self.ports.clone(),
             config: Arc::clone(config),
+            rows: RowsSoFar::of(config, destination, &progress),
             progress: Arc::clone(&progress),
             report: Report {
                 ports: self.ports.clone(),
@@ -286,7 +292,11 @@ impl Reconciler for DeliverReconciler {
         let now = self.ports.clock.now();
         faults.keep(self.follow_clock(now).await);
         let take_over = self.find_interrupted(now).await?;
+        // First: what is too old is not begun any more.
+        let aged = aging::look(&self.ports, &config, &self.aging, &mut faults).await;
         let mut pass = self.begin(&config, now, &mut faults).await.at(take_over);
+        pass.has_progressed |= aged.has_progressed;
+        pass = pass.at(aged.next);
         let ready = faults.keep(self.ports.ledger.next_ready().await).flatten();
         let crowded = now.saturating_add(CROWDED_EVERY).unwrap_or(Timestamp::MAX);
         pass = pass.at(ready.map(|at| if at > now { at } else { crowded }));

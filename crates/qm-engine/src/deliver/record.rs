@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::job::Job;
 use super::notifiers;
+use super::rows::report_of;
 use crate::alert::{lookup_key, screened_key};
 
 /// Between attempts to record an outcome; doubles up to the longer one. The row stays `running`
@@ -91,12 +92,14 @@ pub(super) async fn record(job: &Job, transition: Transition, said: Said) {
 
 fn alert(job: &Job, transition: &Transition, said: Said, now: Timestamp) -> NewAlert {
     let (delivery, reason) = (&job.delivery, transition.note.as_str());
-    let notifiers = notifiers(delivery, &job.config);
+    let mut notifiers = notifiers(delivery, &job.config);
+    // Who wants to know of every load wants to know of one that failed.
+    notifiers.extend(report_of(&job.config, &delivery.destination));
     let mut alert = match said {
         Said::Failed | Said::NoWay | Said::Rejected => {
             dead_letter(delivery, reason, notifiers, now)
         }
-        Said::Expired => expired(delivery, reason, notifiers, now),
+        Said::Expired => expired_alert(delivery, reason, notifiers, now),
     };
     if delivery.possible_duplicate || transition.possible_duplicate {
         alert.text.body.push_str(
@@ -119,7 +122,8 @@ fn alert(job: &Job, transition: &Transition, said: Said, now: Timestamp) -> NewA
     alert
 }
 
-fn expired(
+/// The alert for a delivery whose file was too old to be delivered.
+pub(super) fn expired_alert(
     delivery: &Delivery,
     reason: &str,
     notifiers: Vec<NotifierName>,
@@ -148,6 +152,16 @@ fn log(delivery: &Delivery, transition: &Transition) {
     let (source, state) = (delivery.source.to_string(), transition.state.as_str());
     let (destination, note) = (delivery.destination.as_str(), &transition.note);
     let possible_duplicate = delivery.possible_duplicate || transition.possible_duplicate;
+    if let Some(load) = &transition.load {
+        let counts = load.counts;
+        tracing::info!(
+            %id, ?source, ?destination, engine = load.engine, table = ?load.table,
+            status = load.status().as_str(), read = counts.read, inserted = counts.inserted,
+            updated = counts.updated, unchanged = counts.unchanged, rejected = counts.rejected,
+            superseded = counts.superseded, took_ms = transition.took.map(|took| took.as_millis()),
+            "load ended"
+        );
+    }
     match transition.state {
         DeliveryState::Dead => {
             tracing::error!(
@@ -161,7 +175,10 @@ fn log(delivery: &Delivery, transition: &Transition) {
                 "attempt failed"
             );
         }
-        DeliveryState::Delivered | DeliveryState::Superseded | DeliveryState::Cancelled => {
+        DeliveryState::Delivered
+        | DeliveryState::Superseded
+        | DeliveryState::Cancelled
+        | DeliveryState::Purged => {
             tracing::info!(
                 %id, ?source, ?destination, attempt, state, note, possible_duplicate,
                 "delivery ended"

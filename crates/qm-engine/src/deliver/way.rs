@@ -45,7 +45,7 @@ impl Found {
             target: &self.target,
             facts: facts(&job.config, &delivery.source, delivery.arrived_at),
             pace: job.pace.as_ref().map(|pace| pace as _),
-            progress: None,
+            progress: job.rows.as_ref().map(|rows| rows as _),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One raw event: what it says is looked at, what came of it is a row.
 
 use futures_util::FutureExt as _;
-use qm_core::alert::{NewAlert, Text};
+use qm_core::alert::{NewAlert, Text, dead_event_key};
 use qm_core::config::{BucketPlace, Config};
 use qm_core::delivery::verdict;
 use qm_core::name::Prefix;
@@ -147,7 +147,7 @@ async fn record(
         .await?;
     if is_done && row.last_error.is_some() {
         // It may have been a dead letter that was redriven.
-        ports.ledger.resolve(&key(id), None, now).await?;
+        ports.ledger.resolve(&dead_event_key(id), None, now).await?;
     }
     Ok(())
 }
@@ -171,15 +171,10 @@ fn shortened(text: &str) -> String {
     text.chars().take(NOTE_CHARS_MAX).collect()
 }
 
-/// The key of a dead event's alert.
-fn key(event: i64) -> String {
-    format!("inbox:{event}")
-}
-
 fn dead_letter(row: &InboxRow, reason: &str, config: &Config, now: jiff::Timestamp) -> NewAlert {
     let (id, bucket) = (row.id, &row.event.bucket);
     NewAlert {
-        key: key(id),
+        key: dead_event_key(id),
         text: Text {
             subject: format!("Something in bucket {bucket} could not be taken in"),
             body: format!(

@@ -43,7 +43,7 @@ async fn what_is_too_old_is_given_up_and_told() {
     assert!(text.contains("delivery redrive"), "{text}");
     share.set_down(None);
     world.after_minutes(600).await;
-    assert_eq!(world.table().await, ["landing/north/a.csv share dead 4"]);
+    assert_eq!(world.table().await, ["landing/north/a.csv share dead 3"]);
     assert_eq!((share.attempts(), share.landed().len()), (3, 0));
 }
 
@@ -64,7 +64,7 @@ async fn what_waits_behind_an_older_one_grows_old_as_well() {
         world.table().await,
         [
             "landing/north/a.csv share delivered 1",
-            "landing/north/a.csv share dead 1",
+            "landing/north/a.csv share dead 0",
         ]
     );
     assert_eq!(share.attempts(), 1);

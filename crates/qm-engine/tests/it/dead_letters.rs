@@ -180,3 +180,54 @@ async fn a_route_that_vanished_makes_a_dead_letter() {
     )
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_is_purged_when_its_time_is_over_and_told() {
+    let mut config = copying();
+    config.node.dead_letters_kept = Some(std::time::Duration::from_hours(4 * 24));
+    let world = World::new(config);
+    world.destination("share").set_down(Some(Kind::Refused));
+    world.arrives("landing/north/a.csv").await;
+    world.settles().await;
+    assert_eq!(world.firing().await.len(), 1);
+    world.after_minutes(4 * 24 * 60).await;
+    assert_eq!(world.table().await, ["landing/north/a.csv share dead 1"]);
+    assert!(world.mails("ops").is_empty());
+    world.after_minutes(11).await;
+    assert_eq!(world.table().await, ["landing/north/a.csv share purged 1"]);
+    assert_eq!(world.mails("ops"), ["A dead letter was purged"]);
+    let told = &world.notifier("ops").sent()[0].text.body;
+    assert!(told.contains("landing/north/a.csv to share"), "{told}");
+    assert!(world.firing().await.is_empty());
+    assert_eq!(world.redrives().await, 0);
+    let audited = qm_core::ports::ledger::Audit::audit(&world.ledger, 9).await;
+    let purged = audited.unwrap().into_iter().filter(|(_, record)| {
+        record.activity == qm_core::audit::Activity::Purge
+            && record.subject.ends_with("of landing/north/a.csv")
+    });
+    assert_eq!(purged.count(), 1);
+    world.after_minutes(60).await;
+    assert_eq!(world.mails("ops").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_dead_letters_are_purged_and_told_in_few_messages() {
+    let mut config = copying();
+    config.node.dead_letters_kept = Some(std::time::Duration::from_hours(1));
+    let world = World::new(config);
+    world.destination("share").set_down(Some(Kind::Refused));
+    for number in 0..120 {
+        world.arrives(&format!("landing/north/{number}.csv")).await;
+    }
+    world.settles().await;
+    world.after_minutes(71).await;
+    let mut mails = world.mails("ops");
+    mails.sort();
+    assert_eq!(
+        mails,
+        [
+            "100 dead letters were purged",
+            "20 dead letters were purged"
+        ]
+    );
+}

@@ -7,6 +7,7 @@
 )]
 
 mod ages;
+mod alarming;
 mod alerting;
 mod backlog;
 mod breaking;
@@ -21,6 +22,7 @@ mod expecting;
 mod expecting_days;
 mod hands;
 mod interrupted;
+mod loading;
 mod looking;
 mod lookups;
 mod nodes;

@@ -2,6 +2,7 @@
 
 use jiff::civil::Time;
 use qm_core::account::{Account, MailboxRoot};
+use qm_core::alarm::Alarms;
 use qm_core::config::{
     AfterDelivery, BreakerPolicy, Bucket, BucketPlace, Config, Deliver, Destination,
     DestinationLimits, DestinationPlace, Directory, Email, LedgerPlace, Lookup, Node, Notifier,
@@ -43,6 +44,7 @@ pub(crate) fn config() -> Config {
             partial_alert_after: Duration::from_mins(30),
             dead_letters_alert: None,
             undelivered_alert_after: None,
+            dead_letters_kept: None,
             ledger: LedgerPlace::Sqlite,
         },
         sftp: SftpListen {
@@ -113,6 +115,7 @@ pub(crate) fn add_route<'a>(
             name: None,
             strip: Prefix::default(),
             limits: unlimited(),
+            alarms: Alarms::default(),
         };
         config.destinations.entry(destination(one)).or_insert(added);
     }

@@ -138,6 +138,7 @@ pub(super) fn retarget(
             attempt.ended_at = Some(at);
             attempt.note = Some(WAITS.to_owned());
         }
+        state.measured.ended(delivery.id, false, at);
     }
     overtaking::overtake(state, &moved, at);
     Ok(!is_behind)

@@ -107,6 +107,24 @@ async fn a_message_nobody_understands_is_tried_and_then_told() {
     assert_eq!(notices.firing().await, 1);
 }
 
+/// Of a shape that no store writes: as the original says it, after its three attempts.
+#[tokio::test]
+async fn an_event_of_unknown_shape_is_a_dead_letter() {
+    let notices = Notices::of_store("");
+    notices
+        .is_told_text("1", "{\"key1\":\"value1\"}".to_owned())
+        .await;
+    for minutes in [0, 1, 2] {
+        assert!(matches!(notices.state().await, EventState::Waiting(_)));
+        notices.reads_after(minutes).await;
+    }
+    let EventState::Dead(reason) = notices.state().await else {
+        panic!("it is dead");
+    };
+    assert!(reason.contains("Invalid event source"), "{reason}");
+    assert_eq!(notices.firing().await, 1);
+}
+
 #[tokio::test]
 async fn a_store_that_is_down_is_asked_again_and_redriven() {
     let notices = Notices::of_store("");
