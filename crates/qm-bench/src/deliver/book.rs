@@ -72,9 +72,10 @@ impl Book {
                 DeliveryState::Waiting { .. } => &mut sums.waiting,
                 DeliveryState::Running { .. } => &mut sums.running,
                 DeliveryState::Delivered => &mut sums.delivered,
-                DeliveryState::Dead | DeliveryState::Superseded | DeliveryState::Cancelled => {
-                    &mut sums.given_up
-                }
+                DeliveryState::Dead
+                | DeliveryState::Superseded
+                | DeliveryState::Cancelled
+                | DeliveryState::Purged => &mut sums.given_up,
             };
             *sum += count;
         }

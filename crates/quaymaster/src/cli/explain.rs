@@ -125,6 +125,10 @@ fn end(delivery: &Delivery) -> String {
             )
         }
         DeliveryState::Cancelled => format!("An operator gave it up at {at}."),
+        DeliveryState::Purged => format!(
+            "It was a dead letter until {at}, when it was purged: kept for as long as the configuration says, or \
+             purged by an operator."
+        ),
     }
 }
 
@@ -223,6 +227,7 @@ mod tests {
             (DeliveryState::Dead, "`quaymaster delivery redrive "),
             (DeliveryState::Superseded, "a newer version of the file"),
             (DeliveryState::Cancelled, "An operator gave it up at"),
+            (DeliveryState::Purged, "when it was purged"),
         ] {
             let told = told(&delivery(state), &[]);
             assert!(told.contains(expect), "{expect}: {told}");

@@ -7,6 +7,7 @@ use super::account::explain;
 use super::{LIST_ROWS, Ledger, ledger, table};
 use crate::system::SystemClock;
 use qm_core::audit::Activity;
+use qm_core::notification::dead_letter;
 use qm_core::ports::clock::Clock as _;
 use qm_core::ports::ledger::{EventState, InboxRow};
 
@@ -30,6 +31,9 @@ pub(crate) enum InboxCommand {
     Show {
         /// Its number, as `list` shows it
         id: i64,
+        /// As a dead letter: the event, the request's id, the error
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         ledger: Ledger,
     },
@@ -54,7 +58,10 @@ impl InboxCommand {
                 limit,
                 ledger,
             } => list(&ledger, limit, dead.then_some(true)).await,
-            Self::Show { id, ledger } => show(&ledger, id).await,
+            Self::Show { id, json, ledger } => {
+                let as_what = if json { As::DeadLetter } else { As::Facts };
+                show(&ledger, id, as_what).await
+            }
             Self::Redrive { id, all: _, ledger } => redrive(&ledger, id).await,
         }
     }
@@ -88,7 +95,14 @@ async fn list(ledger: &Ledger, limit: u32, is_dead: Option<bool>) -> anyhow::Res
     Ok(())
 }
 
-async fn show(ledger: &Ledger, id: i64) -> anyhow::Result<()> {
+/// How an event is shown.
+#[derive(Clone, Copy)]
+enum As {
+    Facts,
+    DeadLetter,
+}
+
+async fn show(ledger: &Ledger, id: i64, as_what: As) -> anyhow::Result<()> {
     let ledger = ledger.open().await?;
     let mut found = None;
     // The dead ones first: they are fewer, and it is them that are asked for.
@@ -101,6 +115,13 @@ async fn show(ledger: &Ledger, id: i64) -> anyhow::Result<()> {
     let row = found.with_context(|| {
         format!("there is no event {id}; `quaymaster inbox list` shows those there are")
     })?;
+    match as_what {
+        As::Facts => {}
+        As::DeadLetter => {
+            println!("{}", dead_letter::of_event(&row));
+            return Ok(());
+        }
+    }
     let (state, note) = state(&row);
     let facts = [
         ("event", row.id.to_string()),

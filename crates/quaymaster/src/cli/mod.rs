@@ -13,6 +13,7 @@ mod inbox;
 mod install;
 mod key;
 mod ledger;
+mod metrics;
 mod moment;
 mod object;
 pub(crate) mod serve;
@@ -52,6 +53,8 @@ enum Command {
     Serve(serve::ServeOptions),
     /// Show endpoint, fingerprints, buckets, open deliveries and next expectations
     Status(Ledger),
+    /// Print numbers as Prometheus reads them: deliveries, rows, dead letters, alerts
+    Metrics(Ledger),
     /// Accounts and the keys they log in with
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -160,6 +163,7 @@ impl CommandLine {
             Command::Apply(argument) => configuration::apply(&argument.file).await,
             Command::Serve(options) => serve::run(options).await,
             Command::Status(ledger) => status::run(&ledger).await,
+            Command::Metrics(ledger) => metrics::run(&ledger).await,
             Command::Account(command) => command.run().await,
             Command::Object(command) => Box::pin(command.run()).await,
             Command::Key(command) => command.run().await,

@@ -7,10 +7,11 @@ use super::suggest;
 use super::tree::{Item, Table, Value};
 
 /// What a key that is needed and missing could be, so that no problem is without remedy.
-const EXAMPLES: [(&str, &str); 23] = [
+const EXAMPLES: [(&str, &str); 26] = [
     ("account", "\"storageaccount\""),
     ("alert", "[\"sre\"]"),
     ("arrives", "\"landing/north/*\""),
+    ("at_least", "5"),
     ("bucket", "\"archive\""),
     ("data", "\"/var/lib/quaymaster\""),
     ("deliver", "[\"share\"]"),
@@ -20,6 +21,7 @@ const EXAMPLES: [(&str, &str); 23] = [
     ("host", "\"mail.example.org\""),
     ("key_id", "\"alias/landing\""),
     ("mailbox", "\"landing/north\""),
+    ("metric", "\"failures\""),
     ("move", "\"archive/{arrived:%Y}/{name}\""),
     ("name", "\"sftp/{path.0}\""),
     ("on", "\"weekdays\""),
@@ -30,6 +32,7 @@ const EXAMPLES: [(&str, &str); 23] = [
     ("to", "[\"sre@example.org\"]"),
     ("url", "\"file:///srv/landing\""),
     ("user", "\"quaymaster\""),
+    ("window", "\"15m\""),
     ("zone", "\"Europe/Dublin\""),
 ];
 
@@ -215,6 +218,31 @@ impl<'t> Section<'t> {
                 place: table.place,
                 section: Section::new(title, table),
             });
+        }
+        found
+    }
+
+    /// The tables of a list of tables.
+    pub(super) fn tables(&mut self, report: &mut Report, key: &'static str) -> Vec<Self> {
+        let title = self.key(key);
+        let Some(item) = self.item(report, key) else {
+            return Vec::new();
+        };
+        let (Value::List(items), place) = (&item.value, item.place) else {
+            let fault = Fault::new(format!("a list is needed, not {}", item.value.kind()))
+                .help(format!("write each one as [[{title}]]"));
+            told::<()>(report, key, item.place, Err(fault));
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for item in items {
+            let Value::Table(table) = &item.value else {
+                let fault = Fault::new(format!("a table is needed, not {}", item.value.kind()))
+                    .help(format!("write each one as [[{title}]]"));
+                told::<()>(report, key, place, Err(fault));
+                continue;
+            };
+            found.push(Self::new(title.clone(), table));
         }
         found
     }

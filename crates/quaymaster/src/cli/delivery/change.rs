@@ -1,4 +1,4 @@
-//! `quaymaster delivery redrive` and `cancel`
+//! `quaymaster delivery redrive`, `cancel` and `purge`
 
 use anyhow::bail;
 
@@ -55,6 +55,29 @@ pub(super) async fn cancel(ledger: &Ledger, filter: DeliveryFilter) -> anyhow::R
     Ok(())
 }
 
+pub(super) async fn purge(ledger: &Ledger, filter: DeliveryFilter) -> anyhow::Result<()> {
+    let asked_for_one = filter.id.is_some();
+    let record = record(Activity::Purge, &filter, "all dead deliveries");
+    let purged = ledger
+        .open()
+        .await?
+        .purge(filter, record, None, SystemClock.now())
+        .await
+        .map_err(explain)?;
+    if purged.is_empty() && asked_for_one {
+        bail!(
+            "that delivery does not exist or is not dead; `quaymaster delivery list --state dead` shows those that are"
+        );
+    }
+    for id in &purged {
+        println!("{id} is purged");
+    }
+    if purged.is_empty() {
+        println!("no dead delivery matches");
+    }
+    Ok(())
+}
+
 /// Who does it, and to what.
 fn record(activity: Activity, filter: &DeliveryFilter, all: &str) -> AuditRecord {
     let DeliveryFilter {
@@ -64,6 +87,7 @@ fn record(activity: Activity, filter: &DeliveryFilter, all: &str) -> AuditRecord
         destination,
         since,
         until,
+        unchanged_since: _,
         limit: _,
     } = filter;
     let what = [

@@ -42,6 +42,22 @@ pub(crate) enum DeliveryCommand {
         #[command(flatten)]
         ledger: Ledger,
     },
+    /// Print dead letters as JSON, one a line: the event, the request's id, the error; one by its id,
+    /// or all of a route, a destination or a time
+    Export {
+        #[command(flatten)]
+        chosen: Chosen,
+        #[command(flatten)]
+        ledger: Ledger,
+    },
+    /// Purge dead letters, which no redrive brings back: one by its id, or all of a route, a
+    /// destination or a time
+    Purge {
+        #[command(flatten)]
+        chosen: Chosen,
+        #[command(flatten)]
+        ledger: Ledger,
+    },
     /// Give up deliveries that wait or are dead: one by its id, or all of a route, a destination or
     /// a time
     Cancel {
@@ -91,6 +107,7 @@ pub(crate) enum State {
     Dead,
     Superseded,
     Cancelled,
+    Purged,
 }
 
 impl State {
@@ -102,6 +119,7 @@ impl State {
             Self::Dead => "dead",
             Self::Superseded => "superseded",
             Self::Cancelled => "cancelled",
+            Self::Purged => "purged",
         }
     }
 }
@@ -124,6 +142,8 @@ impl DeliveryCommand {
             }
             Self::Show { id, ledger } => show::run(&ledger, &id).await,
             Self::Redrive { chosen, ledger } => change::redrive(&ledger, chosen.filter()?).await,
+            Self::Export { chosen, ledger } => show::export(&ledger, chosen.filter()?).await,
+            Self::Purge { chosen, ledger } => change::purge(&ledger, chosen.filter()?).await,
             Self::Cancel {
                 state,
                 chosen,

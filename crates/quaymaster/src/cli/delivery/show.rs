@@ -1,12 +1,13 @@
-//! `quaymaster delivery show`
+//! `quaymaster delivery show` and `export`
 
 use crate::node::OpenLedger;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 
 use super::super::account::explain;
 use super::super::{Ledger, table};
 use qm_core::delivery::{Delivery, DeliveryState, Effect};
+use qm_core::notification::dead_letter;
 use qm_core::ports::ledger::{Attempt, DeliveryFilter};
 
 pub(super) async fn run(ledger: &Ledger, id: &str) -> anyhow::Result<()> {
@@ -18,6 +19,27 @@ pub(super) async fn run(ledger: &Ledger, id: &str) -> anyhow::Result<()> {
     println!();
     let rows: Vec<Vec<String>> = attempts.iter().map(row).collect();
     table::print(&["ATTEMPT", "BEGAN", "ENDED", "TOOK", "RESULT"], &rows);
+    Ok(())
+}
+
+pub(super) async fn export(ledger: &Ledger, filter: DeliveryFilter) -> anyhow::Result<()> {
+    let asked_for_one = filter.id.is_some();
+    let filter = DeliveryFilter {
+        state: Some(DeliveryState::Dead.as_str()),
+        ..filter
+    };
+    let dead = ledger.open().await?.deliveries(filter).await;
+    let mut dead = dead.map_err(explain)?;
+    if dead.is_empty() && asked_for_one {
+        bail!(
+            "that delivery does not exist or is not dead; `quaymaster delivery list --state dead` shows those that are"
+        );
+    }
+    // In the order in which they were created.
+    dead.reverse();
+    for delivery in &dead {
+        println!("{}", dead_letter::of_delivery(delivery));
+    }
     Ok(())
 }
 
@@ -65,7 +87,8 @@ fn describe(delivery: &Delivery) -> Vec<(&'static str, String)> {
         DeliveryState::Delivered
         | DeliveryState::Dead
         | DeliveryState::Superseded
-        | DeliveryState::Cancelled => delivery.state.as_str().to_owned(),
+        | DeliveryState::Cancelled
+        | DeliveryState::Purged => delivery.state.as_str().to_owned(),
     };
     let duplicate = if delivery.possible_duplicate {
         "possible: an attempt ended in a way that nobody can know"

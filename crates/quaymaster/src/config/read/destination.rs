@@ -5,7 +5,7 @@ use qm_core::id::{BucketName, DeclarationName, DestinationName};
 use std::collections::BTreeMap;
 
 use super::table::Engine;
-use super::{Context, each, kind, limits, sftp, table};
+use super::{Context, alarm, each, kind, limits, sftp, table};
 use crate::config::places;
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
@@ -83,11 +83,13 @@ fn destination(
         Kind::Directory | Kind::Bucket | Kind::Sftp => limits,
         Kind::Table(_) => table::taking_turns(limits, section, report),
     };
+    let alarms = alarm::alarms(section, context, report);
     Some(Destination {
         place: place?,
         name,
         strip: strip.unwrap_or_default(),
         limits,
+        alarms,
     })
 }
 

@@ -1,6 +1,7 @@
 //! From the tree to the types, table by table; one file for each kind of table.
 
 mod account;
+mod alarm;
 mod aws;
 mod bucket;
 mod declaration;

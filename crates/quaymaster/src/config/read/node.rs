@@ -8,12 +8,15 @@ use super::{Context, notifier_name};
 use crate::config::places;
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
+use crate::config::tree::Item;
 use crate::config::values;
 
 /// A broken-off upload can be resumed the next day.
 const PARTIAL_KEPT: Duration = Duration::from_hours(24);
 /// A client that means to resume does so within seconds; a person within minutes.
 const PARTIAL_ALERT_AFTER: Duration = Duration::from_mins(10);
+/// As SQS keeps messages unless told otherwise: a weekend and a day to mend what was wrong.
+const DEAD_LETTERS_KEPT: Duration = Duration::from_hours(4 * 24);
 /// 22 belongs to the machine's own sshd and needs a privilege.
 const SFTP_PORT: u16 = 2022;
 /// 43 KiB a session were measured: 43 MiB.
@@ -51,6 +54,7 @@ pub(super) fn node(
     });
     let undelivered_alert_after =
         section.optional(report, "undelivered_alert_after", values::positive_duration);
+    let dead_letters_kept = section.optional(report, "dead_letters_kept", kept);
     let ledger = section.optional(report, "ledger", places::ledger);
     section.finish(report);
     let data = data?;
@@ -63,7 +67,18 @@ pub(super) fn node(
         partial_alert_after: partial_alert_after.unwrap_or(PARTIAL_ALERT_AFTER),
         dead_letters_alert,
         undelivered_alert_after,
+        dead_letters_kept: dead_letters_kept.unwrap_or(Some(DEAD_LETTERS_KEPT)),
         ledger: ledger.unwrap_or_default(),
+    })
+}
+
+/// A time, or for ever.
+fn kept(item: &Item) -> Result<Option<Duration>, Fault> {
+    if matches!(values::text(item), Ok("forever")) {
+        return Ok(None);
+    }
+    values::positive_duration(item).map(Some).map_err(|fault| {
+        fault.help("write a time, such as \"4d\", or \"forever\" if nothing is to be purged")
     })
 }
 

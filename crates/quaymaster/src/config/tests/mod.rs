@@ -1,5 +1,6 @@
 //! The configuration from text, as its authors meet it.
 
+mod alarms;
 mod delivering;
 mod delivering_mistakes;
 mod encryption_keys;

@@ -30,6 +30,7 @@ pub(super) fn node(node: &Node) -> Facts {
         partial_alert_after,
         dead_letters_alert,
         undelivered_alert_after,
+        dead_letters_kept,
         ledger,
     } = node;
     let ledger = match ledger {
@@ -48,6 +49,10 @@ pub(super) fn node(node: &Node) -> Facts {
             dead_letters_alert.map(|number| number.to_string()),
         ),
         ("undelivered_alert_after", undelivered_alert_after.map(span)),
+        (
+            "dead_letters_kept",
+            Some(dead_letters_kept.map_or_else(|| "forever".to_owned(), span)),
+        ),
         ("ledger", ledger),
     ]
 }

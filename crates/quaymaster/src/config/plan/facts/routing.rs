@@ -1,5 +1,6 @@
 //! What a plan writes about routes and destinations.
 
+use qm_core::alarm::{Alarm, Alarms};
 use qm_core::config::{
     AfterDelivery, BreakerPolicy, BucketDestination, Deliver, Destination, DestinationLimits,
     DestinationPlace, Directory, Lookup, OnFailure, Proxy, ProxyKind, Route, SecretName,
@@ -66,6 +67,7 @@ pub(in super::super) fn destination(destination: &Destination) -> Facts {
         name,
         strip,
         limits: given,
+        alarms: watched,
     } = destination;
     let mut facts = match place {
         DestinationPlace::Directory(place) => directory(place),
@@ -78,7 +80,26 @@ pub(in super::super) fn destination(destination: &Destination) -> Facts {
         ("name", name.as_ref().map(ToString::to_string)),
     ]);
     facts.extend(limits(given));
+    facts.extend(alarms(watched));
     facts
+}
+
+fn alarms(alarms: &Alarms) -> Facts {
+    let Alarms { rules, tell } = alarms;
+    let said: Vec<String> = rules.iter().map(alarm).collect();
+    vec![
+        ("alarms", (!said.is_empty()).then(|| said.join("; "))),
+        ("alarm_to", list(tell)),
+    ]
+}
+
+fn alarm(alarm: &Alarm) -> String {
+    let Alarm {
+        metric,
+        at_least,
+        window,
+    } = alarm;
+    format!("{} {at_least} in {}", metric.as_str(), span(*window))
 }
 
 fn lookup(lookup: &Lookup) -> String {
