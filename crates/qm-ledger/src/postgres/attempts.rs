@@ -230,7 +230,9 @@ pub(super) async fn retarget(
                 &[&number, &target, &is_overtaken, &micros(at)],
             )
             .await?;
-        connection.run(END, &[&number, &micros(at), &WAITS, &false]).await?;
+        connection
+            .run(END, &[&number, &micros(at), &WAITS, &false])
+            .await?;
     } else {
         connection
             .run(
