@@ -56,7 +56,7 @@ fn arrival(delivery: &Delivery) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::DeliveryState;
+    use crate::delivery::{DeliveryState, Effect};
     use crate::id::{
         ArrivalSeq, BucketName, DeliveryId, DestinationName, RevisionNumber, RouteName,
         Sha256Digest, VersionId,
@@ -89,6 +89,7 @@ mod tests {
             route,
             destination,
             target: "products".to_owned(),
+            effect: Effect::Put,
             state: DeliveryState::Dead,
             attempts: 3,
             possible_duplicate: false,

@@ -193,7 +193,7 @@ pub(crate) fn add_account(config: &mut Config, name: &str) {
             bucket: bucket("landing"),
             prefix: Prefix::parse(name).unwrap(),
         },
-        may: std::collections::BTreeSet::new(),
+        may: BTreeSet::new(),
         types: None,
         temp_suffixes: vec![],
     };
