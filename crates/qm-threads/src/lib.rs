@@ -1,12 +1,20 @@
 //! Threads that may block. A step on a local disk takes microseconds; waking another thread for it,
 //! and being woken by it, takes longer. So a step runs where its caller is, and it is the runtime
 //! that moves its other work to another thread meanwhile. What consists of many such steps runs
-//! in one piece: [`carry`] and [`in_place`].
+//! in one piece: [`carry`] and [`in_place`]. While pieces are over sooner than another thread is
+//! awake, one at a time runs without the runtime being told.
+
+mod turn;
 
 use qm_core::{Error, Kind, Result};
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::coop::unconstrained;
+use turn::{Measured, Turn};
 
 /// The runtime has 512 threads that may block. Whoever holds one may wait for work that needs
 /// another, so these never get all.
@@ -39,24 +47,58 @@ pub async fn carry<T: Send + 'static>(
     if MAY_BLOCK.get() {
         return future.await;
     }
-    if can_block_here() {
-        let _permit = THREADS.acquire().await.map_err(broken)?;
-        return block_on(future);
+    if !can_block_here() {
+        return on_its_own(future).await;
     }
-    tokio::spawn(future)
-        .await
-        .unwrap_or_else(|lost| Err(broken(lost)))
+    let mut future = Box::pin(unconstrained(future));
+    match untold(future.as_mut()).await {
+        Some(Poll::Ready(done)) => done,
+        // It has begun, and so it ends.
+        Some(Poll::Pending) => on_its_own(to_its_end(future)).await,
+        None => to_its_end(future).await,
+    }
 }
 
 /// Runs a future, on this thread if there is one for it. It must not wait for anything but disks:
 /// the task does nothing else meanwhile.
 pub async fn in_place<F: Future>(future: F) -> F::Output {
-    if !MAY_BLOCK.get()
-        && let Some(_permit) = thread_here()
-    {
+    if MAY_BLOCK.get() || !can_block_here() {
+        return future.await;
+    }
+    let mut future = pin!(unconstrained(future));
+    if let Some(Poll::Ready(done)) = untold(future.as_mut()).await {
+        return done;
+    }
+    if let Some(_permit) = thread_here() {
         return block_on(future);
     }
     future.await
+}
+
+/// Polls it once without telling the runtime, if it is its turn.
+async fn untold<F: Future>(mut future: Pin<&mut F>) -> Option<Poll<F::Output>> {
+    let turn = Turn::take()?;
+    let _measured = Measured::begin();
+    let polled = poll_fn(|context| {
+        let polled = allowed(|| future.as_mut().poll(context));
+        Poll::Ready(polled)
+    });
+    let polled = polled.await;
+    drop(turn);
+    Some(polled)
+}
+
+async fn to_its_end<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let _permit = THREADS.acquire().await.map_err(broken)?;
+    block_on(future)
+}
+
+async fn on_its_own<T: Send + 'static>(
+    future: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(future)
+        .await
+        .unwrap_or_else(|lost| Err(broken(lost)))
 }
 
 /// True if the caller runs on a thread that may block.
@@ -65,6 +107,7 @@ pub fn may_block() -> bool {
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
+    let _measured = Measured::begin();
     let runtime = Handle::current();
     tokio::task::block_in_place(|| allowed(|| runtime.block_on(future)))
 }
@@ -129,6 +172,47 @@ mod tests {
         let heard = carry(async move { run(move || Ok(hear.recv())).await }).await;
         heard.unwrap().unwrap();
         other.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sockets_are_looked_at_while_one_blocks_untold() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        for _ in 0..50 {
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            far.set_nonblocking(true).unwrap();
+            let mut far = tokio::net::UnixStream::from_std(far).unwrap();
+            let echo = tokio::spawn(async move {
+                let byte = far.read_u8().await?;
+                far.write_u8(byte).await
+            });
+            // Neither beginning alone: the piece runs on a worker, as a session does.
+            let piece = tokio::spawn(carry(async move {
+                use std::io::{Read as _, Write as _};
+                let (mut near, mut heard) = (near, [0]);
+                near.write_all(&[7])
+                    .and_then(|()| near.read_exact(&mut heard))
+                    .map_err(broken)?;
+                Ok(heard[0])
+            }));
+            assert_eq!(piece.await.unwrap().unwrap(), 7);
+            echo.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_has_begun_ends_although_its_caller_is_gone() {
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        let carried = tokio::spawn(carry(async move {
+            begin.send(()).map_err(|()| broken("nobody waits"))?;
+            let heard = told.await.map_err(broken)?;
+            done.send(heard).map_err(|_| broken("nobody waits"))
+        }));
+        begun.await.unwrap();
+        carried.abort();
+        tell.send(5).unwrap();
+        assert_eq!(is_done.await.unwrap(), 5);
     }
 
     #[tokio::test]
