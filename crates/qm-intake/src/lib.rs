@@ -3,6 +3,7 @@
 //! then one ledger transaction, the change on disk, and only then the answer. It knows no
 //! protocol and no destination.
 
+mod behind;
 mod decide;
 mod files;
 mod folders;

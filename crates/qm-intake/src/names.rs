@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Shared;
+use crate::behind;
 use crate::locks::NamesHeld;
 use crate::refusal::Act;
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +18,7 @@ use qm_core::ports::bucket::{Bucket, EntryKind};
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
+use tokio::runtime::Handle;
 
 /// A name is locked for milliseconds; for so long only when the ledger does not work.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -88,6 +90,10 @@ impl Shared {
             return Ok(false);
         };
         let done = bucket.run(&operation).await;
+        if done.is_ok() && !self.parts.is_shared {
+            self.complete_behind(operation, held);
+            return Ok(true);
+        }
         let failure = done.as_ref().err().map(Error::chain);
         let ended = self.settle(operation, failure, held);
         // Whoever hears of a failure may rely on nothing happening later: it is recorded first,
@@ -176,9 +182,21 @@ impl Shared {
         })
     }
 
-    /// Records how the operation ended. The names stay locked until that is durable, so that
-    /// whoever comes next reads it; who asked for the change need not wait. False if another node
-    /// has it, or ended it otherwise.
+    /// Records that the operation is done, and nobody waits for it. The names stay locked until that
+    /// is durable, so that whoever comes next reads it.
+    fn complete_behind(self: &Arc<Self>, operation: Operation, held: NamesHeld) {
+        let completing = self.parts.ledger.complete(&operation);
+        let (shared, runtime) = (Arc::clone(self), Handle::current());
+        behind::run(completing, move |completed| {
+            if completed.is_err() {
+                let _entered = runtime.enter();
+                drop(shared.settle(operation, None, held));
+            }
+        });
+    }
+
+    /// Records how the operation ended, however long it takes; the names stay locked until then.
+    /// False if another node has it, or ended it otherwise.
     fn settle(
         self: &Arc<Self>,
         operation: Operation,
