@@ -11,10 +11,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits::UNPROVEN_BYTES_MAX;
 
+/// Holds all of a small file's request; every connection has it, so not more than a page.
+const AHEAD_BYTES: usize = 4 << 10;
+
 /// A socket that fails once its [`Shears`] were used.
 pub(crate) struct Socket<S> {
     inner: S,
     state: Arc<Mutex<State>>,
+    ahead: Ahead,
+}
+
+/// russh asks for the length of a packet and then for the packet: what is read with the one is kept
+/// for the other.
+struct Ahead {
+    bytes: Box<[u8; AHEAD_BYTES]>,
+    begin: usize,
+    end: usize,
 }
 
 /// Cuts one socket, at the latest when dropped: nobody could any more.
@@ -47,7 +59,19 @@ impl<S> Socket<S> {
             writer: None,
         }));
         let shears = Shears(Arc::clone(&state));
-        (Self { inner, state }, shears)
+        let ahead = Ahead {
+            bytes: Box::new([0; AHEAD_BYTES]),
+            begin: 0,
+            end: 0,
+        };
+        (
+            Self {
+                inner,
+                state,
+                ahead,
+            },
+            shears,
+        )
     }
 
     /// The peer sent so much. Fails, and cuts, when it may not.
@@ -83,6 +107,31 @@ impl<S> Socket<S> {
             empty @ None => *empty = Some(context.waker().clone()),
         }
         Ok(())
+    }
+}
+
+impl Ahead {
+    fn is_empty(&self) -> bool {
+        self.begin == self.end
+    }
+
+    fn poll_fill<S: AsyncRead>(
+        &mut self,
+        inner: Pin<&mut S>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut space = ReadBuf::new(&mut self.bytes[..]);
+        ready!(inner.poll_read(context, &mut space))?;
+        let received_bytes = space.filled().len();
+        (self.begin, self.end) = (0, received_bytes);
+        Poll::Ready(Ok(received_bytes))
+    }
+
+    fn take(&mut self, buffer: &mut ReadBuf<'_>) {
+        let kept = &self.bytes[self.begin..self.end];
+        let taken = kept.len().min(buffer.remaining());
+        buffer.put_slice(&kept[..taken]);
+        self.begin += taken;
     }
 }
 
@@ -138,9 +187,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context, |state| &mut state.reader)?;
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        Poll::Ready(self.spend(buffer.filled().len() - before))
+        if self.ahead.is_empty() {
+            let before = buffer.filled().len();
+            if buffer.remaining() >= AHEAD_BYTES {
+                ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+                return Poll::Ready(self.spend(buffer.filled().len() - before));
+            }
+            let Self { inner, ahead, .. } = &mut *self;
+            let received_bytes = ready!(ahead.poll_fill(Pin::new(inner), context))?;
+            self.spend(received_bytes)?;
+        }
+        self.ahead.take(buffer);
+        Poll::Ready(Ok(()))
     }
 }
 
