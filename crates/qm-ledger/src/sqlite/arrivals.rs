@@ -11,6 +11,7 @@ use qm_core::{Error, Kind, Result};
 use rusqlite::{Connection, params};
 
 use super::fault::Sql;
+use super::job::{Manner, Urgency};
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
 use super::{SqliteLedger, deliveries};
 use crate::words::key_bounds;
@@ -194,7 +195,12 @@ impl Arrivals for SqliteLedger {
         revision: RevisionNumber,
         at: Timestamp,
     ) -> Result<u32> {
-        self.write("route an arrival", move |c| {
+        // The engine has many at once, and clients are not to wait for all of them.
+        let in_turn = Manner {
+            urgency: Urgency::InTurn,
+            ..Manner::default()
+        };
+        self.write_as(in_turn, "route an arrival", move |c| {
             route(c, arrival, &deliveries, revision, at)
         })
         .await

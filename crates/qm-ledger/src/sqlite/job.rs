@@ -6,12 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::fault::{Fault, Sql};
 
-/// Whether somebody's answer waits for the job.
+/// Who waits for the job's answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Urgency {
-    /// It does.
+    /// Somebody outside may: it goes before what nobody outside waits for.
     Now,
-    /// It does not: the job goes with the next one that cannot wait.
+    /// A part of ours that has all at once and waits for all: the job is begun at once, but a
+    /// client's goes before it.
+    InTurn,
+    /// Nobody: the job goes with the next one that cannot wait.
     WithTheNext,
 }
 

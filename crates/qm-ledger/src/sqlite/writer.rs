@@ -10,6 +10,7 @@ use qm_core::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -19,10 +20,12 @@ use super::connection::{Missing, data_version, open_writer};
 use super::fault::{Sql, unavailable};
 use super::group::{GroupEnd, Stamp, run_group};
 use super::job::{Job, Urgency, Wakes};
-use super::queue::{Next, Queue, closed};
+use super::queue::{Commit, Maker, Next, Queue, closed};
 
 /// How soon a row that another process wrote is noticed; the price is one read of a page header.
 const FOREIGN_CHANGE_POLL: Duration = Duration::from_millis(200);
+/// A commit that takes less waits for no disk.
+const CHEAP_COMMIT_MICROS: u64 = 500;
 /// Pauses between tries to open the ledger again.
 const REOPEN_PAUSE_MIN: Duration = Duration::from_millis(20);
 const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -64,7 +67,7 @@ impl Writer {
             file,
             name,
             connection: Some(connection),
-            commit,
+            commit: Timed::new(commit),
             closing: Arc::clone(&closing),
             changes: changes.clone(),
             groups: 0,
@@ -99,7 +102,9 @@ impl Writer {
             && let Some(mut committer) = self.shared.committer.try_lock()
         {
             // Whoever came meanwhile has told the thread.
-            return committer.run_jobs(self.shared.queue.take());
+            let cost = committer.commit.cost();
+            let jobs = self.shared.queue.take(cost, Maker::Caller);
+            return committer.run_jobs(jobs);
         }
         self.shared.queue.tell(urgency);
     }
@@ -129,7 +134,10 @@ impl Shared {
             let next = self.queue.wait(FOREIGN_CHANGE_POLL);
             let mut committer = self.committer.lock();
             match next {
-                Next::Group => committer.run_jobs(self.queue.take()),
+                Next::Group => {
+                    let jobs = self.queue.take(committer.commit.cost(), Maker::Thread);
+                    committer.run_jobs(jobs);
+                }
                 Next::Nothing => {}
                 Next::End => return,
             }
@@ -140,13 +148,46 @@ impl Shared {
     }
 }
 
+/// The step that makes a group durable, and how long it took the last time.
+struct Timed {
+    step: Arc<dyn CommitStep>,
+    took_micros: AtomicU64,
+}
+
+impl Timed {
+    fn new(step: Arc<dyn CommitStep>) -> Self {
+        Self {
+            step,
+            took_micros: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    fn cost(&self) -> Commit {
+        if self.took_micros.load(Ordering::Relaxed) < CHEAP_COMMIT_MICROS {
+            Commit::Cheap
+        } else {
+            Commit::Dear
+        }
+    }
+}
+
+impl CommitStep for Timed {
+    fn commit(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let began = Instant::now();
+        let committed = self.step.commit(connection);
+        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.took_micros.store(took, Ordering::Relaxed);
+        committed
+    }
+}
+
 /// What makes groups.
 struct Committer {
     file: PathBuf,
     name: String,
     /// `None` only while it is opened again.
     connection: Option<Connection>,
-    commit: Arc<dyn CommitStep>,
+    commit: Timed,
     closing: Arc<Closing>,
     changes: watch::Sender<u64>,
     /// Groups begun; also the number of the last one.
@@ -169,8 +210,7 @@ impl Committer {
                 number: self.groups,
             };
             let mut done = Vec::with_capacity(waiting.len());
-            let commit = self.commit.as_ref();
-            match run_group(connection, &stamp, commit, &mut waiting, &mut done) {
+            match run_group(connection, &stamp, &self.commit, &mut waiting, &mut done) {
                 GroupEnd::Committed { wakes } => self.answer(done, wakes),
                 GroupEnd::RolledBack(fault) => {
                     let error = fault.into_error("commit a group");

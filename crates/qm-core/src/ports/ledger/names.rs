@@ -27,8 +27,8 @@ pub trait Names: Send + Sync {
 
     /// The operation was run: its arrival has `arrived` and can be routed, the names are moved,
     /// `replaces` is registered as kept if it was kept aside, and `version` if `keep_moved`.
-    /// Enqueued during the call, in the order of calls and before any later `record`; the future
-    /// ends when it is durable. Until then readers may not see it: whoever relies on
+    /// Enqueued during the call, in the order of calls; only a `record` that comes later, of other
+    /// names, may count earlier. The future ends when it is durable. Until then readers may not see it: whoever relies on
     /// [`Names::current`] keeps the names locked to the end.
     fn complete(&self, operation: &Operation) -> BoxFuture<Result<()>>;
 
