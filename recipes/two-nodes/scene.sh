@@ -164,7 +164,7 @@ storm() {
     local kill name=one
     for ((kill = 0; kill < $1; kill++)); do
         # Not a wait for anything: the moment is the choice.
-        sleep "0.$((RANDOM % 10))"
+        sleep "$((1 + RANDOM % 2)).$((RANDOM % 10))"
         end_process "${processes[$name]}" KILL
         start "$name"
         if [[ $name == one ]]; then name=two; else name=one; fi
