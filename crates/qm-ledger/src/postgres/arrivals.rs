@@ -12,7 +12,7 @@ use qm_core::{Error, Kind, Result};
 use super::connection::Connection;
 use super::fault::Sql;
 use super::statements::{Columns, micros, only, version_columns};
-use super::{PostgresLedger, deliveries};
+use super::{PostgresLedger, new_deliveries};
 use crate::words::key_bounds;
 
 /// How long the same content again counts as a duplicate: the contract of `Names::record`.
@@ -161,7 +161,7 @@ async fn route(
         .into()),
         (ArrivalState::Arrived, Some(_)) => Ok(0),
         (ArrivalState::Arrived, None) => {
-            let created = deliveries::create(connection, &found, new, revision, at).await?;
+            let created = new_deliveries::create(connection, &found, new, revision, at).await?;
             connection
                 .run(
                     "UPDATE arrivals SET deliveries = $2 WHERE seq = $1",

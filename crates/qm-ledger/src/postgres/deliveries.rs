@@ -3,18 +3,16 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use qm_core::alert::{NewAlert, Notice};
-use qm_core::arrival::Arrival;
 use qm_core::audit::AuditRecord;
-use qm_core::delivery::{Delivery, DeliveryState, Effect, Finished, NewDelivery, Transition};
+use qm_core::delivery::{Delivery, DeliveryState, Effect, Finished, Transition};
 use qm_core::id::{ArrivalSeq, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName};
 use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
 
 use super::connection::Connection;
 use super::fault::Sql;
-use super::overtaking::{self, Place};
-use super::statements::{Columns, count, micros, only, stored_text, version_columns};
-use super::{PostgresLedger, attempts, dead_letters, departures, finished, line};
+use super::statements::{Columns, micros, only, stored_text, version_columns};
+use super::{PostgresLedger, attempts, dead_letters, departures, finished, line, overtaking};
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
@@ -73,80 +71,6 @@ const COUNTS: &str = "SELECT c.state,
              (SELECT min(node) FROM deliveries WHERE state = 'running') END,
          c.count
      FROM (SELECT state, count(*) AS count FROM deliveries GROUP BY state) c ORDER BY c.state";
-
-/// Creates those of routes that have not fired for this version; returns how many.
-pub(super) async fn create(
-    connection: &Connection,
-    arrival: &Arrival,
-    new: &[NewDelivery],
-    revision: RevisionNumber,
-    at: Timestamp,
-) -> Sql<u32> {
-    let fired = connection
-        .all(
-            "SELECT DISTINCT route FROM deliveries WHERE version = $1",
-            &[&arrival.version.id.to_string()],
-            only::value::<String>,
-        )
-        .await?;
-    let mut created = 0;
-    for delivery in new {
-        if !fired.iter().any(|route| route == delivery.route.as_str()) {
-            created += insert(connection, arrival, delivery, None, revision, at).await?;
-        }
-    }
-    Ok(created)
-}
-
-/// Creates one; what `replaces` put somewhere is taken away when it is delivered.
-pub(super) async fn insert(
-    connection: &Connection,
-    arrival: &Arrival,
-    new: &NewDelivery,
-    replaces: Option<DeliveryId>,
-    revision: RevisionNumber,
-    at: Timestamp,
-) -> Sql<u32> {
-    let target = stored_text(&new.target);
-    let destination = new.destination.as_str();
-    line::lock(connection, destination, &target).await?;
-    let place = Place {
-        destination,
-        target: &target,
-        arrival: arrival.seq,
-        source: &arrival.path,
-    };
-    // Arrivals are routed in order, so this finds one only when a rename or another node made it
-    // otherwise.
-    let is_overtaken = overtaking::is_overtaken(connection, &place).await?;
-    let added = connection
-        .run(
-            "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
-                 ready_at, is_independent, is_overtaken, has_after, possible_duplicate, attempts,
-                 fence, revision, created_at, updated_at, replaces)
-             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10, false, 0, 0, $11, $7, $7,
-                 $12)
-             ON CONFLICT (id) DO NOTHING",
-            &[
-                &new.id.to_string(),
-                &arrival.seq.0,
-                &arrival.version.id.to_string(),
-                &new.route.as_str(),
-                &destination,
-                &target,
-                &micros(at),
-                &new.is_independent,
-                &is_overtaken,
-                &new.has_after,
-                &revision.0,
-                &replaces.map(|id| id.to_string()),
-            ],
-        )
-        .await?;
-    overtaking::overtake(connection, &place, at).await?;
-    line::settle(connection, destination, &target, at).await?;
-    Ok(count(added))
-}
 
 pub(super) fn delivery(columns: &mut Columns<'_>) -> Sql<Delivery> {
     let id = columns.parsed(str::parse)?;

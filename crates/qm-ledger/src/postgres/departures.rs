@@ -11,9 +11,10 @@ use qm_core::ports::ledger::Departures;
 use qm_core::{Error, Kind, Result};
 
 use super::connection::Connection;
-use super::deliveries::{delivery, insert, select_deliveries};
+use super::deliveries::{delivery, select_deliveries};
 use super::fault::Sql;
 use super::finished::{finish_version, has_after};
+use super::new_deliveries::insert;
 use super::statements::{micros, only, version_columns};
 use super::{
     PostgresLedger, alerts, arrivals, audit, current_names, line, name_attributes, operations,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use super::fault::Sql;
 use super::job::{Manner, Urgency};
 use super::statements::{Columns, Statements as _, micros, only, version_columns};
-use super::{SqliteLedger, deliveries};
+use super::{SqliteLedger, new_deliveries};
 use crate::words::key_bounds;
 
 /// How long the same content again counts as a duplicate: the contract of `Names::record`.
@@ -142,7 +142,7 @@ fn route(
         .into()),
         (ArrivalState::Arrived, Some(_)) => Ok(0),
         (ArrivalState::Arrived, None) => {
-            let created = deliveries::create(connection, &found, new, revision, at)?;
+            let created = new_deliveries::create(connection, &found, new, revision, at)?;
             connection.run(
                 "UPDATE arrivals SET deliveries = ?2 WHERE seq = ?1",
                 (seq.0, created),

@@ -23,6 +23,7 @@ mod measures;
 mod migrate;
 mod name_attributes;
 mod names;
+mod new_deliveries;
 mod nodes;
 mod operations;
 mod overtaking;

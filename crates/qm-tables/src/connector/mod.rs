@@ -117,6 +117,12 @@ impl Connector for TableConnector {
         Ok(counts.is_some())
     }
 
+    async fn loaded(&self, shipment: &Shipment<'_>) -> Result<Option<Load>> {
+        let delivery = shipment.delivery;
+        let counts = self.engine.loaded(delivery).await?;
+        counts.map(|counts| self.load(delivery, counts)).transpose()
+    }
+
     /// The row that says so is written together with the rows.
     fn proves_absence(&self) -> bool {
         true
