@@ -2,7 +2,10 @@
 
 use anyhow::{Result, bail};
 
-use crate::test::{install_database, install_gateway, install_rclone, install_servers};
+use crate::test::{
+    install_database, install_gateway, install_python, install_rclone, install_servers,
+    install_sqlite,
+};
 use crate::workspace::{self, Workspace};
 
 /// What is measured.
@@ -15,6 +18,8 @@ enum Subject {
     Store,
     /// What goes out, beside OpenSSH's `sftp`.
     Deliver,
+    /// What goes into tables, beside each database's own tool.
+    Load,
 }
 
 /// What was asked for.
@@ -35,6 +40,7 @@ impl Options {
                 "front" => options.subject = Subject::Front,
                 "store" => options.subject = Subject::Store,
                 "deliver" => options.subject = Subject::Deliver,
+                "load" => options.subject = Subject::Load,
                 "--quick" => options.passed_on.push(argument.clone()),
                 "--reference-only" => options.is_reference_only = true,
                 other => bail!("unknown argument `{other}` of bench"),
@@ -45,9 +51,16 @@ impl Options {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    install_servers()?;
     let mut bench = workspace.cargo();
-    bench.args(["run", "--quiet", "--package", "qm-bench", "--"]);
+    bench.args(["run", "--quiet", "--package", "qm-bench"]);
+    match options.subject {
+        Subject::Front | Subject::Store | Subject::Deliver => install_servers()?,
+        // It reads rows itself, and is measured.
+        Subject::Load => {
+            bench.arg("--release");
+        }
+    }
+    bench.arg("--");
     match options.subject {
         Subject::Front => {}
         Subject::Store => {
@@ -58,9 +71,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             install_database()?;
             bench.arg("deliver");
         }
+        Subject::Load => {
+            install_database()?;
+            install_sqlite()?;
+            let python = install_python(&workspace.target)?;
+            bench.arg("load").arg("--python").arg(python);
+        }
     }
     match options.subject {
-        Subject::Front => {}
+        Subject::Front | Subject::Load => {}
         Subject::Store | Subject::Deliver => {
             let gateway = install_gateway(&workspace.target)?;
             bench.arg("--gateway").arg(gateway);
@@ -96,6 +115,7 @@ mod tests {
         assert_eq!(parse("front --quick").unwrap().passed_on, ["--quick"]);
         assert_eq!(parse("store").unwrap().subject, Subject::Store);
         assert_eq!(parse("deliver").unwrap().subject, Subject::Deliver);
+        assert_eq!(parse("load").unwrap().subject, Subject::Load);
         assert!(parse("--reference-only").unwrap().is_reference_only);
         assert!(parse("engine").is_err());
     }

@@ -3,7 +3,8 @@
 //! - `tidy` holds the absences: what must not be in the tree is looked for, and found or not.
 //! - `test` is the one way to run the tests; continuous integration runs the same.
 //! - `ci` is everything that must pass before a change lands.
-//! - `bench` measures the front beside OpenSSH, and over an S3 bucket beside rclone; deliveries too.
+//! - `bench` measures the front beside OpenSSH, and over an S3 bucket beside rclone; deliveries and
+//!   loads too.
 
 #![expect(
     clippy::print_stdout,
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND
   bench [front] [--quick]       measure the SFTP front beside OpenSSH
   bench store [--quick]         measure it over an S3 bucket, beside rclone
   bench deliver [--quick]       measure deliveries, beside OpenSSH's sftp
+  bench load [--quick]          measure loads into tables, beside psql and sqlite3
         [--reference-only]      the other one alone: what this machine gives";
 
 fn main() -> ExitCode {

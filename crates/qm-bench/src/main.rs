@@ -1,5 +1,5 @@
 //! Measures the SFTP front, over folders beside OpenSSH's and over an S3 bucket beside rclone's, and
-//! deliveries beside OpenSSH's `sftp`:
+//! deliveries beside OpenSSH's `sftp`, and loads of tables beside each database's own tool:
 //! the same client (OpenSSH's `sftp`), the same machine, the same run, turn by turn, medians. Absolute figures drift with the machine; the ratios are
 //! what counts. A program with a table, never a test with a clock in it.
 //!
@@ -17,6 +17,7 @@ mod client;
 mod deliver;
 mod files;
 mod keys;
+mod load;
 mod measure;
 mod options;
 mod plan;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.split_first() {
         Some((subject, rest)) if subject == "deliver" => deliver::run(rest),
+        Some((subject, rest)) if subject == "load" => load::run(rest),
         Some(_) | None => Options::parse(&arguments).and_then(|options| run(&options)),
     };
     match done {

@@ -26,6 +26,22 @@ impl Counts {
         self.inserted + self.updated + self.unchanged
     }
 
+    /// A sentence for the record.
+    pub fn note(&self) -> String {
+        let Self {
+            read,
+            inserted,
+            updated,
+            unchanged,
+            rejected,
+            superseded,
+        } = self;
+        format!(
+            "{read} rows read: {inserted} inserted, {updated} updated, {unchanged} unchanged, {rejected} rejected, \
+             {superseded} superseded"
+        )
+    }
+
     /// How a load ended that has counted so.
     pub fn status(&self) -> LoadStatus {
         match *self {
@@ -83,18 +99,7 @@ impl Load {
 
     /// A sentence for the record.
     pub fn note(&self) -> String {
-        let Counts {
-            read,
-            inserted,
-            updated,
-            unchanged,
-            rejected,
-            superseded,
-        } = self.counts;
-        format!(
-            "{read} rows read: {inserted} inserted, {updated} updated, {unchanged} unchanged, {rejected} rejected, \
-             {superseded} superseded"
-        )
+        self.counts.note()
     }
 
     /// The message to those who want to know of every load.

@@ -30,9 +30,11 @@ mod output;
 mod rejects;
 mod rows;
 mod shape;
+mod suggest;
 mod value;
 
 pub use batch::{Batch, Cell, Decimal, Row};
 pub use output::{Finish, Output, Reject};
 pub use rejects::RejectsWriter;
 pub use rows::{Rows, RowsFile};
+pub use suggest::{Naming, Sample, Suggestion, suggest};

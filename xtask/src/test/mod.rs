@@ -15,8 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::workspace::{self, Workspace};
-pub(crate) use peers::{install_database, install_rclone, install_servers};
+pub(crate) use peers::{install_database, install_rclone, install_servers, install_sqlite};
 use totals::Totals;
+
+/// What rows are read beside.
+const DUCKDB: &str = "duckdb==2.0.0";
 
 /// What was asked for.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -77,6 +80,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 pub(crate) fn install_gateway(target: &Path) -> Result<PathBuf> {
     let python = python::install(target)?;
     go::Go::install(&python)?.program(target, go::VERSITYGW)
+}
+
+/// A Python with AWS's services and DuckDB, for the measuring program.
+pub(crate) fn install_python(target: &Path) -> Result<PathBuf> {
+    let python = python::install(target)?;
+    python::add(&python, &[DUCKDB]).context("installing DuckDB")?;
+    Ok(python)
 }
 
 /// What tests and recipes are told: where the binary and the peers are.

@@ -29,6 +29,10 @@ const DATABASE: Peer = Peer {
     package: "postgresql",
     programs: &["initdb", "pg_ctl", "postgres", "createdb"],
 };
+const SQLITE: Peer = Peer {
+    package: "sqlite3",
+    programs: &["sqlite3"],
+};
 const CLIENTS: &[Peer] = &[
     CLIENT,
     Peer {
@@ -76,6 +80,11 @@ pub(crate) fn install_rclone() -> Result<()> {
 /// What keeps a ledger that nodes share.
 pub(crate) fn install_database() -> Result<()> {
     install_missing([&DATABASE])
+}
+
+/// What loads into SQLite beside us.
+pub(crate) fn install_sqlite() -> Result<()> {
+    install_missing([&SQLITE])
 }
 
 /// Installs one more package by name.

@@ -20,30 +20,30 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 const WAIT_LIMIT: Duration = Duration::from_mins(30);
 
 /// The ledger of a scene, read beside its nodes.
-pub(super) struct Book {
+pub(crate) struct Book {
     ledger: Box<dyn Ledger>,
     runtime: Runtime,
 }
 
 /// How many deliveries stand where.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) waiting: u64,
-    pub(super) running: u64,
-    pub(super) delivered: u64,
+pub(crate) struct Counts {
+    pub(crate) waiting: u64,
+    pub(crate) running: u64,
+    pub(crate) delivered: u64,
     given_up: u64,
 }
 
 /// A delivery's life.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Life {
-    pub(super) arrived: Timestamp,
-    pub(super) began: Timestamp,
-    pub(super) ended: Timestamp,
+pub(crate) struct Life {
+    pub(crate) arrived: Timestamp,
+    pub(crate) began: Timestamp,
+    pub(crate) ended: Timestamp,
 }
 
 impl Book {
-    pub(super) fn of_file(file: &Path) -> Result<Self> {
+    pub(crate) fn of_file(file: &Path) -> Result<Self> {
         let ledger = SqliteLedger::open(file, SqliteOptions::default()).map_err(explained)?;
         Ok(Self {
             ledger: Box::new(ledger),
@@ -51,7 +51,7 @@ impl Book {
         })
     }
 
-    pub(super) fn of_database(connection: String) -> Result<Self> {
+    pub(crate) fn of_database(connection: String) -> Result<Self> {
         let node = NodeName::parse("bench").map_err(explained)?;
         let options = PostgresOptions::new(Secret::new(connection), node);
         let runtime = runtime()?;
@@ -64,7 +64,7 @@ impl Book {
         })
     }
 
-    pub(super) fn counts(&self) -> Result<Counts> {
+    pub(crate) fn counts(&self) -> Result<Counts> {
         let counts = self.runtime.block_on(self.ledger.counts());
         let mut sums = Counts::default();
         for (state, count) in counts.map_err(explained)? {
@@ -83,7 +83,7 @@ impl Book {
     }
 
     /// Waits until the counts are as wanted; fails when a delivery was given up or a node ended.
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &self,
         nodes: &mut [Node],
         is_reached: impl Fn(&Counts) -> bool,
@@ -106,7 +106,7 @@ impl Book {
     }
 
     /// The lives of all that are delivered.
-    pub(super) fn lives(&self) -> Result<Vec<Life>> {
+    pub(crate) fn lives(&self) -> Result<Vec<Life>> {
         let filter = DeliveryFilter {
             state: Some(DeliveryState::Delivered.as_str()),
             ..DeliveryFilter::default()
@@ -142,7 +142,7 @@ impl Book {
 }
 
 /// From the first beginning to the last end.
-pub(super) fn span(lives: &[Life]) -> Result<Duration> {
+pub(crate) fn span(lives: &[Life]) -> Result<Duration> {
     let first = lives.iter().map(|life| life.began).min();
     let last = lives.iter().map(|life| life.ended).max();
     let (first, last) = first.zip(last).context("nothing was delivered")?;
@@ -150,7 +150,7 @@ pub(super) fn span(lives: &[Life]) -> Result<Duration> {
 }
 
 /// From the arrival to the beginning of the delivery: so many of a hundred take no longer.
-pub(super) fn start(lives: &[Life], of_hundred: usize) -> Result<Duration> {
+pub(crate) fn start(lives: &[Life], of_hundred: usize) -> Result<Duration> {
     let mut waits = lives
         .iter()
         .map(|life| elapsed(life.arrived, life.began))

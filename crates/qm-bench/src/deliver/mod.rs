@@ -2,18 +2,18 @@
 //! the engine does a second over each ledger. Nodes find their files and make the deliveries while
 //! every destination is shut, and deliver when they are started again; the times are the ledger's.
 
-mod book;
+pub(crate) mod book;
 mod configuration;
 mod directory;
 mod far;
 mod idle;
 mod latency;
-mod node;
+pub(crate) mod node;
 mod options;
-mod postgres;
+pub(crate) mod postgres;
 mod push;
 mod scene;
-mod table;
+pub(crate) mod table;
 
 use anyhow::Result;
 

@@ -9,14 +9,14 @@ use crate::server::quaymaster::serve;
 use crate::server::{stop, tail};
 
 /// It ends with this value.
-pub(super) struct Node {
+pub(crate) struct Node {
     child: Child,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     log: PathBuf,
 }
 
 impl Node {
-    pub(super) fn start(binary: &Path, configuration: &Path, log: PathBuf) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, configuration: &Path, log: PathBuf) -> Result<Self> {
         let mut command = Command::new(binary);
         command.arg("serve").arg("-c").arg(configuration);
         Gateway::introduce(&mut command);
@@ -28,8 +28,12 @@ impl Node {
         })
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// An error if it has ended.
-    pub(super) fn check(&mut self) -> Result<()> {
+    pub(crate) fn check(&mut self) -> Result<()> {
         let ended = self.child.try_wait()?;
         ensure!(ended.is_none(), "the node has ended: {}", tail(&self.log));
         Ok(())

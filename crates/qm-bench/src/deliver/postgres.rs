@@ -11,12 +11,12 @@ const DATABASE: &str = "ledger";
 const USER: &str = "quaymaster";
 
 /// A server on a socket in its folder; it ends with this value.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     folder: TempDir,
 }
 
 impl Cluster {
-    pub(super) fn start(parent: &Path) -> Result<Self> {
+    pub(crate) fn start(parent: &Path) -> Result<Self> {
         let folder = temporary_folder(parent)?;
         if rustix::process::geteuid().is_root() {
             let owner = output(Command::new("id").args(["--user", "postgres"]))?;
@@ -51,12 +51,22 @@ impl Cluster {
     }
 
     /// The connection string of the ledger's database.
-    pub(super) fn connection(&self) -> String {
+    pub(crate) fn connection(&self) -> String {
         let folder = self.folder.path().display();
         format!("host={folder} user={USER} dbname={DATABASE}")
     }
 
-    pub(super) fn data_folder(&self) -> PathBuf {
+    /// A client, connected to the database.
+    pub(crate) fn client(&self) -> Result<Command> {
+        let mut psql = Command::new(installed("psql")?);
+        psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"])
+            .arg("--host")
+            .arg(self.folder.path())
+            .args(["--username", USER, "--dbname", DATABASE]);
+        Ok(psql)
+    }
+
+    pub(crate) fn data_folder(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -99,7 +109,7 @@ fn installed(program: &str) -> Result<PathBuf> {
     found.with_context(|| format!("PostgreSQL's `{program}` is not installed"))
 }
 
-fn output(command: &mut Command) -> Result<String> {
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?}: {}", errors.trim());

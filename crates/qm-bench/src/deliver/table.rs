@@ -7,7 +7,7 @@ use crate::bars::{Bar, Verdict};
 
 /// What was measured so far.
 #[derive(Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     lines: Vec<Line>,
 }
 
@@ -19,7 +19,7 @@ struct Line {
 
 impl Table {
     /// Adds a line and shows it.
-    pub(super) fn add(&mut self, ours: String, beside: String, verdict: Verdict) {
+    pub(crate) fn add(&mut self, ours: String, beside: String, verdict: Verdict) {
         let line = Line {
             ours,
             beside,
@@ -29,7 +29,7 @@ impl Table {
         self.lines.push(line);
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = "| | ours | beside | figure | bar | |\n|---|---|---|---|---|---|".to_owned();
         for line in &self.lines {
             let _ = write!(text, "\n{}", line.text());
@@ -59,13 +59,13 @@ impl Line {
 }
 
 /// The middle of an odd number.
-pub(super) fn middle(mut values: Vec<Duration>) -> Duration {
+pub(crate) fn middle(mut values: Vec<Duration>) -> Duration {
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// How many a second.
-pub(super) fn rate(count: usize, span: Duration) -> f64 {
+pub(crate) fn rate(count: usize, span: Duration) -> f64 {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     f64::from(count) / span.as_secs_f64()
 }

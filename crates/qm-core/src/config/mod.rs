@@ -85,6 +85,9 @@ pub struct Node {
     pub dead_letters_kept: Option<Duration>,
     /// Where the ledger is.
     pub ledger: LedgerPlace,
+    /// What operators call this by: environment, project, the commit of its configuration.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Where the ledger is.

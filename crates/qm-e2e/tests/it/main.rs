@@ -9,6 +9,7 @@ mod disk_full;
 mod encryption;
 mod intake;
 mod kill;
+mod loading;
 mod names;
 mod object;
 mod operate;

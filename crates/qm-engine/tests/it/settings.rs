@@ -46,6 +46,7 @@ pub(crate) fn config() -> Config {
             undelivered_alert_after: None,
             dead_letters_kept: None,
             ledger: LedgerPlace::Sqlite,
+            tags: BTreeMap::new(),
         },
         sftp: SftpListen {
             address: "127.0.0.1:0".parse().unwrap(),

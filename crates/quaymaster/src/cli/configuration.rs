@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::explain;
-use super::{ledger, table};
+use super::{ledger, table, tables};
 use crate::config::{self, Loaded};
 use crate::node::{Durability, OpenLedger, OpenedBy};
 use crate::system::SystemClock;
@@ -48,7 +48,7 @@ pub(crate) async fn plan(file: &Path) -> anyhow::Result<()> {
         None => println!("there is no revision yet; everything is new:"),
     }
     println!("{}", config::plan::plan(before.as_ref(), &loaded.config));
-    Ok(())
+    tables::print_differences(&loaded.config).await
 }
 
 pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ mod inbox;
 mod install;
 mod key;
 mod ledger;
+mod load;
 mod metrics;
 mod moment;
 mod object;
@@ -20,6 +21,7 @@ pub(crate) mod serve;
 mod simulate;
 mod status;
 pub(crate) mod table;
+mod tables;
 mod teardown;
 
 pub(crate) use account::explain;
@@ -73,6 +75,12 @@ enum Command {
     /// Where deliveries go: list, and try one
     #[command(subcommand)]
     Destination(destination::DestinationCommand),
+    /// Loads of tables: their rows, and taking one back
+    #[command(subcommand)]
+    Load(load::LoadCommand),
+    /// Files of rows for tables: a draft of their declaration, and what of them would be rejected
+    #[command(subcommand)]
+    Table(tables::TableCommand),
     /// Tell in sentences what became of a delivery
     Explain(explain::ExplainOptions),
     /// Print what would be decided about a file, without doing anything
@@ -170,6 +178,8 @@ impl CommandLine {
             Command::Arrival(command) => command.run().await,
             Command::Delivery(command) => command.run().await,
             Command::Destination(command) => Box::pin(command.run()).await,
+            Command::Load(command) => command.run().await,
+            Command::Table(command) => command.run(),
             Command::Explain(options) => explain::run(&options).await,
             Command::Simulate(options) => Box::pin(simulate::run(&options)).await,
             Command::Expectation(command) => command.run().await,

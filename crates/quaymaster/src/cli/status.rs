@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::account::{explain, running};
 use super::{Ledger, expectation, table};
+use crate::config;
 use crate::node::OpenLedger;
 use crate::system::SystemClock;
 use qm_core::config::Config;
@@ -32,6 +33,9 @@ pub(crate) async fn run(options: &Ledger) -> anyhow::Result<()> {
         );
     }
     let config = running(&ledger).await?;
+    if let Some(tags) = config::plan::tagged(&config.node.tags) {
+        println!("tags          {}", table::plain(&tags));
+    }
     println!();
     print_buckets(&config);
     println!();

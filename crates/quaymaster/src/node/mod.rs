@@ -113,6 +113,8 @@ impl Node {
             reported => reported?,
         }
 
+        let tags = crate::config::plan::tagged(&running.config().node.tags).unwrap_or_default();
+        tracing::info!(revision = revision.number.0, tags, "The node runs");
         let authenticator = Arc::clone(&access.authenticator);
         let sources: Arc<dyn Sources> = Arc::new(intake.clone());
         let (shutdown, stopping) = watch::channel(false);

@@ -22,8 +22,11 @@ pub(crate) async fn connectors_for(
     let destination = destination.and_then(|name| config.destinations.get(name));
     let wanted = match destination.map(|destination| &destination.place) {
         Some(DestinationPlace::Bucket(place)) => Some(&place.bucket),
-        Some(DestinationPlace::Table(table)) => table.rejects.as_ref().map(|to| &to.bucket),
-        Some(DestinationPlace::Directory(_) | DestinationPlace::Sftp(_)) | None => None,
+        // What rejected rows need is not tried: a running node has the bucket.
+        Some(
+            DestinationPlace::Directory(_) | DestinationPlace::Sftp(_) | DestinationPlace::Table(_),
+        )
+        | None => None,
     };
     let mut buckets = config.buckets.clone();
     buckets.retain(|name, _| Some(name) == wanted);

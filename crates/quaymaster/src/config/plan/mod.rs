@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use facts::Facts;
+pub(crate) use facts::tagged;
 
 /// What would change; prints a line for each.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -56,6 +56,7 @@ pub(super) fn node(
         section.optional(report, "undelivered_alert_after", values::positive_duration);
     let dead_letters_kept = section.optional(report, "dead_letters_kept", kept);
     let ledger = section.optional(report, "ledger", places::ledger);
+    let tags = section.optional(report, "tags", values::tags);
     section.finish(report);
     let data = data?;
     Some(Node {
@@ -69,6 +70,7 @@ pub(super) fn node(
         undelivered_alert_after,
         dead_letters_kept: dead_letters_kept.unwrap_or(Some(DEAD_LETTERS_KEPT)),
         ledger: ledger.unwrap_or_default(),
+        tags: tags.unwrap_or_default(),
     })
 }
 

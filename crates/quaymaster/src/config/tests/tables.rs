@@ -239,6 +239,19 @@ fn a_revision_of_before_there_were_tables_is_read() {
 }
 
 #[test]
+fn tags_of_a_node() {
+    let tagged = right(
+        "[node]\ndata = \"/data\"\ntags = { environment = \"prod\", commit = \"0a1b2c3\" }\n",
+    );
+    assert_eq!(tagged.node.tags["environment"], "prod");
+    let plain = right("[node]\ndata = \"/data\"\n");
+    assert_eq!(
+        plan(Some(&plain), &tagged).to_string(),
+        "~ node: tags none → commit=0a1b2c3 environment=prod"
+    );
+}
+
+#[test]
 fn what_a_plan_says_of_tables() {
     let all = right(ALL);
     let said = plan(None, &all).to_string();

@@ -13,7 +13,7 @@ use kept::Kept;
 use qm_connect::{BucketConnector, DirectoryConnector, SftpConnector};
 use qm_core::config::{
     BucketDestination, Config, Deliver, DestinationPlace, Directory, Lookup, Proxy, SecretName,
-    Sftp,
+    Sftp, Table, TableEngine,
 };
 use qm_core::id::DestinationName;
 use qm_core::lookup::{self, LookedUp};
@@ -22,6 +22,7 @@ use qm_core::ports::bucket::Buckets;
 use qm_core::ports::connector::Connector;
 use qm_core::{Error, Kind, Result};
 use qm_engine::Way;
+use qm_tables::TableConnector;
 
 /// Makes connectors and keeps them.
 pub(crate) struct Connectors {
@@ -39,6 +40,7 @@ enum MadeOf {
         place: Box<Sftp<Secret>>,
         concurrency: u32,
     },
+    Table(Box<Table<Secret>>),
 }
 
 impl Connectors {
@@ -82,8 +84,8 @@ impl Connectors {
                     place: Box::new(self.with_secrets(place).await?),
                     concurrency: destination.limits.concurrency,
                 },
-                DestinationPlace::Table(_) => {
-                    return Err(Error::new(Kind::Unsupported, "tables cannot be loaded yet"));
+                DestinationPlace::Table(table) => {
+                    MadeOf::Table(Box::new(self.table_with_secrets(table).await?))
                 }
             };
             (made_of, None, None)
@@ -93,6 +95,26 @@ impl Connectors {
             pattern,
             name: target,
         })
+    }
+
+    /// The table of that name, for what only tables can do; `None` if the destination is none.
+    pub(crate) async fn table(
+        &self,
+        config: &Config,
+        name: &DestinationName,
+    ) -> Result<Option<TableConnector>> {
+        let Some(destination) = config.destinations.get(name) else {
+            return Err(gone(name));
+        };
+        match &destination.place {
+            DestinationPlace::Table(table) => {
+                let table = self.table_with_secrets(table).await?;
+                TableConnector::new(table, Arc::clone(&self.buckets)).map(Some)
+            }
+            DestinationPlace::Directory(_)
+            | DestinationPlace::Bucket(_)
+            | DestinationPlace::Sftp(_) => Ok(None),
+        }
     }
 
     /// What the secret says that a lookup finds.
@@ -138,6 +160,9 @@ impl Connectors {
             MadeOf::Bucket(place) => {
                 Arc::new(BucketConnector::new(&place, Arc::clone(&self.buckets)))
             }
+            MadeOf::Table(table) => {
+                Arc::new(TableConnector::new(*table, Arc::clone(&self.buckets))?)
+            }
             MadeOf::Sftp { place, concurrency } => {
                 // Opening a private key with its passphrase is made slow on purpose.
                 let made =
@@ -146,6 +171,36 @@ impl Connectors {
                     Error::new(Kind::Bug, "setting up the destination broke off").source(error)
                 })??)
             }
+        })
+    }
+
+    async fn table_with_secrets(&self, table: &Table<SecretName>) -> Result<Table<Secret>> {
+        let engine = match &table.engine {
+            TableEngine::Sqlite { file } => TableEngine::Sqlite { file: file.clone() },
+            TableEngine::Postgres { url } => TableEngine::Postgres {
+                url: self.secrets.get(url).await?,
+            },
+            TableEngine::DynamoDb {
+                access,
+                control,
+                order,
+            } => TableEngine::DynamoDb {
+                access: access.clone(),
+                control: control.clone(),
+                order: *order,
+            },
+        };
+        Ok(Table {
+            engine,
+            table: table.table.clone(),
+            rows: table.rows.clone(),
+            key: table.key.clone(),
+            mode: table.mode,
+            create: table.create,
+            sequence: table.sequence.clone(),
+            undo: table.undo,
+            rejects: table.rejects.clone(),
+            report: table.report.clone(),
         })
     }
 

@@ -55,7 +55,10 @@ fn config() -> Config {
                 lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", require_tag = { a = \"b\" } }\n\
                 [destination.share]\nkind = \"directory\"\npath = \"/mnt/share\"\n\
                 [destination.bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\npassword = \"secret:p\"\n\
-                host_keys = [\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\"]\n";
+                host_keys = [\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\"]\n\
+                [declaration.rows]\ncolumn.id.type = \"integer\"\n\
+                [destination.warehouse]\nkind = \"postgres\"\nurl = \"secret:w\"\ntable = \"rows\"\n\
+                declaration = \"rows\"\nkey = [\"id\"]\n";
     std::fs::write(&file, text).unwrap();
     crate::config::load(&file)
         .unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -90,6 +93,39 @@ async fn a_connector_is_kept_until_its_secret_is_replaced() {
     smaller.destinations.clear();
     connectors.retain(&smaller);
     assert_eq!(connectors.kept.lock().by_name.len(), 1);
+}
+
+#[tokio::test]
+async fn a_table_is_kept_until_its_secret_is_replaced() {
+    let secrets = Arc::new(OneSecret(Mutex::new("host=/nowhere user=old".to_owned())));
+    let connectors = Connectors::new(Arc::clone(&secrets) as _, Arc::new(NoBuckets));
+    let (config, warehouse) = (config(), name("warehouse"));
+    let first = connectors.way(&config, &warehouse).await.unwrap();
+    let again = connectors.way(&config, &warehouse).await.unwrap();
+    assert!(Arc::ptr_eq(&first.connector, &again.connector));
+    *secrets.0.lock() = "host=/nowhere user=new".to_owned();
+    let replaced = connectors.way(&config, &warehouse).await.unwrap();
+    assert!(!Arc::ptr_eq(&first.connector, &replaced.connector));
+    assert!(
+        connectors
+            .table(&config, &warehouse)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        connectors
+            .table(&config, &name("share"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let gone = connectors
+        .table(&config, &name("gone"))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(gone.kind(), Kind::NotFound);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use qm_core::config::{
     S3Encryption, S3Place, SecretName, SftpListen, SmtpSecurity, Watch,
 };
 use qm_core::expectation::Expectation;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub(super) fn node(node: &Node) -> Facts {
         undelivered_alert_after,
         dead_letters_kept,
         ledger,
+        tags,
     } = node;
     let ledger = match ledger {
         LedgerPlace::Sqlite => None,
@@ -54,6 +56,7 @@ pub(super) fn node(node: &Node) -> Facts {
             Some(dead_letters_kept.map_or_else(|| "forever".to_owned(), span)),
         ),
         ("ledger", ledger),
+        ("tags", tagged(tags)),
     ]
 }
 
@@ -281,6 +284,11 @@ pub(super) fn notifier(notifier: &Notifier) -> Facts {
         ("ca_file", ca_file.as_deref().map(path)),
         ("retry", Some(retry.to_string())),
     ]
+}
+
+/// As `environment=prod commit=0a1b2c3`.
+pub(crate) fn tagged(tags: &BTreeMap<String, String>) -> Option<String> {
+    list(tags.iter().map(|(tag, value)| format!("{tag}={value}")))
 }
 
 /// By name, as the configuration has it.
