@@ -40,7 +40,9 @@ pub(super) struct Load {
     pub(super) chunk: Chunk,
     /// Which chunk it is, from 0.
     pub(super) number: u64,
-    /// So many rows make a chunk, if an earlier attempt has not cut it otherwise.
+    /// So many rows it has, if an earlier attempt has cut it.
+    pub(super) cut: Option<usize>,
+    /// So many rows make a chunk otherwise.
     pub(super) chunk_rows: usize,
     pub(super) look_every: Duration,
     /// Of rows one by one.
@@ -78,9 +80,13 @@ impl Loading for Load {
             if let Some(sequence) = &self.target.sequence {
                 keyed.item.insert(sequence.name.clone(), sequence.value());
             }
+            if self.chunk.rows.is_empty() {
+                let record = self.records.get(self.number).await?;
+                self.cut = record.map(|record| record.fates.len());
+            }
             self.chunk.push(keyed);
-            let is_full = match self.records.get(self.number).await? {
-                Some(record) => self.chunk.rows.len() >= record.fates.len(),
+            let is_full = match self.cut {
+                Some(rows) => self.chunk.rows.len() >= rows,
                 None => {
                     self.chunk.rows.len() >= self.chunk_rows || self.chunk.size_bytes >= CHUNK_BYTES
                 }

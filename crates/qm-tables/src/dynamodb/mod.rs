@@ -292,6 +292,7 @@ impl Engine for DynamoDb {
             keys: Keys::new(),
             chunk: Chunk::default(),
             number: 0,
+            cut: None,
             chunk_rows,
             look_every,
             puts: Pressure::new(rows_in_flight, patience),
