@@ -32,7 +32,7 @@ pub struct Rows {
 enum Reader {
     Csv(Csv),
     Json(Box<Json>),
-    Excel(Excel),
+    Excel(Box<Excel>),
 }
 
 impl Rows {
@@ -48,7 +48,7 @@ impl Rows {
             RowFormat::Csv => Reader::Csv(Csv::new(declaration)?),
             RowFormat::Json => Reader::Json(Box::new(Json::new(&mut collector)?)),
             RowFormat::Xlsx | RowFormat::Xls => {
-                Reader::Excel(Excel::new(declaration.sheet.clone()))
+                Reader::Excel(Box::new(Excel::new(declaration.sheet.clone())))
             }
         };
         let is_text = match format {

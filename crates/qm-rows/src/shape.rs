@@ -335,11 +335,11 @@ impl Bound {
                 return Ok(());
             }
         };
-        let is_empty = match raw.text() {
-            None => true,
-            Some(text) => rule.reader.is_empty(text),
-        };
-        if !is_empty && !(rule.is_key && raw.text().is_some_and(|t| t.trim_ascii().is_empty())) {
+        // Blanks are a text, but no key.
+        let is_empty = raw.text().is_none_or(|text| {
+            rule.reader.is_empty(text) || (rule.is_key && text.trim_ascii().is_empty())
+        });
+        if !is_empty {
             let value = rule.reader.read(raw).map_err(|reason| Fault {
                 column: Some(header.to_owned()),
                 reason,
@@ -353,9 +353,10 @@ impl Bound {
             None => crate::Cell::Text(""),
         };
         let is_null = stands_for == crate::Cell::Null;
-        let is_lacking = match rule.is_key {
-            true => is_null || stands_for == crate::Cell::Text(""),
-            false => is_null && rule.is_required,
+        let is_lacking = if rule.is_key {
+            is_null || stands_for == crate::Cell::Text("")
+        } else {
+            is_null && rule.is_required
         };
         if is_lacking {
             return Err(Fault {

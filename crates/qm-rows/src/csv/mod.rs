@@ -4,19 +4,22 @@
 //! through `csv-core`, byte by byte. Both come to the same.
 
 mod header;
+mod place;
 mod quoted;
+mod row;
 
 use qm_core::Result;
 use qm_core::config::Declaration;
 use qm_core::{Error, Kind};
 
 use crate::collect::{Collector, too_many_columns};
-use crate::limits::{COLUMNS, EXTRA_CELLS, ROW_BYTES};
-use crate::shape::{Fault, refused};
-use crate::value::Raw;
+use crate::limits::{COLUMNS, EXTRA_CELLS};
+use crate::shape::refused;
 use crate::{Finish, Output};
 use header::Head;
+use place::Place;
 use quoted::{Quoted, Step};
+use row::{Rows, wrong_byte};
 
 /// A file of CSV being read.
 pub(crate) struct Csv {
@@ -32,23 +35,6 @@ enum State {
     /// Before the end of the header row.
     Head(Head),
     Rows(Box<Rows>),
-}
-
-struct Rows {
-    delimiter: u8,
-    quoted: Quoted,
-    /// Of the row at hand: where its cells end.
-    ends: Vec<usize>,
-}
-
-/// Where the reader is.
-struct Place {
-    /// From 1.
-    line: u64,
-    /// Of the next byte.
-    offset: u64,
-    /// The last byte was a carriage return: a line feed goes with it.
-    after_return: bool,
 }
 
 impl Csv {
@@ -68,11 +54,7 @@ impl Csv {
                 .map(|mark| byte("delimiter", mark))
                 .transpose()?,
             state: State::Head(Head::default()),
-            place: Place {
-                line: 1,
-                offset: 0,
-                after_return: false,
-            },
+            place: Place::start(),
             carry: Vec::new(),
         })
     }
@@ -144,7 +126,7 @@ impl Csv {
             return Ok(());
         };
         let bytes = head.bytes();
-        let line = self.place.line;
+        let line = self.place.line();
         let delimiter = self
             .delimiter
             .unwrap_or_else(|| header::delimiter(bytes, self.quote));
@@ -165,9 +147,9 @@ impl Csv {
             return Err(too_many_columns());
         }
         let row = &bytes[..length];
-        self.place.offset -= bytes.len() as u64;
+        self.place.back(bytes.len());
         let Some(text) = quoted.utf8() else {
-            return Err(not_utf8(self.place.offset + wrong_byte(row)));
+            return Err(not_utf8(self.place.offset() + wrong_byte(row)));
         };
         let cell = |at: usize| quoted.cell(text, at).to_owned();
         let headers: Vec<String> = (0..quoted.count()).map(cell).collect();
@@ -181,231 +163,9 @@ impl Csv {
         self.carry = bytes[length..].to_vec();
         quoted.limit_cells(headers.len() + EXTRA_CELLS);
         rows.header(headers)?;
-        self.state = State::Rows(Box::new(Rows {
-            delimiter,
-            quoted,
-            ends: Vec::new(),
-        }));
+        self.state = State::Rows(Box::new(Rows::new(delimiter, quoted)));
         Ok(())
     }
-}
-
-impl Rows {
-    fn step(
-        &mut self,
-        rest: &[u8],
-        place: &mut Place,
-        rows: &mut Collector,
-        output: &mut Output,
-    ) -> Result<usize> {
-        if self.quoted.is_between_rows() {
-            let blank = place.skip_blank(rest);
-            if blank > 0 {
-                return Ok(blank);
-            }
-            let within = &rest[..rest.len().min(ROW_BYTES)];
-            let end = memchr::memchr2(b'\n', b'\r', within);
-            if let Some(row) = end.map(|end| &rest[..end])
-                && memchr::memchr(self.quoted.quote(), row).is_none()
-            {
-                self.plain_row(row, place, rows, output);
-                place.pass(row.len());
-                return Ok(row.len());
-            }
-        }
-        self.quoted_row(rest, place, rows, output)
-    }
-
-    /// A row without quotes, where it lies.
-    fn plain_row(&mut self, row: &[u8], place: &Place, rows: &mut Collector, output: &mut Output) {
-        self.ends.clear();
-        let kept = rows.headers().len() + EXTRA_CELLS;
-        let mut count = 1;
-        for end in memchr::memchr_iter(self.delimiter, row) {
-            count += 1;
-            if self.ends.len() < kept {
-                self.ends.push(end);
-            }
-        }
-        if self.ends.len() < kept {
-            self.ends.push(row.len());
-        }
-        let ends = &self.ends;
-        match str::from_utf8(row) {
-            Ok(text) => {
-                let cell = |at| match range(ends, at, 1) {
-                    Some((start, end)) => Raw::Text(text.get(start..end).unwrap_or_default()),
-                    None => Raw::Missing,
-                };
-                rows.row(place.line, count, cell, output);
-            }
-            Err(_) => {
-                let text = |at: usize| {
-                    let (start, end) = range(ends, at, 1)?;
-                    Some(String::from_utf8_lossy(&row[start..end]).into_owned())
-                };
-                let at = place.offset + wrong_byte(row);
-                reject_bytes((place.line, at), count, text, rows, output);
-            }
-        }
-    }
-
-    /// A row with quotes, or a part of a row.
-    fn quoted_row(
-        &mut self,
-        rest: &[u8],
-        place: &mut Place,
-        rows: &mut Collector,
-        output: &mut Output,
-    ) -> Result<usize> {
-        let line = place.line;
-        match self.quoted.step(rest) {
-            Step::More(taken) => {
-                place.pass(taken);
-                Ok(taken)
-            }
-            Step::Row(taken) => {
-                self.row(&rest[..taken], place, rows, output);
-                place.pass_row(&rest[..taken], self.quoted.line_breaks());
-                self.quoted.clear();
-                Ok(taken)
-            }
-            Step::TooLong { taken, is_open } => {
-                if is_open {
-                    let within = format!("not closed within {} MiB", ROW_BYTES / 1024 / 1024);
-                    return Err(open_quote(line, &within));
-                }
-                place.pass(taken);
-                Ok(taken)
-            }
-            Step::Open => Err(open_quote(line, "never closed")),
-            Step::Nothing => Ok(0),
-        }
-    }
-
-    /// The row at hand; `last` are its last bytes.
-    fn row(&self, last: &[u8], place: &Place, rows: &mut Collector, output: &mut Output) {
-        let quoted = &self.quoted;
-        if quoted.is_too_long() {
-            let fault = Fault {
-                column: None,
-                reason: format!(
-                    "longer than {} MiB, the most that a row may have",
-                    ROW_BYTES / 1024 / 1024
-                ),
-            };
-            return rows.reject(place.line, fault, Vec::new(), output);
-        }
-        let count = quoted.count();
-        match quoted.utf8() {
-            Some(text) => {
-                let cell = |at| {
-                    if at < quoted.kept() {
-                        Raw::Text(quoted.cell(text, at))
-                    } else {
-                        Raw::Missing
-                    }
-                };
-                rows.row(place.line, count, cell, output);
-            }
-            None => {
-                let text = |at: usize| {
-                    (at < quoted.kept())
-                        .then(|| String::from_utf8_lossy(quoted.cell_bytes(at)).into_owned())
-                };
-                let mut raw = quoted.raw().to_vec();
-                raw.extend_from_slice(last);
-                let at = place.offset - quoted.raw().len() as u64 + wrong_byte(&raw);
-                reject_bytes((place.line, at), count, text, rows, output);
-            }
-        }
-    }
-
-    fn finish(
-        &mut self,
-        place: &mut Place,
-        rows: &mut Collector,
-        output: &mut Output,
-    ) -> Result<()> {
-        match self.quoted.end() {
-            Step::Open => Err(open_quote(place.line, "never closed")),
-            Step::Row(_) => {
-                self.row(&[], place, rows, output);
-                self.quoted.clear();
-                Ok(())
-            }
-            Step::Nothing | Step::More(_) | Step::TooLong { .. } => Ok(()),
-        }
-    }
-}
-
-impl Place {
-    fn pass(&mut self, bytes: usize) {
-        self.offset += bytes as u64;
-        if bytes > 0 {
-            self.after_return = false;
-        }
-    }
-
-    /// The last piece of a row, with its line break; line breaks of the pieces before it.
-    fn pass_row(&mut self, last: &[u8], line_breaks: u64) {
-        self.pass(last.len());
-        self.line += line_breaks + memchr::memchr_iter(b'\n', last).count() as u64;
-        if last.ends_with(b"\r") {
-            self.line += 1;
-            self.after_return = true;
-        }
-    }
-
-    /// Passes line breaks: they end the row before, or are lines with nothing on them.
-    fn skip_blank(&mut self, bytes: &[u8]) -> usize {
-        let breaks = bytes.iter().take_while(|b| matches!(b, b'\n' | b'\r'));
-        let blank = breaks.count();
-        for byte in &bytes[..blank] {
-            let is_return = *byte == b'\r';
-            if is_return || !self.after_return {
-                self.line += 1;
-            }
-            self.after_return = is_return;
-        }
-        self.offset += blank as u64;
-        blank
-    }
-}
-
-fn range(ends: &[usize], at: usize, between: usize) -> Option<(usize, usize)> {
-    let end = *ends.get(at)?;
-    let start = match at.checked_sub(1) {
-        Some(before) => ends[before] + between,
-        None => 0,
-    };
-    Some((start, end))
-}
-
-/// A row that is no text.
-fn reject_bytes(
-    (line, offset): (u64, u64),
-    count: usize,
-    text: impl Fn(usize) -> Option<String>,
-    rows: &mut Collector,
-    output: &mut Output,
-) {
-    let fault = Fault {
-        column: None,
-        reason: not_utf8(offset).public_message().to_owned(),
-    };
-    let kept = count.min(rows.headers().len() + EXTRA_CELLS);
-    let texts: Vec<Option<String>> = (0..kept).map(text).collect();
-    let cells = rows.shown(count, |at| {
-        let text = texts.get(at).and_then(Option::as_deref);
-        text.map_or(Raw::Missing, Raw::Text)
-    });
-    rows.reject(line, fault, cells, output);
-}
-
-/// Where bytes cease to be UTF-8.
-fn wrong_byte(bytes: &[u8]) -> u64 {
-    str::from_utf8(bytes).map_or_else(|error| error.valid_up_to() as u64, |_| bytes.len() as u64)
 }
 
 fn not_utf8(offset: u64) -> Error {

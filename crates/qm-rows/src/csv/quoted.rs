@@ -167,7 +167,7 @@ impl Quoted {
     }
 
     fn range(&self, at: usize) -> (usize, usize) {
-        super::range(&self.ends[..self.kept()], at, 0).unwrap_or_default()
+        super::row::range(&self.ends[..self.kept()], at, 0).unwrap_or_default()
     }
 
     /// Ends the row with a line break of ours. False if it is within quotes.

@@ -46,17 +46,15 @@ impl Excel {
 
     /// Reads on until the output is full or the sheet is done.
     pub(crate) fn finish(&mut self, rows: &mut Collector, output: &mut Output) -> Result<Finish> {
-        let stored = match &mut self.stored {
-            Some(stored) => stored,
-            None => {
-                let bytes = std::mem::take(&mut self.bytes);
-                let stored = if bytes.is_empty() {
-                    Stored::default()
-                } else {
-                    sheet::read(bytes, self.sheet.as_deref())?
-                };
-                self.stored.insert(stored)
-            }
+        let stored = if let Some(stored) = &mut self.stored {
+            stored
+        } else {
+            let bytes = std::mem::take(&mut self.bytes);
+            self.stored.insert(if bytes.is_empty() {
+                Stored::default()
+            } else {
+                sheet::read(bytes, self.sheet.as_deref())?
+            })
         };
         while !output.is_full() {
             if !stored.next(&mut self.row)? {

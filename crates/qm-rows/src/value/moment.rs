@@ -129,12 +129,12 @@ struct Day {
     number: i32,
     year: i16,
     month: i8,
-    day: i8,
+    of_month: i8,
 }
 
 impl Day {
     fn at(&self, clock: &Clock) -> Option<DateTime> {
-        let date = jiff::civil::Date::new(self.year, self.month, self.day).ok()?;
+        let date = jiff::civil::Date::new(self.year, self.month, self.of_month).ok()?;
         let seconds = i32::try_from(clock.seconds).ok()?;
         let micros = i32::try_from(clock.micros).ok()?;
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -167,7 +167,7 @@ fn iso_day(bytes: &[u8]) -> Option<Day> {
         number: days(year, month, day),
         year: i16::try_from(year).ok()?,
         month,
-        day,
+        of_month: day,
     })
 }
 

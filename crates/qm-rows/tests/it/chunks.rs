@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use qm_core::config::{ColumnType, Encoding};
 use std::io::Write;
 
-use super::{File, Read, declared, plain};
+use super::{File, declared, plain};
 
 fn cut<'a>(bytes: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();
@@ -56,7 +56,7 @@ fn same_however_it_is_cut(text: &[u8], lengths: &[usize]) {
             text.to_vec()
         };
         let whole = file.read([bytes.as_slice()]);
-        let pieces: Read = file.read(cut(&bytes, lengths));
+        let pieces = file.read(cut(&bytes, lengths));
         assert_eq!(whole, pieces);
     }
 }

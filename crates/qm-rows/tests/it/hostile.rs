@@ -181,7 +181,7 @@ fn a_gzip_that_is_cut_or_damaged_is_refused() {
             "{length}"
         );
     }
-    let mut damaged = whole.clone();
+    let mut damaged = whole;
     let last = damaged.len() - 6;
     damaged[last] ^= 1;
     let read = plain("a.csv.gz", &[]).read([damaged.as_slice()]);

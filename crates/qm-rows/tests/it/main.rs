@@ -1,5 +1,7 @@
 //! Files in, rows out, by the public functions of the crate.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod chunks;
 mod csv;
 mod golden;
@@ -12,7 +14,7 @@ use qm_rows::{Cell, Finish, Output, Reject, Rows, RowsFile};
 
 /// What came of a file.
 #[derive(Debug, Default, PartialEq)]
-struct Read {
+struct Outcome {
     columns: Option<Vec<String>>,
     /// Each row's number, and its cells as text.
     rows: Vec<(u64, Vec<String>)>,
@@ -22,7 +24,7 @@ struct Read {
     error: Option<String>,
 }
 
-impl Read {
+impl Outcome {
     fn texts(&self) -> Vec<String> {
         let rows = self.rows.iter();
         rows.map(|(_, cells)| cells.join("|")).collect()
@@ -50,8 +52,8 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    fn read<'b>(&self, pieces: impl IntoIterator<Item = &'b [u8]>) -> Read {
-        let mut read = Read::default();
+    fn read<'b>(&self, pieces: impl IntoIterator<Item = &'b [u8]>) -> Outcome {
+        let mut read = Outcome::default();
         if let Err(error) = self.go(pieces, &mut read) {
             read.error = Some(error.public_message().to_owned());
         }
@@ -61,7 +63,7 @@ impl File<'_> {
     fn go<'b>(
         &self,
         pieces: impl IntoIterator<Item = &'b [u8]>,
-        read: &mut Read,
+        read: &mut Outcome,
     ) -> qm_core::Result<()> {
         let key: Vec<String> = self.key.iter().map(|key| (*key).to_owned()).collect();
         let file = RowsFile {
@@ -82,7 +84,7 @@ fn drive<'b>(
     rows: &mut Rows,
     pieces: impl IntoIterator<Item = &'b [u8]>,
     output: &mut Output,
-    read: &mut Read,
+    read: &mut Outcome,
 ) -> qm_core::Result<()> {
     for piece in pieces {
         let mut rest = piece;

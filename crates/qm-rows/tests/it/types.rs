@@ -2,6 +2,8 @@
 
 use qm_core::config::{ColumnType, DecimalMark, Declaration};
 
+use std::fmt::Write as _;
+
 use super::{File, column, declared, plain};
 
 fn read(declaration: Declaration, cell: &str) -> Result<String, String> {
@@ -177,7 +179,7 @@ fn every_day_of_four_centuries_is_the_calendars() {
     let mut expect = Vec::new();
     let mut day = first;
     for _ in 0..146_097 {
-        file.push_str(&format!("{day}\n"));
+        let _ = writeln!(file, "{day}");
         expect.push(format!("day {}", (day - epoch).get_days()));
         day = day.tomorrow().unwrap();
     }
