@@ -20,6 +20,7 @@
 //! what is in the output then is still true. A declaration is wrong: `Invalid`, from `new`.
 
 mod batch;
+mod check;
 mod collect;
 mod csv;
 mod decode;
@@ -34,6 +35,7 @@ mod suggest;
 mod value;
 
 pub use batch::{Batch, Cell, Decimal, Row};
+pub use check::{Check, Report};
 pub use output::{Finish, Output, Reject};
 pub use rejects::RejectsWriter;
 pub use rows::{Rows, RowsFile};

@@ -115,6 +115,14 @@ impl Rows {
         self.collector.headers()
     }
 
+    /// CSV: what is between cells, once the header row is read.
+    pub fn delimiter(&self) -> Option<char> {
+        match &self.reader {
+            Reader::Csv(csv) => csv.delimiter().map(char::from),
+            Reader::Json(_) | Reader::Excel(_) => None,
+        }
+    }
+
     /// Rows so far, rejected ones counted.
     pub fn read(&self) -> u64 {
         self.collector.read()

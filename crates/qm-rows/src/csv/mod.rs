@@ -59,6 +59,14 @@ impl Csv {
         })
     }
 
+    /// What is between cells, once it is known.
+    pub(crate) fn delimiter(&self) -> Option<u8> {
+        match &self.state {
+            State::Head(_) => self.delimiter,
+            State::Rows(rows) => Some(rows.delimiter()),
+        }
+    }
+
     /// Reads on until the bytes are gone or the output is full; says how many it took.
     pub(crate) fn push(
         &mut self,

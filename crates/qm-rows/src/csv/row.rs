@@ -28,6 +28,10 @@ impl Rows {
         }
     }
 
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
     /// Reads a row, or a part of one, or what is between two; says how many bytes.
     pub(super) fn step(
         &mut self,

@@ -4,6 +4,7 @@
 mod archive;
 mod biff;
 mod markup;
+mod ole;
 mod sheet;
 mod store;
 

@@ -6,7 +6,6 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::archive;
-use super::biff;
 use super::store::{Store, Stored, Tag};
 use crate::shape::refused;
 use crate::value::quoted;
@@ -19,7 +18,7 @@ const CELLS: u64 = 50_000_000;
 /// Reads a sheet of a workbook, the first if none is named; what the workbook is, its bytes say.
 pub(super) fn read(bytes: Vec<u8>, sheet: Option<&str>) -> Result<Stored> {
     if bytes.starts_with(OLE_MAGIC) {
-        return biff::read(&bytes, sheet);
+        return super::biff::read(&bytes, sheet);
     }
     if !bytes.starts_with(ZIP_MAGIC) {
         return Err(refused("this is no workbook of Excel"));
@@ -80,7 +79,7 @@ pub(super) fn choose(names: &[String], sheet: Option<&str>) -> Result<String> {
     })
 }
 
-pub(super) fn too_many_cells() -> Error {
+fn too_many_cells() -> Error {
     refused(format!(
         "the sheet has more than {CELLS} cells; send rows as CSV"
     ))
@@ -154,6 +153,19 @@ fn fault(error: &CellErrorType) -> &'static str {
         CellErrorType::Ref => "#REF!",
         CellErrorType::Value => "#VALUE!",
         CellErrorType::GettingData => "#GETTING_DATA",
+    }
+}
+
+/// As the sheet shows it, by its number in Excel 97.
+pub(super) fn fault_of(number: u8) -> &'static str {
+    match number {
+        0x00 => "#NULL!",
+        0x07 => "#DIV/0!",
+        0x0f => "#VALUE!",
+        0x17 => "#REF!",
+        0x1d => "#NAME?",
+        0x24 => "#NUM!",
+        _ => "#N/A",
     }
 }
 

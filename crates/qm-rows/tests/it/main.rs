@@ -4,6 +4,7 @@
 
 mod chunks;
 mod csv;
+mod excel;
 mod golden;
 mod hostile;
 mod json;
