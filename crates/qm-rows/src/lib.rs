@@ -31,7 +31,6 @@ mod output;
 mod rejects;
 mod rows;
 mod shape;
-mod suggest;
 mod value;
 
 pub use batch::{Batch, Cell, Decimal, Row};

@@ -18,15 +18,26 @@ const SHARED: Cap = Cap {
     bytes: 64 * 1024 * 1024,
     tags: 4_000_000,
 };
-/// Formats of cells and the like, which are held in memory and grow there: Excel has at most 64,000.
+/// Formats of cells, names of sheets and the like, which are held in memory and grow there: Excel has
+/// at most 64,000 formats.
 const OTHER: Cap = Cap {
     bytes: 16 * 1024 * 1024,
     tags: 256 * 1024,
 };
 
 /// Parts that are no XML: nobody looks into them, even if something points there.
-const PICTURE_BYTES: u64 = 32 * 1024 * 1024;
+const PICTURE: Cap = Cap {
+    bytes: 32 * 1024 * 1024,
+    tags: u64::MAX,
+};
+/// Sheets, of which one is read cell by cell, and parts that nobody reads.
+const ANY: Cap = Cap {
+    bytes: TOTAL_BYTES,
+    tags: u64::MAX,
+};
+const PICTURES: [&str; 7] = [".png", ".jpeg", ".jpg", ".gif", ".emf", ".wmf", ".bin"];
 
+#[derive(Clone, Copy)]
 struct Cap {
     bytes: u64,
     tags: u64,
@@ -71,21 +82,17 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
 
 /// How much it becomes.
 fn check_part(name: &str, mut from: impl Read, left: u64) -> Result<u64> {
-    let cap = match name {
-        "xl/sharedstrings.xml" => Some(SHARED),
-        "xl/styles.xml"
-        | "xl/workbook.xml"
-        | "xl/_rels/workbook.xml.rels"
-        | "[content_types].xml"
-        | "_rels/.rels" => Some(OTHER),
-        _ => None,
+    let named = |end: &str| name.ends_with(end);
+    let mut cap = if named("sharedstrings.xml") {
+        SHARED
+    } else if named("styles.xml") {
+        OTHER
+    } else if PICTURES.iter().any(|end| named(end)) {
+        PICTURE
+    } else {
+        ANY
     };
-    let is_picture = cap.is_none() && is_picture(name);
-    let (bytes_max, tags_max) = match cap {
-        Some(cap) => (left.min(cap.bytes), cap.tags),
-        None if is_picture => (left.min(PICTURE_BYTES), u64::MAX),
-        None => (left, u64::MAX),
-    };
+    let is_markup = cap.bytes != PICTURE.bytes;
     let mut markup = Markup::default();
     let mut length = 0;
     let mut buffer = vec![0; 64 * 1024];
@@ -97,19 +104,17 @@ fn check_part(name: &str, mut from: impl Read, left: u64) -> Result<u64> {
             return Ok(length);
         }
         length += read as u64;
-        if length > bytes_max || markup.tags > tags_max {
+        if is_markup && !markup.pass(&buffer[..read]) {
+            return Err(refused("the workbook has markup that no workbook has").with("part", name));
+        }
+        if markup.is_kept && cap.bytes == ANY.bytes {
+            cap = OTHER;
+        }
+        if length > left.min(cap.bytes) || markup.tags > cap.tags {
             return Err(refused(
                 "the workbook becomes too large when it is unpacked; send rows as CSV",
             )
             .with("part", name));
         }
-        if !is_picture && !markup.pass(&buffer[..read]) {
-            return Err(refused("the workbook has markup that no workbook has").with("part", name));
-        }
     }
-}
-
-fn is_picture(name: &str) -> bool {
-    const PICTURES: [&str; 7] = [".png", ".jpeg", ".jpg", ".gif", ".emf", ".wmf", ".bin"];
-    PICTURES.iter().any(|end| name.ends_with(end))
 }

@@ -6,15 +6,25 @@ const TAG_BYTES: usize = 16 * 1024;
 /// What a text or a comment may be long: a cell has 32,767 characters.
 const RUN_BYTES: usize = 1024 * 1024;
 
+/// What the first tag of shared texts may promise: its reader makes room for as many.
+const TEXTS: usize = 4_000_000;
+/// Elements that a reader keeps one by one, whatever part of a workbook they are in.
+const KEPT: [&[u8]; 3] = [b"sheet", b"definedName", b"Relationship"];
+
 /// The state between two bytes.
 #[derive(Debug, Default)]
 pub(super) struct Markup {
     within: Within,
     /// Of the run at hand.
     length: usize,
-    /// Its last bytes, or the first of a tag.
-    window: [u8; 9],
+    /// The tag at hand.
+    tag: Vec<u8>,
+    /// The last bytes of a comment.
+    last: [u8; 3],
+    /// Tags so far.
     pub(super) tags: u64,
+    /// Whether a reader keeps any of them.
+    pub(super) is_kept: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -42,31 +52,28 @@ impl Markup {
                 }
                 self.length <= RUN_BYTES
             }
+            Within::Tag if byte == b'>' => {
+                self.begin(Within::Text);
+                self.ends_well()
+            }
             Within::Tag => {
-                if let Some(place) = self.window.get_mut(self.length - 1) {
-                    *place = byte;
-                }
-                let begun = &self.window[..self.length.min(self.window.len())];
-                if begun == b"!--" {
-                    self.begin(Within::Comment);
-                } else if begun == b"![CDATA[" {
-                    self.begin(Within::Data);
-                } else if begun.eq_ignore_ascii_case(b"!doctype") {
-                    return false;
-                } else if byte == b'>' {
-                    self.begin(Within::Text);
+                self.tag.push(byte);
+                match self.tag.as_slice() {
+                    b"!--" => self.begin(Within::Comment),
+                    b"![CDATA[" => self.begin(Within::Data),
+                    tag if tag.eq_ignore_ascii_case(b"!doctype") => return false,
+                    _ => {}
                 }
                 self.length <= TAG_BYTES
             }
             Within::Comment | Within::Data => {
-                self.window.rotate_left(1);
-                self.window[8] = byte;
-                let end: &[u8] = if self.within == Within::Comment {
+                self.last = [self.last[1], self.last[2], byte];
+                let end = if self.within == Within::Comment {
                     b"-->"
                 } else {
                     b"]]>"
                 };
-                if self.window.ends_with(end) {
+                if self.last == *end {
                     self.begin(Within::Text);
                 }
                 self.length <= RUN_BYTES
@@ -77,8 +84,32 @@ impl Markup {
     fn begin(&mut self, within: Within) {
         self.within = within;
         self.length = 0;
-        self.window = [0; 9];
+        self.last = [0; 3];
+        if within == Within::Tag {
+            self.tag.clear();
+        }
     }
+
+    /// The tag is whole.
+    fn ends_well(&mut self) -> bool {
+        let end = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'/';
+        let name = self.tag.split(end).next().unwrap_or_default();
+        let name = name.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+        self.is_kept |= KEPT.contains(&name);
+        name != b"sst" || promised(&self.tag).is_none_or(|texts| texts <= TEXTS)
+    }
+}
+
+/// The number in `uniqueCount="…"`.
+fn promised(tag: &[u8]) -> Option<usize> {
+    let at = memchr::memmem::find(tag, b"uniqueCount")?;
+    let mut quoted = tag[at..].split(|byte| matches!(byte, b'"' | b'\''));
+    let digits = quoted.nth(1)?.iter().filter(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |number: usize, digit| {
+        number
+            .saturating_mul(10)
+            .saturating_add(usize::from(digit - b'0'))
+    }))
 }
 
 #[cfg(test)]
@@ -103,7 +134,26 @@ mod tests {
         check(&format!("<a {} />", "b".repeat(TAG_BYTES)), false);
         check(&format!("<!-- {} > {long} -->", ">"), false);
         check(&format!("<![CDATA[ > {long}"), false);
+        check("<sst count=\"1\" uniqueCount=\"4000000\"/>", true);
+        check("<a:sst uniqueCount = ' 4000001'>", false);
+        check("<sst uniqueCount=\"99999999999999999999999\">", false);
         check("<!DOCTYPE x [<!ENTITY y \"z\">]>", false);
         check("<!doctype x>", false);
+    }
+
+    #[test]
+    fn what_a_reader_keeps_is_seen_in_any_part() {
+        for (text, expect) in [
+            ("<sheets><a:sheet name=\"x\"/></sheets>", true),
+            ("<definedName>x</definedName>", true),
+            (
+                "<worksheet><sheetData><sheetView/></sheetData></worksheet>",
+                false,
+            ),
+        ] {
+            let mut markup = Markup::default();
+            assert!(markup.pass(text.as_bytes()));
+            assert_eq!(markup.is_kept, expect, "{text}");
+        }
     }
 }

@@ -173,8 +173,14 @@ fn workbook(sheet: &str, parts: &[(&str, &str)]) -> Vec<u8> {
          </Relationships>"
     );
     let sheet = format!("<worksheet xmlns=\"{main}\"><sheetData>{sheet}</sheetData></worksheet>");
+    let package = format!(
+        "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
+         <Relationship Id=\"rId1\" Type=\"{relations}/officeDocument\" Target=\"xl/workbook.xml\"/>\
+         </Relationships>"
+    );
     let all = [
-        ("xl/workbook.xml", workbook.as_str()),
+        ("_rels/.rels", package.as_str()),
+        ("xl/workbook.xml", &workbook),
         ("xl/_rels/workbook.xml.rels", &links),
         ("xl/worksheets/s.xml", &sheet),
     ];
@@ -214,13 +220,19 @@ fn a_cell_in_the_farthest_corner_costs_a_cell() {
 fn workbooks_that_grow_are_refused_before_they_do() {
     let large = "the workbook becomes too large when it is unpacked; send rows as CSV";
     let strange = "the workbook has markup that no workbook has";
-    let spaces = " \n".repeat(35 * MIB);
+    let spaces = format!("<t>{}</t>", " ".repeat(1000)).repeat(70_000);
+    let run = " ".repeat(2 * MIB);
     let texts = "<si/>".repeat(4_000_001);
     let formats = "<xf/>".repeat(300_000);
+    let names = "<definedName>x</definedName>".repeat(150_000);
+    let promise = "<sst uniqueCount=\"999999999999\"/>";
     for (parts, expect) in [
         ([("xl/sharedStrings.xml", spaces.as_str())], large),
         ([("XL\\SharedStrings.xml", &texts)], large),
         ([("xl/styles.xml", &formats)], large),
+        ([("other/styles.xml", &formats)], large),
+        ([("xl/worksheets/x.xml", &names)], large),
+        ([("xl/sharedStrings.xml", promise)], strange),
         ([("xl/x.png", &spaces)], large),
         ([("xl/other.xml", &spaces)], strange),
         (
@@ -232,8 +244,8 @@ fn workbooks_that_grow_are_refused_before_they_do() {
         assert!(bytes.len() < 2 * MIB);
         check_refused("a.xlsx", &bytes, expect);
     }
-    let names: Vec<String> = (0..10_001).map(|at| format!("xl/{at}")).collect();
-    let parts: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let paths: Vec<String> = (0..10_001).map(|at| format!("xl/{at}")).collect();
+    let parts: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "")).collect();
     check_refused(
         "a.xlsx",
         &workbook("", &parts),
