@@ -84,7 +84,10 @@ impl StoredRow {
     fn add(&mut self, column: usize, tag: Tag, text: &str) {
         self.count = self.count.max(column + 1);
         if self.text.len() + text.len() > ROW_BYTES {
+            // It is only told that it was.
             self.is_too_long = true;
+            self.text.clear();
+            self.cells.clear();
         }
         if column >= COLUMNS + EXTRA_CELLS || self.is_too_long {
             return;

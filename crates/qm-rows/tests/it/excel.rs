@@ -1,4 +1,4 @@
-//! Workbooks, as xlwt (`.xls`) and XlsxWriter (`.xlsx`) write them, and as nobody should.
+//! Workbooks, as xlwt (`.xls`) and `XlsxWriter` (`.xlsx`) write them, and as nobody should.
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
@@ -234,7 +234,7 @@ fn workbooks_that_grow_are_refused_before_they_do() {
         ([("xl/worksheets/x.xml", &names)], large),
         ([("xl/sharedStrings.xml", promise)], strange),
         ([("xl/x.png", &spaces)], large),
-        ([("xl/other.xml", &spaces)], strange),
+        ([("xl/other.xml", &run)], strange),
         (
             [("xl/other.xml", "<!DOCTYPE a [<!ENTITY b \"c\">]>")],
             strange,

@@ -18,8 +18,8 @@ impl Texts {
     /// Of a record and those that continue it. No more texts are believed than there are bytes.
     pub(super) fn read(pieces: &[&[u8]]) -> Option<Self> {
         let mut from = Pieces {
-            pieces,
-            piece: 0,
+            all: pieces,
+            current: 0,
             at: 8,
         };
         let count = u32_at(pieces.first()?, 4)?;
@@ -56,20 +56,21 @@ impl Texts {
 
 /// Bytes that are cut into pieces.
 struct Pieces<'a> {
-    pieces: &'a [&'a [u8]],
-    piece: usize,
+    all: &'a [&'a [u8]],
+    /// Which one is at hand, and where in it.
+    current: usize,
     at: usize,
 }
 
 impl Pieces<'_> {
     /// What is left of the piece at hand; the next one if nothing is.
     fn rest(&mut self) -> &[u8] {
-        while self.piece < self.pieces.len() && self.at >= self.pieces[self.piece].len() {
-            self.piece += 1;
+        while self.current < self.all.len() && self.at >= self.all[self.current].len() {
+            self.current += 1;
             self.at = 0;
         }
-        self.pieces
-            .get(self.piece)
+        self.all
+            .get(self.current)
             .and_then(|piece| piece.get(self.at..))
             .unwrap_or_default()
     }
@@ -109,15 +110,15 @@ impl Pieces<'_> {
         let mut units = Vec::new();
         let mut left = usize::from(length);
         let mut width = if is_wide { 2 } else { 1 };
-        let mut piece = self.piece;
+        let mut piece = self.current;
         while left > 0 {
             self.rest();
-            if self.piece != piece {
-                piece = self.piece;
+            if self.current != piece {
+                piece = self.current;
                 width = if self.u8()? & IS_WIDE == 0 { 1 } else { 2 };
             }
             let count = (self.rest().len() / width).min(left);
-            if count == 0 || self.piece != piece {
+            if count == 0 || self.current != piece {
                 return None;
             }
             let bytes = &self.rest()[..count * width];
@@ -151,8 +152,8 @@ fn characters(data: &[u8], at: usize, length: u16) -> Option<String> {
     let flags = *data.get(at)?;
     let mut text = String::new();
     let mut from = Pieces {
-        pieces: &[data],
-        piece: 0,
+        all: &[data],
+        current: 0,
         at: at + 1,
     };
     from.text(length, flags & IS_WIDE != 0, &mut text)?;
