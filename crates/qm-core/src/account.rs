@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::config::Declaration;
 use crate::file_type::FileType;
-use crate::id::{AccountName, BucketName, PartnerName};
+use crate::id::{AccountName, BucketName, DeclarationName, PartnerName};
 use crate::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
+use crate::screen::NamePattern;
 use crate::{Error, Kind, Result};
 
 /// One login of a partner.
@@ -30,6 +32,20 @@ pub struct Account {
     pub types: Option<Vec<FileType>>,
     /// Temp-name suffixes besides the built-in ones.
     pub temp_suffixes: Vec<String>,
+    /// What the rows of files must be, by their names; the first that matches counts.
+    #[serde(default)]
+    pub declare: Vec<Declared>,
+}
+
+/// Files whose rows must be as declared, or they are refused.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Declared {
+    /// Which files.
+    pub files: NamePattern,
+    /// The declaration's name, for people.
+    pub name: DeclarationName,
+    /// What their rows are.
+    pub rows: Declaration,
 }
 
 /// The bucket folder an account sees as `/`.
@@ -136,6 +152,14 @@ impl Account {
             ),
         )
         .with("rule", "type"))
+    }
+
+    /// What the rows of a file of this (final) name must be, if anything.
+    pub fn declared(&self, final_name: &str) -> Option<&Declaration> {
+        self.declare
+            .iter()
+            .find(|declared| declared.files.matches(final_name))
+            .map(|declared| &declared.rows)
     }
 
     /// True if a login may come from `address`.

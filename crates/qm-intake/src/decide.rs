@@ -2,6 +2,7 @@
 
 use crate::Shared;
 use crate::names::{Wanted, check_folder, file_at, gone};
+use crate::screening;
 use qm_core::audit::Decision;
 use qm_core::id::VersionId;
 use qm_core::name::ObjectPath;
@@ -45,6 +46,10 @@ impl Shared {
         };
         if let Some(name) = &wanted.content_of {
             qm_content::check_file(bucket, &wanted.path.key, name).await?;
+        }
+        if let Some((name, declaration)) = wanted.rows_of.as_deref() {
+            let content = bucket.open(&wanted.path.key).await?;
+            screening::check_content(&*content, name, declaration).await?;
         }
         let keep_aside = match replaces {
             Some(_) if self.is_versioned(lands_on) => true,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
+use qm_core::config::Declaration;
 use qm_core::file_type::FileType;
 use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Change;
@@ -176,6 +177,7 @@ impl AccountMailbox {
             arrival: None,
             departs: !is_temp,
             content_of: None,
+            rows_of: None,
             account: self.holder.recorded(),
             act: act.clone(),
         };
@@ -214,6 +216,8 @@ impl AccountMailbox {
             .filter(|_| arrival.is_some());
         // What has a temp name was never delivered.
         let is_temp = temp_name::is_temp(source.key.file_name(), &account.temp_suffixes);
+        let rows_of = rows_to_check(&account, &*bucket, &source.key, &target.key)?
+            .filter(|_| arrival.is_some());
         let wanted = Wanted {
             path: source,
             change: Change::Rename { to: target.key },
@@ -226,6 +230,7 @@ impl AccountMailbox {
             arrival,
             departs: !is_temp,
             content_of,
+            rows_of,
             account: self.holder.recorded(),
             act: act.clone(),
         };
@@ -346,9 +351,33 @@ fn content_to_check(
     if FileType::of(told) == FileType::of(asked) {
         return Ok(None);
     }
-    Err(Error::new(
+    Err(another_kind("content"))
+}
+
+/// The name and the declaration that the rows must be checked against. Under a temp name that was done
+/// when the upload was closed, by what its final name has declared.
+fn rows_to_check(
+    account: &Account,
+    bucket: &dyn Bucket,
+    from: &ObjectKey,
+    to: &ObjectKey,
+) -> Result<Option<Box<(String, Declaration)>>> {
+    let asked = to.file_name();
+    let told = temp_name::final_name(from.file_name(), &account.temp_suffixes);
+    let Some(declaration) = account.declared(asked) else {
+        return Ok(None);
+    };
+    match told {
+        Some(told) if account.declared(told) == Some(declaration) => Ok(None),
+        Some(_) if bucket.needs_token() => Err(another_kind("rows")),
+        Some(_) | None => Ok(Some(Box::new((asked.to_owned(), declaration.clone())))),
+    }
+}
+
+fn another_kind(rule: &str) -> Error {
+    Error::new(
         Kind::Refused,
         "this file was sent as another kind of file; please send it again under its own name",
     )
-    .with("rule", "content"))
+    .with("rule", rule)
 }

@@ -17,6 +17,7 @@ mod operator;
 mod parking;
 mod recover;
 mod refusal;
+mod screening;
 mod sources;
 mod upload;
 mod versions;

@@ -11,6 +11,7 @@ use crate::refusal::Act;
 use jiff::{SignedDuration, Timestamp};
 use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
+use qm_core::config::Declaration;
 use qm_core::id::{AccountName, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, Operation, Version};
@@ -43,6 +44,8 @@ pub(crate) struct Wanted {
     pub(crate) departs: bool,
     /// For a rename: the name whose promise the content must keep, looked at under the lock.
     pub(crate) content_of: Option<String>,
+    /// For a rename: the name and the declaration that the rows must keep, likewise.
+    pub(crate) rows_of: Option<Box<(String, Declaration)>>,
     pub(crate) account: Option<AccountName>,
     pub(crate) act: Act,
 }

@@ -197,6 +197,7 @@ fn everything_in(bucket: BucketName) -> Result<Account> {
         may: Verb::ALL.into(),
         types: None,
         temp_suffixes: Vec::new(),
+        declare: Vec::new(),
     })
 }
 

@@ -92,6 +92,7 @@ impl Intake {
             arrival: None,
             departs: false,
             content_of: None,
+            rows_of: None,
             account: None,
             act: act.clone(),
         };

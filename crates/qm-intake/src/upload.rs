@@ -9,6 +9,7 @@ use crate::holder::Holder;
 use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
+use crate::screening::{self, Refused, Screening};
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
 use qm_core::id::VersionId;
@@ -48,6 +49,8 @@ pub(crate) struct AccountUpload {
     pub(crate) attributes: Attributes,
     pub(crate) act: Act,
     pub(crate) open: OpenUpload,
+    /// Set when the rows must be as declared.
+    pub(crate) screening: Option<Screening>,
     pub(crate) has_failed: bool,
     /// Set when a failed upload's change of the name may be run by another node.
     pub(crate) is_with_others: bool,
@@ -141,6 +144,9 @@ impl AccountUpload {
                 end += chunk.bytes.len() as u64;
             }
         }
+        if let Some(screening) = &mut self.screening {
+            screening.see(&chunks);
+        }
         self.staged.write(chunks).await
     }
 
@@ -150,6 +156,8 @@ impl AccountUpload {
         if account.types.is_some() {
             self.check_content(sealed.size_bytes).await?;
         }
+        // A reader of rows is large, and most uploads have none.
+        Box::pin(self.check_rows(account, sealed.size_bytes)).await?;
         // Publishing renames the inode: times the client asked for are set on it before.
         if self.attributes != Attributes::default() {
             self.staged.set_attributes(self.attributes).await?;
@@ -185,6 +193,35 @@ impl AccountUpload {
             let sentence = "the content of a continued upload cannot be checked here; please send the whole file again";
             Error::new(Kind::Refused, sentence).source(error)
         })
+    }
+
+    /// By the final name, also under a temp name: what a client hears at CLOSE counts.
+    async fn check_rows(&mut self, account: &Account, size_bytes: u64) -> Result<()> {
+        let name = self
+            .final_name
+            .clone()
+            .unwrap_or_else(|| self.path.key.file_name().to_owned());
+        let screening = self.screening.take();
+        let same = screening.filter(|screening| screening.is_of(account));
+        let Some(mut screening) = same.or_else(|| Screening::begin(account, &name)) else {
+            return Ok(());
+        };
+        let report = screening.report(&mut *self.staged, size_bytes).await?;
+        let Err(error) = screening::verdict(&report) else {
+            return Ok(());
+        };
+        let refused = Refused {
+            account,
+            holder: &self.holder,
+            bucket: &self.bucket,
+            path: ObjectPath {
+                bucket: self.path.bucket.clone(),
+                key: self.path.key.with_file_name(&name)?,
+            },
+            act: &self.act,
+        };
+        self.shared.tell_faults(refused, &report).await;
+        Err(error)
     }
 
     /// The account as it is now: rights may have changed since the handle was opened.
@@ -234,6 +271,7 @@ impl AccountUpload {
             arrival: self.final_name.is_none().then_some(Cause::Upload),
             departs: false,
             content_of: None,
+            rows_of: None,
             account: self.holder.recorded(),
             act: self.act.clone(),
         };
@@ -338,6 +376,9 @@ impl Upload for AccountUpload {
         };
         self.failed(result).await?;
         self.start = Start::Decided;
+        if let Some(screening) = &mut self.screening {
+            screening.cut(size_bytes);
+        }
         let result = self.staged.set_size(size_bytes).await;
         self.open.received(self.staged.size_bytes());
         self.failed(result).await

@@ -63,6 +63,7 @@ impl AccountMailbox {
             arrival: Some(Cause::Restore),
             departs: false,
             content_of: None,
+            rows_of: None,
             account: None,
             act: act.clone(),
         };

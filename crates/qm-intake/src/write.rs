@@ -7,6 +7,7 @@ use crate::mailbox::AccountMailbox;
 use crate::names::{check_folder, file_at, gone};
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
+use crate::screening::Screening;
 use crate::upload::{AccountUpload, Start};
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Partial;
@@ -43,6 +44,12 @@ impl AccountMailbox {
             .stage(&*bucket, &object, final_name.as_deref(), existing, options)
             .await?;
         open.received(staged.size_bytes());
+        let screening = Screening::begin(
+            &account,
+            final_name
+                .as_deref()
+                .unwrap_or_else(|| object.key.file_name()),
+        );
         let mut upload = AccountUpload {
             shared: Arc::clone(&self.shared),
             holder: self.holder.clone(),
@@ -55,6 +62,7 @@ impl AccountMailbox {
             attributes: Attributes::default(),
             act: act.clone(),
             open,
+            screening,
             has_failed: false,
             is_with_others: false,
         };

@@ -104,5 +104,6 @@ pub(crate) fn account(name: &str, keys: &[&str], networks: &[&str]) -> Account {
         may: Verb::DEFAULT.into(),
         types: None,
         temp_suffixes: vec![],
+        declare: vec![],
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::template::Template;
 
 /// What the rows of a file are.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Declaration {
     /// How rows are written; `None`: as the file's extension says.
     pub format: Option<RowFormat>,
@@ -65,7 +65,7 @@ pub enum DecimalMark {
 }
 
 /// A column of the table.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Column {
     /// Its name in the table.
     pub name: String,
@@ -84,7 +84,7 @@ pub struct Column {
 }
 
 /// Where a column's values come from.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ColumnSource {
     /// The column of the file with this header, or the member of this name.
     Header(String),

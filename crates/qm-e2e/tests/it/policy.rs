@@ -171,6 +171,40 @@ fn foreign_a_refusal_says_why_in_a_sentence() -> Outcome {
     Ok(())
 }
 
+/// S1-08, beyond the original: a declaration screens what is uploaded.
+#[test]
+fn foreign_s1_08_rows_are_as_declared_or_the_sender_reads_what_is_wrong() -> Outcome {
+    let mut world = agencies()?;
+    for (name, kind) in [("id", "integer"), ("day", "date")] {
+        let table = format!("declaration.orders.column.{name}");
+        let line = format!("type = \"{kind}\"");
+        world.configuration.set(&table, &line);
+    }
+    let table = "partner.agent1.account.agent1";
+    let line = r#"declare = { "*.csv" = "orders" }"#;
+    world.configuration.set(table, line);
+    world.apply()?.ok()?.says("is in force")?;
+    world.write_local("good.csv", "id,day\n1,2026-11-30\n")?;
+    world.write_local("bad.csv", "id,day\n1,2026-11-30\n2,2026-11-31\n")?;
+    world.sftp("agent1", "put good.csv\n")?.ok()?;
+    world.sftp("agent1", "put bad.csv\n")?.failed()?;
+    assert_denied(&world, "agent1", "landing/agent1/bad.csv", "rule=rows")?;
+    world.sftp("agent1", "get bad.csv.rejected.txt\n")?.ok()?;
+    let report = fs::read_to_string(world.local("bad.csv.rejected.txt"))?;
+    ensure!(
+        report.ends_with(
+            "bad.csv: 2 rows, 1 of them not as declared\n  \
+             line 3, column day: `2026-11-31` is a day that does not exist\n"
+        ),
+        "{report}"
+    );
+    // Neither the file nor the report arrived anywhere.
+    wait_until_delivered(&world)?;
+    assert_eq!(world.arrivals()?.0.len(), 1);
+    assert_eq!(tree(&world.share("agent1"))?.len(), 1);
+    Ok(())
+}
+
 #[test]
 fn foreign_s1_09_others_are_invisible() -> Outcome {
     let world = agencies()?;

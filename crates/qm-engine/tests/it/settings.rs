@@ -197,6 +197,7 @@ pub(crate) fn add_account(config: &mut Config, name: &str) {
         may: BTreeSet::new(),
         types: None,
         temp_suffixes: vec![],
+        declare: vec![],
     };
     config.accounts.insert(account.name.clone(), account);
 }

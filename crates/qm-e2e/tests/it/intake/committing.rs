@@ -57,6 +57,7 @@ async fn a_failing_commit_at_close_tells_the_truth() {
         let rules = Fixed {
             may: Verb::ALL.into(),
             types: None,
+            declare: vec![],
         };
         let mailbox = mailbox(bucket, ledger.clone(), rules).await;
         for (text, is_faulty) in [("first", false), ("second", true), ("third", false)] {

@@ -4,13 +4,14 @@
 mod committing;
 mod resuming;
 mod rights;
+mod rows;
 mod sources;
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use qm_core::account::{Account, MailboxRoot, SshPublicKey, Verb};
+use qm_core::account::{Account, Declared, MailboxRoot, SshPublicKey, Verb};
 use qm_core::file_type::FileType;
 use qm_core::id::{AccountName, BucketName, NotifierName, PartnerName};
 use qm_core::name::{MailboxPath, Prefix};
@@ -51,6 +52,10 @@ struct Desk {
 
 impl Desk {
     async fn that_may(verbs: &[Verb], types: Option<&[&str]>) -> Self {
+        Self::of(verbs, types, vec![]).await
+    }
+
+    async fn of(verbs: &[Verb], types: Option<&[&str]>, declare: Vec<Declared>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bucket: Arc<dyn Bucket> =
             Arc::new(DirectoryBucket::open(folder.path(), Durability::Full).unwrap());
@@ -59,6 +64,7 @@ impl Desk {
         let rules = Fixed {
             may: verbs.iter().copied().collect(),
             types,
+            declare,
         };
         let mailbox = mailbox(bucket, Arc::new(ledger.clone()), rules).await;
         Self {
@@ -122,6 +128,7 @@ async fn mailbox(
 pub(crate) struct Fixed {
     pub(crate) may: BTreeSet<Verb>,
     pub(crate) types: Option<Vec<FileType>>,
+    pub(crate) declare: Vec<Declared>,
 }
 
 impl Rules for Fixed {
@@ -138,6 +145,7 @@ impl Rules for Fixed {
             may: self.may.clone(),
             types: self.types.clone(),
             temp_suffixes: vec![],
+            declare: self.declare.clone(),
         }))
     }
 

@@ -68,6 +68,7 @@ impl Desk {
         let rules = Fixed {
             may: BTreeSet::from(Verb::ALL),
             types: None,
+            declare: vec![],
         };
         let intake = Intake::new(Parts {
             ledger: Arc::new(ledger.clone()),

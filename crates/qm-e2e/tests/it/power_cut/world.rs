@@ -213,6 +213,7 @@ impl World {
             rules: Arc::new(Fixed {
                 may: Verb::ALL.into(),
                 types: None,
+                declare: vec![],
             }),
             clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),
             identifiers: Arc::new(TestIdentifiers::new(

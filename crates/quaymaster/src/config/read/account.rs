@@ -1,8 +1,10 @@
 //! `[partner.NAME.account.NAME]`.
 
-use qm_core::account::{Account, SshPublicKey, Verb};
+use qm_core::account::{Account, Declared, SshPublicKey, Verb};
+use qm_core::config::Declaration;
 use qm_core::file_type::FileType;
-use qm_core::id::{AccountName, PartnerName};
+use qm_core::id::{AccountName, DeclarationName, PartnerName};
+use qm_core::screen::NamePattern;
 use std::collections::BTreeMap;
 
 use super::{Context, each};
@@ -10,15 +12,20 @@ use crate::config::places;
 use crate::config::problem::{Fault, Report};
 use crate::config::section::{Named, Section};
 use crate::config::suggest;
-use crate::config::tree::Item;
+use crate::config::tree::{Item, Value};
 use crate::config::values::{self, text};
 
 pub(super) fn accounts(
     top: &mut Section<'_>,
+    declarations: &BTreeMap<DeclarationName, Declaration>,
     context: &Context<'_>,
     report: &mut Report,
 ) -> BTreeMap<AccountName, Account> {
-    let mut all = Accounts::default();
+    let mut all = Accounts {
+        by_name: BTreeMap::new(),
+        places: BTreeMap::new(),
+        declarations,
+    };
     each(
         top,
         "partner",
@@ -36,13 +43,13 @@ pub(super) fn accounts(
 }
 
 /// An account's name is its SSH user name, so it is unique over all partners.
-#[derive(Default)]
-struct Accounts {
+struct Accounts<'d> {
     by_name: BTreeMap<AccountName, Account>,
     places: BTreeMap<String, crate::config::source::Place>,
+    declarations: &'d BTreeMap<DeclarationName, Declaration>,
 }
 
-impl Accounts {
+impl Accounts<'_> {
     fn read(
         &mut self,
         partner: Option<&PartnerName>,
@@ -66,7 +73,9 @@ impl Accounts {
         let name = AccountName::parse(name)
             .map_err(|error| report.say(place, error.into()))
             .ok();
+        let declare = declare(&mut section, self.declarations, context, report);
         let account = account(name, partner.cloned(), &mut section, context, report);
+        let account = account.map(|account| Account { declare, ..account });
         section.finish(report);
         if let Some(account) = account {
             self.by_name.insert(account.name.clone(), account);
@@ -105,7 +114,55 @@ fn account(
         may: may.map_or_else(|| Verb::DEFAULT.into(), |may| may.into_iter().collect()),
         types,
         temp_suffixes: temp_suffixes.unwrap_or_default(),
+        declare: Vec::new(),
     })
+}
+
+/// `declare = { "*.csv" = "products" }`, in the order in which the patterns are written.
+fn declare(
+    section: &mut Section<'_>,
+    declarations: &BTreeMap<DeclarationName, Declaration>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Vec<Declared> {
+    let written = section.optional(report, "declare", |item| {
+        let Value::Table(table) = &item.value else {
+            let fault = values::wrong_kind("patterns of file names", &item.value);
+            return Err(fault.help("for example declare = { \"*.csv\" = \"products\" }"));
+        };
+        let mut entries: Vec<_> = table.entries.iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.key);
+        let entries = entries.into_iter().map(|(pattern, entry)| {
+            let declared = declared(pattern, &entry.item, declarations, context);
+            (entry.item.place, declared)
+        });
+        Ok(entries.collect::<Vec<_>>())
+    });
+    let mut declare = Vec::new();
+    for (place, declared) in written.unwrap_or_default() {
+        match declared {
+            Ok(declared) => declare.extend(declared),
+            Err(fault) => report.say(place, fault),
+        }
+    }
+    declare
+}
+
+/// `None` for a declaration with mistakes: it is not among the others, and they are told.
+fn declared(
+    pattern: &str,
+    item: &Item,
+    declarations: &BTreeMap<DeclarationName, Declaration>,
+    context: &Context<'_>,
+) -> Result<Option<Declared>, Fault> {
+    let name = text(item)?;
+    context.names.declaration(name)?;
+    let name = DeclarationName::parse(name)?;
+    let files = NamePattern::glob(pattern)?;
+    Ok(declarations
+        .get(&name)
+        .cloned()
+        .map(|rows| Declared { files, name, rows }))
 }
 
 /// The extensions of `types`, for accounts and expectations.

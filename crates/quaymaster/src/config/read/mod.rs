@@ -39,11 +39,11 @@ pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<C
     let sftp = node::sftp(&mut top, report);
     let buckets = bucket::buckets(&mut top, &context, report);
     let encryption_keys = encryption_key::encryption_keys(&mut top, report);
-    let accounts = account::accounts(&mut top, &context, report);
     let expectations = expectation::expectations(&mut top, &context, report);
     let notifiers = notifier::notifiers(&mut top, &context, report);
     let routes = route::routes(&mut top, &context, report);
     let declarations = declaration::declarations(&mut top, report);
+    let accounts = account::accounts(&mut top, &declarations, &context, report);
     let destinations = destination::destinations(&mut top, &declarations, &context, report);
     top.finish(report);
     folders::check(node.as_ref(), &buckets, &destinations, report);

@@ -210,6 +210,7 @@ pub(super) fn account(account: &Account) -> Facts {
         may,
         types,
         temp_suffixes,
+        declare,
     } = account;
     let keys: Vec<String> = ssh_keys
         .iter()
@@ -217,6 +218,10 @@ pub(super) fn account(account: &Account) -> Facts {
             "" => key.fingerprint(),
             comment => format!("{} {}", key.fingerprint(), comment.escape_debug()),
         })
+        .collect();
+    let declared: Vec<String> = declare
+        .iter()
+        .map(|declared| format!("{} = {}", declared.files, declared.name))
         .collect();
     vec![
         ("partner", Some(partner.to_string())),
@@ -226,6 +231,7 @@ pub(super) fn account(account: &Account) -> Facts {
         ("networks", list(networks)),
         ("ssh_keys", list(&keys)),
         ("temp_suffixes", list(temp_suffixes)),
+        ("declare", list(&declared)),
     ]
 }
 
