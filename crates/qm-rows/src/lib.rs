@@ -31,6 +31,7 @@ mod output;
 mod rejects;
 mod rows;
 mod shape;
+mod suggest;
 mod value;
 
 pub use batch::{Batch, Cell, Decimal, Row};
