@@ -12,7 +12,7 @@ const FUNCTION_FAILED: &str = "200";
 /// Of a delivery: the event is that its file is there, in the shape of S3's notifications.
 pub fn of_delivery(delivery: &Delivery) -> Value {
     let error = delivery.last_error.as_deref().unwrap_or_default();
-    letter(arrival(delivery), &delivery.id.to_string(), error)
+    letter(&arrival(delivery), &delivery.id.to_string(), error)
 }
 
 /// Of an event from outside, as it came.
@@ -20,10 +20,10 @@ pub fn of_event(row: &InboxRow) -> Value {
     let body = &row.event.body;
     let event = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body.as_str()));
     let error = row.last_error.as_deref().unwrap_or_default();
-    letter(event, &row.id.to_string(), error)
+    letter(&event, &row.id.to_string(), error)
 }
 
-fn letter(event: Value, id: &str, error: &str) -> Value {
+fn letter(event: &Value, id: &str, error: &str) -> Value {
     json!({
         "event": event,
         "RequestID": id,
