@@ -103,7 +103,7 @@ mod tests {
             }
         });
         run(Box::pin(ending), move |result| {
-            tell.send(result.is_ok()).unwrap()
+            tell.send(result.is_ok()).unwrap();
         });
         assert_eq!(told.try_recv(), Ok(true));
     }

@@ -399,7 +399,7 @@ impl Upload for AccountUpload {
 
     async fn commit(self: Box<Self>) -> Result<()> {
         // A session that goes away must not stop it between record and action.
-        qm_threads::carry(self.ended()).await
+        qm_threads::carry(Box::pin(self.ended())).await
     }
 
     async fn abandon(mut self: Box<Self>) {

@@ -6,8 +6,9 @@
 //! sockets and timers: if it is not over soon, a thread that watches gives the runtime something
 //! to do, and whoever is woken for that looks at them.
 
+use parking_lot::Mutex;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -106,7 +107,7 @@ impl Watch {
     }
 
     fn began(&self, runtime: Handle) {
-        *self.seen.runtime() = Some(runtime);
+        *self.seen.runtime.lock() = Some(runtime);
         self.seen.count.fetch_add(1, Ordering::SeqCst);
         if self.seen.is_asleep.load(Ordering::SeqCst) {
             self.thread.unpark();
@@ -119,10 +120,6 @@ impl Watch {
 }
 
 impl Seen {
-    fn runtime(&self) -> std::sync::MutexGuard<'_, Option<Handle>> {
-        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn watch(&self) {
         let (mut before, mut idle_looks) = (0, 0);
         loop {
@@ -152,7 +149,8 @@ impl Seen {
 
     /// Whoever is woken looks at sockets and timers when he has found nothing to do.
     fn relieve(&self) {
-        if let Some(runtime) = self.runtime().clone() {
+        let runtime = self.runtime.lock().clone();
+        if let Some(runtime) = runtime {
             drop(runtime.spawn(std::future::ready(())));
         }
     }

@@ -215,7 +215,7 @@ async fn twenty_files_with_a_limit_of_one_all_load() {
 async fn loads_that_wait_too_long_expire_in_time() {
     let mut config = loading();
     let route = config.routes.values_mut().next().unwrap();
-    route.max_age = Some(std::time::Duration::from_secs(1_800));
+    route.max_age = Some(std::time::Duration::from_mins(30));
     let world = World::new(config);
     let products = world.destination("products");
     products.loads(load(10, 0));

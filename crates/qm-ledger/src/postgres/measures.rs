@@ -11,7 +11,7 @@ use super::PostgresLedger;
 use super::connection::Connection;
 use super::fault::Sql;
 use super::loads::counts;
-use super::statements::micros;
+use super::statements::{Columns, micros};
 
 const ATTEMPTS: &str = "SELECT count(*) FROM (SELECT 1 FROM attempts
      WHERE destination = $1 AND began_at > $2 LIMIT $3) AS counted";
@@ -46,7 +46,7 @@ async fn measure(connection: &Connection, to: &str, metric: Metric, since: Times
         .first(
             sql,
             &[&to, &micros(since), &i64::from(Metric::COUNTED_MAX)],
-            |columns| columns.number(),
+            |columns: &mut Columns<'_>| columns.number(),
         )
         .await?;
     Ok(found.unwrap_or_default())

@@ -120,10 +120,10 @@ impl Queue {
                 left.push_back(job);
             }
         }
-        let is_other = |job: &&Box<dyn Job>| job.manner().urgency == Urgency::WithTheNext;
-        let others = left.iter().filter(is_other).count();
+        let is_other = |job: &dyn Job| job.manner().urgency == Urgency::WithTheNext;
+        let others = left.iter().filter(|job| is_other(&***job)).count();
         waiting.urgent = left.len() - others;
-        if others == 0 || group.iter().any(|job| is_other(&job)) {
+        if others == 0 || group.iter().any(|job| is_other(&**job)) {
             waiting.others_since = (others > 0).then(Instant::now);
         }
         waiting.jobs = left;

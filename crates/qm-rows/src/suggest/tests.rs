@@ -1,5 +1,6 @@
 use super::*;
 use flate2::write::GzEncoder;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 #[track_caller]
@@ -166,7 +167,7 @@ fn compressed_and_cut_files() {
 fn only_so_many_rows_are_looked_at() {
     let mut file = "id,price\n".to_owned();
     for number in 0..ROWS_MAX * 3 {
-        file.push_str(&format!("{number},1.5\n"));
+        writeln!(file, "{number},1.5").unwrap();
     }
     let found = drafted("a.csv", file.as_bytes());
     assert_eq!(found.sample, Sample::Beginning);

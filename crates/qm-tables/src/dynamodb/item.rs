@@ -130,10 +130,11 @@ fn equal(left: &AttributeValue, right: &AttributeValue) -> bool {
 
 /// False if it is no value that a key can have, or an empty one.
 fn identify(value: &AttributeValue, key: &mut Vec<u8>) -> Option<()> {
-    let (tag, text) = match value {
-        AttributeValue::S(text) if !text.is_empty() => (b'S', text.clone()),
-        AttributeValue::N(number) => (b'N', plain(number)),
-        _ => return None,
+    let (tag, text) = if let AttributeValue::N(number) = value {
+        (b'N', plain(number))
+    } else {
+        let text = value.as_s().ok().filter(|text| !text.is_empty())?;
+        (b'S', text.clone())
     };
     key.push(tag);
     key.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -215,10 +216,12 @@ fn plain(number: &str) -> String {
 
 /// As DynamoDB counts: text by its bytes, two digits of a number a byte.
 fn weight(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::N(number) => number.len() / 2 + 2,
-        _ => 1,
+    if let AttributeValue::S(text) = value {
+        text.len()
+    } else if let AttributeValue::N(number) = value {
+        number.len() / 2 + 2
+    } else {
+        1
     }
 }
 

@@ -66,10 +66,7 @@ impl Keys {
     /// Where the hash is, or would be.
     fn find(&self, hash: u64) -> usize {
         let mask = self.slots.len() - 1;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "any bits do, and the low ones are kept"
-        )]
+        // Any bits do, and the low ones are kept.
         let mut at = (hash >> 1) as usize & mask;
         while self.slots[at] != FREE && self.slots[at] & !UNCHANGED != hash {
             at = (at + 1) & mask;

@@ -148,30 +148,27 @@ impl Load {
             return Ok(());
         }
         let turn = Arc::clone(&self.turn);
-        match self.records.get(self.number).await? {
-            Some(record) => {
-                self.counts = record.before;
-                self.recall(&record.fates);
-                // The next one was begun when this one was written.
-                if self.records.get(self.number + 1).await?.is_none() {
-                    let mut watch = Watch::begin(&turn, fence, self.look_every).await?;
-                    self.put(&mut watch).await?;
-                }
-            }
-            None => {
+        if let Some(record) = self.records.get(self.number).await? {
+            self.counts = record.before;
+            self.recall(&record.fates);
+            // The next one was begun when this one was written.
+            if self.records.get(self.number + 1).await?.is_none() {
                 let mut watch = Watch::begin(&turn, fence, self.look_every).await?;
-                match self.order {
-                    RowOrder::ByRow => self.look(&mut watch).await?,
-                    RowOrder::None => self.look_at_nothing(),
-                }
-                self.mark().await?;
-                let record = Record {
-                    fates: self.chunk.rows.iter().map(|row| row.fate).collect(),
-                    before: self.counts,
-                };
-                self.records.make(self.number, &record, turn.number).await?;
                 self.put(&mut watch).await?;
             }
+        } else {
+            let mut watch = Watch::begin(&turn, fence, self.look_every).await?;
+            match self.order {
+                RowOrder::ByRow => self.look(&mut watch).await?,
+                RowOrder::None => self.look_at_nothing(),
+            }
+            self.mark().await?;
+            let record = Record {
+                fates: self.chunk.rows.iter().map(|row| row.fate).collect(),
+                before: self.counts,
+            };
+            self.records.make(self.number, &record, turn.number).await?;
+            self.put(&mut watch).await?;
         }
         self.records.forget(self.number);
         self.number += 1;

@@ -28,6 +28,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use qm_core::config::{AwsAccess, Declaration, LoadMode, RowOrder, Table, TableEngine};
 use qm_core::delivery::Delivery;
+use qm_core::id::Sha256Digest;
 use qm_core::load::Counts;
 use qm_core::ports::connector::Finding;
 use qm_core::{Error, Kind, Result};
@@ -187,8 +188,7 @@ impl DynamoDb {
     /// What must be the same for an attempt to go on where another left off.
     fn way_of_reading(&self, columns: &[String]) -> String {
         let settings = format!("{:?} {:?} {columns:?}", self.rows, self.key);
-        let digest = Sha256::digest(settings);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256Digest(Sha256::digest(settings).into()).to_string()
     }
 
     fn check_columns(&self, columns: &[String]) -> Result<()> {

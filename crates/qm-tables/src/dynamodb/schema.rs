@@ -222,10 +222,13 @@ fn key_of(table: &TableDescription) -> Result<Vec<KeyPart>> {
 }
 
 fn word(kind: &ScalarAttributeType) -> &'static str {
-    match kind {
-        ScalarAttributeType::S => "text",
-        ScalarAttributeType::N => "a number",
-        ScalarAttributeType::B => "binary",
-        _ => "of a type that is not known here",
+    if *kind == ScalarAttributeType::S {
+        "text"
+    } else if *kind == ScalarAttributeType::N {
+        "a number"
+    } else if *kind == ScalarAttributeType::B {
+        "binary"
+    } else {
+        "of a type that is not known here"
     }
 }

@@ -87,9 +87,12 @@ async fn write(client: &Client, table: &str, key: &[KeyPart], probe: Item) -> Re
 }
 
 fn probe(key: &[KeyPart]) -> Item {
-    let value = |kind: &ScalarAttributeType| match kind {
-        ScalarAttributeType::N => AttributeValue::N("0".to_owned()),
-        _ => AttributeValue::S("quaymaster-test".to_owned()),
+    let value = |kind: &ScalarAttributeType| {
+        if *kind == ScalarAttributeType::N {
+            AttributeValue::N("0".to_owned())
+        } else {
+            AttributeValue::S("quaymaster-test".to_owned())
+        }
     };
     key.iter()
         .map(|part| (part.name.clone(), value(&part.kind)))

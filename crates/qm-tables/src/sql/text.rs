@@ -35,16 +35,13 @@ pub(crate) fn write_decimal(value: Decimal, to: &mut String) {
     let mut start;
     loop {
         // 64 bits are divided much faster than 128, and most numbers have no more.
-        let digit = match u64::try_from(rest) {
-            Ok(few) => {
-                rest = u128::from(few / 10);
-                few % 10
-            }
-            Err(_) => {
-                let digit = rest % 10;
-                rest /= 10;
-                u64::try_from(digit).unwrap_or_default()
-            }
+        let digit = if let Ok(few) = u64::try_from(rest) {
+            rest = u128::from(few / 10);
+            few % 10
+        } else {
+            let digit = rest % 10;
+            rest /= 10;
+            u64::try_from(digit).unwrap_or_default()
         };
         start = put(b'0' + u8::try_from(digit).unwrap_or_default());
         behind += 1;

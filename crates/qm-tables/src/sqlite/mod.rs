@@ -145,7 +145,7 @@ impl Sqlite {
     async fn try_out(&self, findings: &mut Findings) -> Result<()> {
         findings.begin("the database");
         if !self.file.exists() {
-            let folder = self.file.parent().unwrap_or(Path::new("."));
+            let folder = self.file.parent().unwrap_or_else(|| Path::new("."));
             if !folder.is_dir() {
                 return Err(
                     Error::new(Kind::NotFound, "the database's folder is not there")

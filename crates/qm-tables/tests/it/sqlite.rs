@@ -52,7 +52,6 @@ impl Database for SqliteFile {
         };
         let names: Vec<String> = statement
             .column_names()
-            .into_iter()
             .map(str::to_owned)
             .collect();
         let texts: Vec<String> = names

@@ -53,7 +53,7 @@ fn copies_of(state: &LedgerState, path: &ObjectPath, version: VersionId) -> Vec<
     let puts: Vec<&Delivery> = puts.into_iter().filter(|put| put.arrival <= came).collect();
     let newest = puts.iter().enumerate().filter(|(at, put)| {
         let is_same = |other: &&Delivery| is_same_target(put, other) && other.route == put.route;
-        !puts.iter().skip(at + 1).any(|other| is_same(other))
+        !puts.iter().skip(at + 1).any(&is_same)
             && puts
                 .iter()
                 .any(|other| is_same(other) && other.version.id == version)

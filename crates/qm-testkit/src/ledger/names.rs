@@ -138,6 +138,17 @@ pub(super) fn at_key(path: &ObjectPath, key: &ObjectKey) -> ObjectPath {
     }
 }
 
+/// What is restored is still kept.
+fn check_kept(state: &LedgerState, change: &NameChange) -> Result<()> {
+    match (&change.change, &change.version) {
+        (Change::Restore, Some(version)) if state.kept.is_given_up(version.id) => Err(Error::new(
+            Kind::NotFound,
+            "this version is not kept any more",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Operation> {
     let is_incomplete = match change.change {
         Change::Publish | Change::Restore => change.version.is_none(),
@@ -150,14 +161,7 @@ fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Opera
             "a name operation was recorded without its version",
         ));
     }
-    if let (Change::Restore, Some(version)) = (&change.change, &change.version)
-        && state.kept.is_given_up(version.id)
-    {
-        return Err(Error::new(
-            Kind::NotFound,
-            "this version is not kept any more",
-        ));
-    }
+    check_kept(state, &change)?;
     let wanted = keys(&change.path, &change.change);
     if wanted.iter().any(|path| state.names.is_pending(path)) {
         return Err(Error::new(

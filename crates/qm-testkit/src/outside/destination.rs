@@ -188,7 +188,9 @@ impl FakeDestination {
         }
         if let Some(progress) = shipment.progress {
             let said = self.state.lock().progress.clone();
-            said.into_iter().for_each(|counts| progress.rows(counts));
+            for counts in said {
+                progress.rows(counts);
+            }
         }
         let mut is_open = self.is_open.subscribe();
         // The sender lives as long as `self`.

@@ -61,7 +61,7 @@ async fn foreign_what_a_broken_off_attempt_left_is_removed() {
     let mut copy = delivery("a.csv", b"ours");
     copy.state = DeliveryState::Superseded;
     let id = copy.id.to_string();
-    let part = sshd.files().join(format!(".a.csv.{}.part", &id[..8]));
+    let part = sshd.files().join(format!(".a.csv.{id:.8}.part"));
     fs::write(&part, b"ou").unwrap();
     let note = remove(&sshd, &[copy], &OpenFence).await.unwrap();
     assert!(note.contains("not there"), "{note}");

@@ -40,9 +40,10 @@ async fn what_passes(server: &Server, firsts: &[usize]) {
                     },
                 );
                 let loaded = world.attempt(&delivery("a.csv", 1), sample::FILE).await;
-                let expect = match in_batches {
-                    false => sample::by_row(),
-                    true => sample::in_batches(),
+                let expect = if in_batches {
+                    sample::in_batches()
+                } else {
+                    sample::by_row()
                 };
                 assert_eq!(loaded.unwrap(), expect, "{fault:?} {first}");
                 wire.follow(|_, _, _| Verdict::Pass);
@@ -72,9 +73,10 @@ async fn foreign_what_does_not_pass_has_a_verdict_and_the_next_attempt_goes_on()
         let (mut asked, lasting) = (0, fault.clone());
         wire.follow(move |_, found, _| {
             asked += usize::from(found == operation);
-            match found == operation && asked >= from {
-                true => lasting.clone(),
-                false => Verdict::Pass,
+            if found == operation && asked >= from {
+                lasting.clone()
+            } else {
+                Verdict::Pass
             }
         });
         let first = delivery("a.csv", 1);

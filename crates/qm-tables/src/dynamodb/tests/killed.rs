@@ -60,9 +60,10 @@ async fn killed_at_every(
                 break;
             }
             // The second attempt comes about as far as the first, if there is so much to do.
-            let attempts = match is_over(&wire, &world, 2, at, !is_passed_on).await {
-                true => 2,
-                false => 3,
+            let attempts = if is_over(&wire, &world, 2, at, !is_passed_on).await {
+                2
+            } else {
+                3
             };
             goes_on(&wire, world, attempts, expect).await;
         }

@@ -37,12 +37,12 @@ async fn versions_of_a_file(endpoint: &str) {
 
 #[tokio::test]
 async fn foreign_versions_of_a_file_on_moto() {
-    versions_of_a_file(&Server::moto().endpoint).await;
+    Box::pin(versions_of_a_file(&Server::moto().endpoint)).await;
 }
 
 #[tokio::test]
 async fn foreign_versions_of_a_file_on_dynalite() {
-    versions_of_a_file(&Server::dynalite().endpoint).await;
+    Box::pin(versions_of_a_file(&Server::dynalite().endpoint)).await;
 }
 
 async fn a_later_arrivals_rows_stay(endpoint: &str) {
@@ -125,10 +125,8 @@ async fn in_batches(endpoint: &str) {
     let wire = Wire::to(Some(endpoint)).await;
     let mut world = World::at(&wire.endpoint).await.in_batches();
     world.limits.chunk_rows = 60;
-    let rows: String = (0..100)
-        .map(|row| format!("{},{row}\n", row % 90))
-        .collect();
-    let csv = format!("ID,Title\n{rows}");
+    let rows: Vec<String> = (0..100).map(|row| format!("{},{row}\n", row % 90)).collect();
+    let csv = format!("ID,Title\n{}", rows.concat());
     // Of every batch some rows come back.
     wire.follow(|number, operation, _| match operation {
         "BatchWriteItem" if number % 2 == 0 => Verdict::FirstOnly(3),

@@ -48,7 +48,7 @@ async fn made_compared_and_tried(endpoint: &str) {
     let missing = format!("there is no table `{table}`");
     assert_eq!(
         world.engine().differences().await.unwrap(),
-        [missing.clone()]
+        std::slice::from_ref(&missing)
     );
     let found = findings(&world).await;
     assert_eq!(found.len(), 1);

@@ -218,17 +218,20 @@ fn split(batch: &mut Value, count: usize) -> Value {
     let tables = batch["RequestItems"].as_object_mut().unwrap();
     let (table, requests) = tables.iter_mut().next().unwrap();
     let is_read = requests.is_object();
-    let list = match requests {
-        Value::Array(list) => list,
-        keys => keys["Keys"].as_array_mut().unwrap(),
+    let list = if is_read {
+        &mut requests["Keys"]
+    } else {
+        requests
     };
+    let list = list.as_array_mut().unwrap();
     let rest = list.split_off(count.min(list.len()));
     if rest.is_empty() {
         return json!({});
     }
-    let rest = match is_read {
-        true => json!({ "Keys": rest, "ConsistentRead": true }),
-        false => Value::Array(rest),
+    let rest = if is_read {
+        json!({ "Keys": rest, "ConsistentRead": true })
+    } else {
+        Value::Array(rest)
     };
     json!({ table.as_str(): rest })
 }

@@ -61,7 +61,6 @@ async fn cut_everywhere(server: &Server, proxy: &Proxy, scene: &Scene<'_>, expec
             };
             assert_eq!(rows, more, "after {requests}, {side:?}");
             if !is_reached {
-                println!("{side:?}: {requests} requests");
                 break;
             }
         }

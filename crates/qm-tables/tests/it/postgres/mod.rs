@@ -69,7 +69,7 @@ impl Database for Server {
         let names: Vec<&str> = statement
             .columns()
             .iter()
-            .map(|column| column.name())
+            .map(tokio_postgres::Column::name)
             .collect();
         let texts: Vec<String> = names
             .iter()

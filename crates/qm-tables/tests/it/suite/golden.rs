@@ -130,7 +130,7 @@ async fn ragged_rows(database: &dyn Database) {
         .map(|name| column(name, ColumnType::Text))
         .to_vec();
     scene.table.rows.columns[2].required = true;
-    scene.table.table = "ragged_required".to_owned();
+    "ragged_required".clone_into(&mut scene.table.table);
     let load = scene.load(&csv(2, "ID,Title,Price\na,x,1\nc,z\n")).await;
     assert_eq!(counts(load.counts), [2, 1, 0, 0, 1, 0]);
 }

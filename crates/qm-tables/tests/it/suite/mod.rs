@@ -48,7 +48,6 @@ pub(crate) async fn run(database: &dyn Database) {
     let cases = [golden::CASES, modes::CASES, undoing::CASES].concat();
     for case in cases {
         if case.needs.iter().all(|ability| database.can(*ability)) {
-            println!("{}", case.name);
             (case.run)(database).await;
         }
     }

@@ -26,9 +26,7 @@ fn removal(name: &str, number: u8) -> NameChange {
 
 fn renaming(from: &str, to: &str, number: u8) -> NameChange {
     NameChange {
-        change: Change::Rename {
-            to: path(to).key.clone(),
-        },
+        change: Change::Rename { to: path(to).key },
         arrival: Some(Cause::Rename),
         departs: true,
         ..publish(from, number)

@@ -6,7 +6,7 @@ use qm_core::delivery::{DeliveryState, Transition};
 use qm_core::id::DeliveryId;
 use qm_core::load::{Counts, Load, LoadStatus};
 use qm_core::ports::ledger::{
-    Ledger, LoadFilter, LoadProgress, LoadState, RecordedLoad, TableCounts,
+    DeliveryFilter, Ledger, LoadFilter, LoadProgress, LoadState, RecordedLoad, TableCounts,
 };
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ pub async fn a_load_tells_how_far_it_is(ledger: &dyn Ledger) {
     let second = claim(ledger, 4, 1).await.remove(0);
     finish(ledger, &second, DeliveryState::Dead, 5).await;
     assert_eq!(load_of(ledger, id).await.state, LoadState::Failed);
-    let redriven = ledger.redrive(Default::default(), audit("all"), minute(6));
+    let redriven = ledger.redrive(DeliveryFilter::default(), audit("all"), minute(6));
     assert_eq!(redriven.await.unwrap(), [id]);
     let third = claim(ledger, 6, 1).await.remove(0);
     let ended = ledger.finish(&third, loaded(counts(60, 0)), None, minute(7));

@@ -106,7 +106,7 @@ fn mistakes_about_alarms() {
 #[test]
 fn dead_letters_wait_four_days_unless_told_otherwise() {
     let kept = |node: &str| right(&config(node, "")).node.dead_letters_kept;
-    assert_eq!(kept(""), Some(Duration::from_secs(345_600)));
+    assert_eq!(kept(""), Some(Duration::from_hours(4 * 24)));
     assert_eq!(
         kept("dead_letters_kept = \"14d\""),
         Some(Duration::from_hours(14 * 24))
