@@ -21,12 +21,16 @@ async fn a_copy_is_removed_from_a_folder_and_nothing_else() {
         share.deliver(name, b"a\n").await.unwrap();
     }
     let copy = delivery("in/a.csv", b"a\n");
-    let note = remove(&share, std::slice::from_ref(&copy), &OpenFence).await.unwrap();
+    let note = remove(&share, std::slice::from_ref(&copy), &OpenFence)
+        .await
+        .unwrap();
     assert!(note.starts_with("removed"), "{note}");
     assert_eq!(share.names(), ["in/", "in/b.csv"]);
     // Done again, and where the folder is not there any more.
     for _ in 0..2 {
-        let note = remove(&share, std::slice::from_ref(&copy), &OpenFence).await.unwrap();
+        let note = remove(&share, std::slice::from_ref(&copy), &OpenFence)
+            .await
+            .unwrap();
         assert!(note.contains("not there"), "{note}");
         fs::remove_dir_all(share.path("in")).unwrap_or_default();
     }

@@ -183,12 +183,13 @@ mod tests {
     }
 
     fn letters<'a>(jobs: impl IntoIterator<Item = &'a Box<dyn Job>>) -> String {
-        let letter = |job: &Box<dyn Job>| match job.manner().urgency {
+        let letter = |urgency| match urgency {
             Urgency::Now => 'n',
             Urgency::InTurn => 'i',
             Urgency::WithTheNext => 'w',
         };
-        jobs.into_iter().map(letter).collect()
+        let urgencies = jobs.into_iter().map(|job| job.manner().urgency);
+        urgencies.map(letter).collect()
     }
 
     #[track_caller]

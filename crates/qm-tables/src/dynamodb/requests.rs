@@ -11,9 +11,9 @@ use super::fault::{self, Trouble, throttled, trouble};
 use super::item::{Item, identity, same};
 use super::pressure::Reply;
 
-/// DynamoDB's limit of the keys of one BatchGetItem.
+/// DynamoDB's limit of the keys of one `BatchGetItem`.
 pub(super) const READ_AT_ONCE: usize = 100;
-/// Its limit of the items of one BatchWriteItem; their 16 MiB are more than 25 items of 400 KiB.
+/// Its limit of the items of one `BatchWriteItem`; their 16 MiB are more than 25 items of 400 KiB.
 pub(super) const WRITTEN_AT_ONCE: usize = 25;
 
 /// The table, and how its rows are written.

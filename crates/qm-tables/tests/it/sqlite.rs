@@ -50,10 +50,7 @@ impl Database for SqliteFile {
         let Ok(statement) = connection.prepare(&format!("SELECT * FROM \"{table}\"")) else {
             return Vec::new();
         };
-        let names: Vec<String> = statement
-            .column_names()
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let texts: Vec<String> = names
             .iter()
             .map(|name| format!("CAST(\"{name}\" AS TEXT)"))

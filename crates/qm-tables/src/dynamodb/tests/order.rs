@@ -125,7 +125,9 @@ async fn in_batches(endpoint: &str) {
     let wire = Wire::to(Some(endpoint)).await;
     let mut world = World::at(&wire.endpoint).await.in_batches();
     world.limits.chunk_rows = 60;
-    let rows: Vec<String> = (0..100).map(|row| format!("{},{row}\n", row % 90)).collect();
+    let rows: Vec<String> = (0..100)
+        .map(|row| format!("{},{row}\n", row % 90))
+        .collect();
     let csv = format!("ID,Title\n{}", rows.concat());
     // Of every batch some rows come back.
     wire.follow(|number, operation, _| match operation {

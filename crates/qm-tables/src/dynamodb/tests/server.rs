@@ -63,7 +63,13 @@ fn listens(says: impl Read + Send + 'static) -> String {
     let endpoint = lines
         .by_ref()
         .map_while(Result::ok)
-        .find_map(|line| Some(line.get(line.find("http://127.0.0.1:")?..)?.trim().to_owned()))
+        .find_map(|line| {
+            Some(
+                line.get(line.find("http://127.0.0.1:")?..)?
+                    .trim()
+                    .to_owned(),
+            )
+        })
         .expect("the server did not start");
     // It stops when nobody reads what it says.
     std::thread::spawn(move || lines.for_each(drop));

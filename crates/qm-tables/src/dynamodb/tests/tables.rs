@@ -10,7 +10,7 @@ use super::wire::Verdict;
 use super::world::{World, counts, delivery};
 use crate::engine::Engine;
 
-/// DescribeTable's answer for a table, or for its control table.
+/// The answer of `DescribeTable` for a table, or for its control table.
 pub(super) fn described(request: &Value) -> Verdict {
     let table = request["TableName"].as_str().unwrap();
     let key = if table.ends_with("-loads") {
