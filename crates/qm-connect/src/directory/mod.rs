@@ -168,6 +168,7 @@ impl Connector for DirectoryConnector {
                 return Ok(false);
             };
             place.remove_temp()?;
+            Turn::sweep(&place)?;
             match place.open_target()? {
                 None => Ok(false),
                 Some(file) => copy::is_same(&place, file, &version),

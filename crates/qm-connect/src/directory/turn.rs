@@ -47,6 +47,16 @@ impl Turn {
         }
     }
 
+    /// Removes the lock file of whoever was killed between his turn and its end.
+    pub(super) fn sweep(place: &Place) -> Result<()> {
+        let (folder, name) = place.name();
+        match statat(folder, lock_name(name), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Self::try_take(place).map(drop),
+            Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(place.fault("looking for the lock of the target", errno)),
+        }
+    }
+
     /// `None` if somebody else has it.
     pub(super) fn try_take(place: &Place) -> Result<Option<Self>> {
         let fail = |errno| place.fault("taking the lock of the target", errno);

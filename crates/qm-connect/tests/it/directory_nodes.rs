@@ -194,3 +194,31 @@ async fn a_test_ends_where_it_fails_with_the_remedy() {
     let told = findings.last().unwrap().result.clone().unwrap_err();
     assert!(told.contains("mount the share"), "{told}");
 }
+
+#[tokio::test]
+async fn the_lock_of_a_killed_node_goes_when_the_destination_is_asked() {
+    let share = Share::new();
+    let delivered = delivery("a.csv", BYTES);
+    let slow = SlowFence::default();
+    let (connector, content) = (share.connector(), MemoryContent::new(BYTES));
+    let shipped = shipment(&delivered);
+    let lock = {
+        let delivering = connector.deliver(&shipped, &content, &slow);
+        let found = async {
+            slow.asked.notified().await;
+            lock_file(&share)
+        };
+        tokio::select! {
+            _ = delivering => panic!("the fence does not let it pass"),
+            lock = found => lock,
+        }
+    };
+    let left = File::create(&lock).unwrap();
+    fs::write(share.path("a.csv"), BYTES).unwrap();
+    flock(&left, FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert!(connector.is_delivered(&shipped).await.unwrap());
+    assert!(lock.exists(), "somebody has it");
+    drop(left);
+    assert!(connector.is_delivered(&shipped).await.unwrap());
+    assert_eq!(share.names(), ["a.csv"]);
+}
