@@ -10,7 +10,7 @@ fn from_nothing() {
     assert_eq!(
         plan(None, &new).to_string(),
         "\
-+ node: data /var/lib/quaymaster, secrets /etc/quaymaster/secrets, encryption_keys /var/lib/quaymaster/encryption-keys, alert sre, partial_kept 2d, partial_alert_after 90s
++ node: data /var/lib/quaymaster, secrets /etc/quaymaster/secrets, encryption_keys /var/lib/quaymaster/encryption-keys, alert sre, partial_kept 2d, partial_alert_after 90s, dead_letters_kept 4d
 + listen.sftp: address [::1]:0, connections_max 500, connections_per_account_max 5, idle 1h
 + bucket landing: url file:///srv/landing, keep_versions 10, keep_for 30d
 + account north: partner north, mailbox landing/north, may delete list mkdir overwrite read rename write, types csv xlsx, networks 203.0.113.0/24 2001:db8::/32 198.51.100.7/32, ssh_keys SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s ops@north SHA256:rbT/2dSEv8umjOIqlL5WGCZqw+cpTd+5m3TK0Jn4XW4 ops@south, temp_suffixes .wip

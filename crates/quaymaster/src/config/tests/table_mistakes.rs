@@ -98,7 +98,7 @@ fn what_a_table_needs() {
         &[SQLITE, D, ID, "control = \"c\"\n"],
         Some(
             "unknown key `control` in [destination.t]\n  help: known here: kind, path, table, declaration, key, mode, \
-             create, sequence, undo, rejects, rejects_format, report and 7 more",
+             create, sequence, undo, rejects, rejects_format, report and 10 more",
         ),
     );
 }
