@@ -25,7 +25,7 @@ const HELD_BACK_AFTER_US: i64 = Metric::HELD_BACK_AFTER.as_micros() as i64;
 
 /// One that was ready for long enough is held back if the last one that began there before it had
 /// not ended by then. What is read is what was there before.
-const BEGIN: &str = "WITH was AS (
+pub(super) const BEGIN: &str = "WITH was AS (
          SELECT number, destination, ready_at FROM deliveries WHERE number = ANY ($1)),
      begun AS (
          UPDATE deliveries SET state = 'running', ready_at = NULL, node = $2, epoch = $3,
@@ -99,16 +99,16 @@ pub(super) async fn finish(
     at: Timestamp,
 ) -> Sql<()> {
     let note = stored_text(&transition.note);
-    let (ready_at, last_error) = match &transition.state {
+    let ready_at = match &transition.state {
         DeliveryState::Running { .. } | DeliveryState::Cancelled | DeliveryState::Purged => {
             return Err(Error::new(Kind::Bug, "an attempt cannot end like this")
                 .with("state", transition.state.as_str())
                 .into());
         }
-        DeliveryState::Delivered => (None, None),
-        DeliveryState::Waiting { ready_at } => (Some(micros(*ready_at)), Some(&note)),
-        DeliveryState::Dead | DeliveryState::Superseded => (None, Some(&note)),
+        DeliveryState::Waiting { ready_at } => Some(micros(*ready_at)),
+        DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Superseded => None,
     };
+    let last_error = last_error(transition, &note);
     let (destination, target) = (delivery.destination.as_str(), delivery.target.as_str());
     line::lock(connection, destination, target).await?;
     let holder = connection.holder()?;
@@ -142,12 +142,13 @@ pub(super) async fn finish(
         .run(END, &[&number, &micros(at), &note, &is_failure])
         .await?;
     line::settle(connection, destination, target, at).await?;
-    if has_after {
-        finish_version(connection, &version).await?;
-    }
     if let Some(copy) = replaces {
         let cause = delivery.id.to_string();
         departures::remove(connection, copy, &cause, delivery.revision, at).await?;
+    }
+    // Lines are locked before versions.
+    if has_after {
+        finish_version(connection, &version).await?;
     }
     if let Some(load) = &transition.load {
         loads::end(connection, number, delivery, load, transition.took, at).await?;
@@ -159,6 +160,11 @@ pub(super) async fn finish(
         alerts::notice(connection, notice, at).await?;
     }
     Ok(())
+}
+
+/// What a delivery says of its last attempt.
+pub(super) fn last_error<'a, T>(transition: &Transition, note: &'a T) -> Option<&'a T> {
+    (transition.state != DeliveryState::Delivered).then_some(note)
 }
 
 /// What `attempt list` says of an attempt that found another at its name.

@@ -202,6 +202,15 @@ impl Connection {
         !self.is_unfit.load(Ordering::Relaxed) && !self.client.is_closed()
     }
 
+    /// Prepares them. Statements that are sent together are then done in the order in which they are
+    /// begun; one that had to be prepared first would come behind the others.
+    pub(super) async fn prepare(&self, statements: &[&'static str]) -> Sql<()> {
+        for sql in statements {
+            self.prepared(sql).await?;
+        }
+        Ok(())
+    }
+
     async fn prepared(&self, sql: &'static str) -> Sql<Statement> {
         if let Some(statement) = self.prepared.lock().get(sql) {
             return Ok(statement.clone());

@@ -10,6 +10,7 @@ use qm_core::ports::ledger::DeliveryFilter;
 use super::connection::Connection;
 use super::deliveries::list;
 use super::fault::Sql;
+use super::line::Keys;
 use super::statements::{micros, only, stored_text};
 use super::{alerts, attempts, audit, line};
 use crate::words::purged_subject;
@@ -23,7 +24,7 @@ pub(super) async fn redrive(
 ) -> Sql<Vec<DeliveryId>> {
     let mut redriven = Vec::new();
     let dead = list(connection, filter, Some(&["dead"])).await?;
-    lock_lines(connection, &dead).await?;
+    line::lock_all(connection, &lines(&dead)).await?;
     for delivery in &dead {
         // Somebody else may have been faster.
         let changed = connection
@@ -39,7 +40,7 @@ pub(super) async fn redrive(
             redriven.push(delivery.id);
         }
     }
-    settle_lines(connection, &dead, at).await?;
+    line::settle_all(connection, &lines(&dead), at).await?;
     audit::append(connection, record).await?;
     Ok(redriven)
 }
@@ -57,7 +58,7 @@ pub(super) async fn cancel(
 ) -> Sql<Vec<DeliveryId>> {
     let mut cancelled = Vec::new();
     let open = list(connection, filter, Some(&["waiting", "dead"])).await?;
-    lock_lines(connection, &open).await?;
+    line::lock_all(connection, &lines(&open)).await?;
     for delivery in &open {
         let ended = connection
             .run(CANCEL, &[&delivery.id.to_string(), &micros(at)])
@@ -67,7 +68,7 @@ pub(super) async fn cancel(
             cancelled.push(delivery.id);
         }
     }
-    settle_lines(connection, &open, at).await?;
+    line::settle_all(connection, &lines(&open), at).await?;
     audit::append(connection, record).await?;
     Ok(cancelled)
 }
@@ -140,29 +141,11 @@ pub(super) async fn purge(
     Ok(purged)
 }
 
-/// In one order, so that two who do this never wait for each other.
-async fn lock_lines(connection: &Connection, deliveries: &[Delivery]) -> Sql<()> {
-    for (destination, target) in lines(deliveries) {
-        line::lock(connection, destination, target).await?;
-    }
-    Ok(())
-}
-
-async fn settle_lines(connection: &Connection, deliveries: &[Delivery], at: Timestamp) -> Sql<()> {
-    for (destination, target) in lines(deliveries) {
-        line::settle(connection, destination, target, at).await?;
-    }
-    Ok(())
-}
-
-fn lines(deliveries: &[Delivery]) -> Vec<(&str, &str)> {
-    let mut lines: Vec<(&str, &str)> = deliveries
+fn lines(deliveries: &[Delivery]) -> Keys<'_> {
+    deliveries
         .iter()
         .map(|delivery| (delivery.destination.as_str(), delivery.target.as_str()))
-        .collect();
-    lines.sort_unstable();
-    lines.dedup();
-    lines
+        .collect()
 }
 
 async fn end_alert(connection: &Connection, delivery: &Delivery, at: Timestamp) -> Sql<()> {

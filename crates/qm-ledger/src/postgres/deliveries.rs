@@ -10,6 +10,7 @@ use qm_core::ports::ledger::{Attempt, Claim, Deliveries, DeliveryFilter};
 use qm_core::{Error, Kind, Result};
 
 use super::connection::Connection;
+use super::ends::End;
 use super::fault::Sql;
 use super::statements::{Columns, micros, only, stored_text, version_columns};
 use super::{PostgresLedger, attempts, dead_letters, departures, finished, line, overtaking};
@@ -29,7 +30,7 @@ macro_rules! select_deliveries {
 }
 pub(super) use select_deliveries;
 
-const BY_NUMBER: &str =
+pub(super) const BY_NUMBER: &str =
     select_deliveries!("WHERE d.number = ANY ($1) ORDER BY array_position($1, d.number)");
 
 /// What a filter says; a parameter that is NULL says nothing.
@@ -181,10 +182,7 @@ impl Deliveries for PostgresLedger {
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Delivery>> {
         self.write_held("claim deliveries", claim, |c, claim| {
-            Box::pin(async move {
-                let claimed = line::claim(c, claim).await?;
-                by_number(c, &claimed).await
-            })
+            Box::pin(line::claim(c, claim))
         })
         .await
     }
@@ -215,16 +213,12 @@ impl Deliveries for PostgresLedger {
         alert: Option<NewAlert>,
         at: Timestamp,
     ) -> Result<()> {
-        let data = (delivery.clone(), transition, alert, at);
-        self.write_held(
-            "finish an attempt",
-            data,
-            |c, (delivery, transition, alert, at)| {
-                let alert = alert.as_ref();
-                Box::pin(attempts::finish(c, delivery, transition, alert, *at))
-            },
-        )
-        .await
+        let end = End {
+            delivery: delivery.clone(),
+            transition,
+            at,
+        };
+        self.finisher.finish(end, alert).await
     }
 
     async fn retarget(&self, delivery: &Delivery, target: &str, at: Timestamp) -> Result<bool> {

@@ -2,6 +2,7 @@
 //! marked in the transaction that ends the last one of its version, so that a look for what is to
 //! be done does not walk along those that still wait for another.
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use qm_core::delivery::{Finished, FinishedWhy};
 use qm_core::id::{DeliveryId, RouteName};
@@ -27,19 +28,34 @@ macro_rules! has_after {
 }
 pub(super) use has_after;
 
-/// Of two that end at the same time, the second must see the first.
-const LOCK: &str = "SELECT 1 FROM versions WHERE id = $1 FOR NO KEY UPDATE";
+/// Of two that end at the same time, the second must see the first. In one order, so that two who
+/// lock several never wait for each other.
+const LOCK: &str = "SELECT 1 FROM versions WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
 
 const MARK: &str = "UPDATE deliveries SET finished = 'delivered'
      WHERE version = $1 AND has_after AND state = 'delivered' AND finished IS NULL
          AND NOT EXISTS (SELECT 1 FROM deliveries o
              WHERE o.version = $1 AND o.removes IS NULL AND o.state IN ('waiting', 'running', 'dead', 'cancelled', 'purged'))";
 
-/// To be called when a delivery of the version has ended well.
+/// To be called when a delivery of the version has ended well; no line is locked afterwards.
 pub(super) async fn finish_version(connection: &Connection, version: &str) -> Sql<()> {
-    connection.run(LOCK, &[&version]).await?;
-    connection.run(MARK, &[&version]).await?;
+    finish_versions(connection, &[version]).await
+}
+
+/// The same of several.
+pub(super) async fn finish_versions(connection: &Connection, versions: &[&str]) -> Sql<()> {
+    if versions.is_empty() {
+        return Ok(());
+    }
+    connection.run(LOCK, &[&versions]).await?;
+    connection.prepare(&[MARK]).await?;
+    let marked = versions.iter().map(|version| mark(connection, version));
+    try_join_all(marked).await?;
     Ok(())
+}
+
+async fn mark(connection: &Connection, version: &str) -> Sql<u64> {
+    connection.run(MARK, &[&version]).await
 }
 
 /// A mark is no promise: the version may have arrived under another name since.

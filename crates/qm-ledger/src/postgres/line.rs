@@ -8,44 +8,55 @@
 //! keys, and the cost of a claim does not grow with the number of open deliveries.
 
 use jiff::Timestamp;
+use qm_core::delivery::Delivery;
 use qm_core::id::DestinationName;
 use qm_core::ports::ledger::Claim;
+use std::collections::BTreeSet;
+use tokio::try_join;
 
-use super::attempts;
 use super::connection::Connection;
 use super::fault::{Sql, lease_is_over};
 use super::lease::lease_goes_on;
-use super::statements::{count, micros, only};
+use super::statements::{Params, count, micros, only};
+use super::{attempts, deliveries};
 
 const LOCK: &str = "INSERT INTO lines (destination, target, is_running, is_later)
-     VALUES ($1, $2, false, false)
+     SELECT key.destination, key.target, false, false
+     FROM unnest($1::text[], $2::text[]) AS key (destination, target)
      ON CONFLICT (destination, target) DO UPDATE SET is_later = lines.is_later";
 
 /// The oldest that waits, or an independent one that is ready earlier. A line without any that
-/// waits or runs is forgotten.
-const SETTLE: &str = "WITH next AS (
-         SELECT * FROM (
-             (SELECT ready_at, arrival, number FROM deliveries
-                 WHERE destination = $1 AND target = $2 AND state = 'waiting'
-                 ORDER BY arrival, number LIMIT 1)
+/// waits or runs is forgotten. Both arrays are asked for beside the keys, so that the index is used
+/// whatever the planner believes of the table's size.
+const SETTLE: &str = "WITH line AS MATERIALIZED (
+         SELECT key.destination, key.target, next.ready_at, next.arrival, next.number,
+             EXISTS (SELECT 1 FROM deliveries r
+                 WHERE r.destination = key.destination AND r.target = key.target
+                     AND r.state = 'running') AS is_running
+         FROM unnest($1::text[], $2::text[]) AS key (destination, target)
+         LEFT JOIN LATERAL (SELECT * FROM (
+             (SELECT w.ready_at, w.arrival, w.number FROM deliveries w
+                 WHERE w.destination = key.destination AND w.target = key.target
+                     AND w.state = 'waiting'
+                 ORDER BY w.arrival, w.number LIMIT 1)
              UNION ALL
-             (SELECT ready_at, arrival, number FROM deliveries
-                 WHERE destination = $1 AND target = $2 AND state = 'waiting' AND is_independent
-                 ORDER BY ready_at, arrival, number LIMIT 1)) both_kinds
-         ORDER BY ready_at, arrival, number LIMIT 1),
-     running AS (
-         SELECT 1 FROM deliveries
-         WHERE destination = $1 AND target = $2 AND state = 'running'),
+             (SELECT w.ready_at, w.arrival, w.number FROM deliveries w
+                 WHERE w.destination = key.destination AND w.target = key.target
+                     AND w.state = 'waiting' AND w.is_independent
+                 ORDER BY w.ready_at, w.arrival, w.number LIMIT 1)) both_kinds
+             ORDER BY ready_at, arrival, number LIMIT 1) next ON true),
      forgotten AS (
-         DELETE FROM lines WHERE destination = $1 AND target = $2
-             AND NOT EXISTS (SELECT 1 FROM next) AND NOT EXISTS (SELECT 1 FROM running))
-     UPDATE lines SET is_running = EXISTS (SELECT 1 FROM running),
-         is_later = coalesce((SELECT ready_at > $3 FROM next), false),
-         ready_at = (SELECT ready_at FROM next),
-         arrival = (SELECT arrival FROM next),
-         number = (SELECT number FROM next)
-     WHERE destination = $1 AND target = $2
-         AND (EXISTS (SELECT 1 FROM next) OR EXISTS (SELECT 1 FROM running))";
+         DELETE FROM lines USING line
+         WHERE lines.destination = ANY ($1) AND lines.target = ANY ($2)
+             AND lines.destination = line.destination AND lines.target = line.target
+             AND line.number IS NULL AND NOT line.is_running)
+     UPDATE lines SET is_running = line.is_running,
+         is_later = coalesce(line.ready_at > $3, false),
+         ready_at = line.ready_at, arrival = line.arrival, number = line.number
+     FROM line
+     WHERE lines.destination = ANY ($1) AND lines.target = ANY ($2)
+         AND lines.destination = line.destination AND lines.target = line.target
+         AND (line.number IS NOT NULL OR line.is_running)";
 
 const PROMOTE: &str = "UPDATE lines SET is_later = false
      WHERE (destination, target) IN (SELECT destination, target FROM lines
@@ -84,9 +95,36 @@ const WAITING_AT: &str = "WITH RECURSIVE destinations (name) AS (
 pub(super) const NEXT_READY: &str =
     "SELECT min(ready_at) FROM lines WHERE NOT is_running AND ready_at IS NOT NULL";
 
+/// Keys, each once and in one order: two who lock several never wait for each other.
+pub(super) struct Keys<'a> {
+    destinations: Vec<&'a str>,
+    targets: Vec<&'a str>,
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Keys<'a> {
+    fn from_iter<T: IntoIterator<Item = (&'a str, &'a str)>>(keys: T) -> Self {
+        let keys: BTreeSet<(&str, &str)> = keys.into_iter().collect();
+        let (destinations, targets) = keys.into_iter().unzip();
+        Self {
+            destinations,
+            targets,
+        }
+    }
+}
+
 /// Holds the key's line, made if it is not there, to the end of the transaction.
 pub(super) async fn lock(connection: &Connection, destination: &str, target: &str) -> Sql<()> {
-    connection.run(LOCK, &[&destination, &target]).await?;
+    lock_all(connection, &Keys::from_iter([(destination, target)])).await
+}
+
+/// Holds the lines of all of them.
+pub(super) async fn lock_all(connection: &Connection, keys: &Keys<'_>) -> Sql<()> {
+    if keys.targets.is_empty() {
+        return Ok(());
+    }
+    connection
+        .run(LOCK, &[&keys.destinations, &keys.targets])
+        .await?;
     Ok(())
 }
 
@@ -97,8 +135,18 @@ pub(super) async fn settle(
     target: &str,
     now: Timestamp,
 ) -> Sql<()> {
+    let keys = Keys::from_iter([(destination, target)]);
+    settle_all(connection, &keys, now).await
+}
+
+/// What all of them look like.
+pub(super) async fn settle_all(
+    connection: &Connection,
+    keys: &Keys<'_>,
+    now: Timestamp,
+) -> Sql<()> {
     connection
-        .run(SETTLE, &[&destination, &target, &micros(now)])
+        .run(SETTLE, &[&keys.destinations, &keys.targets, &micros(now)])
         .await?;
     Ok(())
 }
@@ -138,38 +186,51 @@ pub(super) async fn set_back(
     Ok(count(changed))
 }
 
-/// Begins an attempt of those whose turn it is; their numbers, in order of arrival.
-pub(super) async fn claim(connection: &Connection, claim: &Claim) -> Sql<Vec<i64>> {
-    const MAY: &str = concat!("SELECT ", lease_goes_on!("$1", "$2"));
+const MAY: &str = concat!("SELECT ", lease_goes_on!("$1", "$2"));
+
+const RUN: &str = "UPDATE lines SET is_running = true WHERE destination = $1 AND target = ANY ($2)
+     AND EXISTS (SELECT 1 FROM deliveries d WHERE d.destination = $1
+         AND d.target = lines.target AND d.state = 'running')";
+
+/// Begins an attempt of those whose turn it is, in order of arrival. What needs no answer of what goes
+/// before it is sent together with that; the server does one after the other.
+pub(super) async fn claim(connection: &Connection, claim: &Claim) -> Sql<Vec<Delivery>> {
+    let statements = [
+        MAY,
+        PROMOTE,
+        TAKE,
+        attempts::BEGIN,
+        RUN,
+        deliveries::BY_NUMBER,
+    ];
+    connection.prepare(&statements).await?;
     let holder = connection.holder()?;
-    if !connection
-        .holds(MAY, &[&holder.node, &holder.epoch])
-        .await?
-    {
+    let (destination, now) = (claim.destination.as_str(), micros(claim.now));
+    let limit = i64::from(claim.limit);
+    let who: Params<'_> = &[&holder.node, &holder.epoch];
+    let until: Params<'_> = &[&now];
+    let which: Params<'_> = &[&destination, &now, &limit];
+    let (may, _, targets) = try_join!(
+        connection.holds(MAY, who),
+        connection.run(PROMOTE, until),
+        connection.all(TAKE, which, only::value::<String>),
+    )?;
+    if !may {
         return Err(lease_is_over().into());
     }
-    let (destination, now) = (claim.destination.as_str(), micros(claim.now));
-    connection.run(PROMOTE, &[&now]).await?;
-    let targets = connection
-        .all(
-            TAKE,
-            &[&destination, &now, &i64::from(claim.limit)],
-            only::value::<String>,
-        )
-        .await?;
+    if targets.is_empty() {
+        return Ok(Vec::new());
+    }
     let numbers = connection
         .all(NEXT_OF, &[&destination, &targets, &now], only::value::<i64>)
         .await?;
-    attempts::begin(connection, &numbers, claim.now).await?;
-    connection
-        .run(
-            "UPDATE lines SET is_running = true WHERE destination = $1 AND target = ANY ($2)
-                 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.destination = $1
-                     AND d.target = lines.target AND d.state = 'running')",
-            &[&destination, &targets],
-        )
-        .await?;
-    Ok(numbers)
+    let lines: Params<'_> = &[&destination, &targets];
+    let ((), _, claimed) = try_join!(
+        attempts::begin(connection, &numbers, claim.now),
+        connection.run(RUN, lines),
+        deliveries::by_number(connection, &numbers),
+    )?;
+    Ok(claimed)
 }
 
 pub(super) async fn waiting_at(

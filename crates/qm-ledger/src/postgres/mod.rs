@@ -1,5 +1,6 @@
 //! The ledger on `PostgreSQL`, which any number of nodes share: this file opens it and carries calls
-//! to the writer and to transactions of their own; the nouns beside it hold the statements.
+//! to the writer, to the finisher and to transactions of their own; the nouns beside it hold the
+//! statements.
 //!
 //! What a node begins carries its lease ([`lease`]); what others began is taken over when theirs is
 //! over. Every transaction counts once, whatever happens to the line ([`transaction`]).
@@ -15,8 +16,10 @@ mod current_names;
 mod dead_letters;
 mod deliveries;
 mod departures;
+mod ends;
 mod fault;
 mod finished;
+mod finisher;
 mod inbox;
 mod job;
 mod kept;
@@ -51,6 +54,7 @@ use tokio::task::AbortHandle;
 use changes::Changes;
 use connection::Connection;
 use fault::Sql;
+use finisher::Finisher;
 use job::{Manner, Task};
 use lease::Lease;
 use pool::Pool;
@@ -67,6 +71,7 @@ pub struct PostgresLedger {
     lease: Arc<Lease>,
     changes: Arc<Changes>,
     writer: Writer,
+    finisher: Finisher,
     listener: AbortHandle,
 }
 
@@ -114,6 +119,7 @@ impl PostgresLedger {
         let changes = Arc::new(Changes::new());
         Ok(Self {
             writer: Writer::start(Arc::clone(&pool), Arc::clone(&lease), Arc::clone(&changes)),
+            finisher: Finisher::start(Arc::clone(&pool), Arc::clone(&lease), Arc::clone(&changes)),
             listener: changes.start(Arc::clone(&pool)),
             pool,
             lease,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use qm_core::arrival::Arrival;
 use qm_core::delivery::NewDelivery;
 use qm_core::id::{DeliveryId, RevisionNumber};
+use std::borrow::Cow;
 
 use super::connection::Connection;
 use super::fault::Sql;
@@ -26,11 +27,17 @@ pub(super) async fn create(
             only::value::<String>,
         )
         .await?;
+    let new: Vec<&NewDelivery> = new
+        .iter()
+        .filter(|new| !fired.iter().any(|route| route == new.route.as_str()))
+        .collect();
+    let targets: Vec<_> = new.iter().map(|new| stored_text(&new.target)).collect();
+    let destinations = new.iter().map(|new| new.destination.as_str());
+    let keys = destinations.zip(targets.iter().map(Cow::as_ref)).collect();
+    line::lock_all(connection, &keys).await?;
     let mut created = 0;
-    for delivery in new {
-        if !fired.iter().any(|route| route == delivery.route.as_str()) {
-            created += insert(connection, arrival, delivery, None, revision, at).await?;
-        }
+    for new in new {
+        created += insert_locked(connection, arrival, new, None, revision, at).await?;
     }
     Ok(created)
 }
@@ -44,9 +51,26 @@ pub(super) async fn insert(
     revision: RevisionNumber,
     at: Timestamp,
 ) -> Sql<u32> {
+    line::lock(
+        connection,
+        new.destination.as_str(),
+        &stored_text(&new.target),
+    )
+    .await?;
+    insert_locked(connection, arrival, new, replaces, revision, at).await
+}
+
+/// The same of one whose line is locked.
+async fn insert_locked(
+    connection: &Connection,
+    arrival: &Arrival,
+    new: &NewDelivery,
+    replaces: Option<DeliveryId>,
+    revision: RevisionNumber,
+    at: Timestamp,
+) -> Sql<u32> {
     let target = stored_text(&new.target);
     let destination = new.destination.as_str();
-    line::lock(connection, destination, &target).await?;
     let place = Place {
         destination,
         target: &target,

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use qm_core::delivery::{Delivery, Effect};
 use qm_core::id::{ArrivalSeq, RouteName};
 use qm_core::name::ObjectPath;
+use std::collections::BTreeSet;
 
 use super::connection::Connection;
 use super::fault::Sql;
-use super::finished::{finish_version, has_after};
+use super::finished::{finish_versions, has_after};
 use super::lease::lease_goes_on;
 use super::statements::{count, micros, only};
 use super::{alerts, line};
@@ -92,6 +93,7 @@ pub(super) async fn supersede(
     at: Timestamp,
 ) -> Sql<u32> {
     let mut superseded: u64 = 0;
+    let mut followed: BTreeSet<String> = BTreeSet::new();
     for (destination, target) in lines {
         if superseded >= u64::from(AT_A_TIME) {
             break;
@@ -114,14 +116,15 @@ pub(super) async fn supersede(
             )
             .await?;
         line::settle(connection, destination, target, at).await?;
-        for (id, followed) in ended {
-            if let Some(version) = followed {
-                finish_version(connection, &version).await?;
-            }
+        for (id, version) in ended {
+            followed.extend(version);
             alerts::resolve(connection, &alerts::dead_letter_key(&id), None, at).await?;
             superseded += 1;
         }
     }
+    // Lines are locked before versions.
+    let followed: Vec<&str> = followed.iter().map(String::as_str).collect();
+    finish_versions(connection, &followed).await?;
     Ok(count(superseded))
 }
 

@@ -122,7 +122,7 @@ impl Group {
 }
 
 /// What happened to all of a group is told in full to one of them.
-fn like(error: &Error) -> Error {
+pub(super) fn like(error: &Error) -> Error {
     Error::new(error.kind(), error.public_message()).retry(error.retry_verdict())
 }
 

@@ -5,6 +5,7 @@ mod cluster;
 mod contract;
 mod cuts;
 mod frozen;
+mod groups;
 mod hints;
 mod migrations;
 mod order;
