@@ -139,21 +139,42 @@ async fn tell(
     Ok(())
 }
 
-/// Whoever is given a message has it alone until its hold ends.
+/// Messages whose time has come by the node's clock and that nobody holds by the database's.
+macro_rules! due {
+    () => {
+        "state = 'waiting' AND ready_at <= $1
+         AND (held_until IS NULL OR held_until <= clock_timestamp())"
+    };
+}
+
+const IS_DUE: &str = concat!(
+    "SELECT EXISTS (SELECT 1 FROM notifications WHERE ",
+    due!(),
+    ")"
+);
+
+const HOLD: &str = concat!(
+    "UPDATE notifications SET ready_at = $2,
+         held_until = clock_timestamp() + $3::float8 * interval '1 second'
+     WHERE id IN (SELECT id FROM notifications WHERE ",
+    due!(),
+    " ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING id"
+);
+
+/// Whoever is given a message has it alone until its hold ends, whatever clocks other nodes have. When
+/// to look for it again is the node's own matter.
 async fn due(
     connection: &Connection,
     now: Timestamp,
-    until: Timestamp,
+    hold: Duration,
     limit: i64,
 ) -> Sql<Vec<Notification>> {
+    let again = SignedDuration::try_from(hold).unwrap_or(SignedDuration::MAX);
+    let again = now.saturating_add(again).unwrap_or(Timestamp::MAX);
     let taken = connection
         .all(
-            "UPDATE notifications SET ready_at = $2
-             WHERE id IN (SELECT id FROM notifications
-                 WHERE state = 'waiting' AND ready_at <= $1
-                 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-             RETURNING id",
-            &[&micros(now), &micros(until), &limit],
+            HOLD,
+            &[&micros(now), &micros(again), &hold.as_secs_f64(), &limit],
             only::value::<i64>,
         )
         .await?;
@@ -185,7 +206,7 @@ async fn notified(
     let changed = connection
         .run(
             "UPDATE notifications SET state = $2, attempts = attempts + 1, last_error = $3,
-                 ready_at = coalesce($4, ready_at), updated_at = $5
+                 ready_at = coalesce($4, ready_at), held_until = NULL, updated_at = $5
              WHERE id = $1 AND state = 'waiting'",
             &[
                 &id,
@@ -297,19 +318,15 @@ impl Alerts for PostgresLedger {
         limit: u32,
     ) -> Result<Vec<Notification>> {
         // Most looks find nothing and need no transaction.
-        const IS_ANY: &str = "SELECT EXISTS (SELECT 1 FROM notifications
-             WHERE state = 'waiting' AND ready_at <= $1)";
         let asked = self.read("look for messages to send", micros(now), |c, now| {
-            Box::pin(async move { c.holds(IS_ANY, &[now]).await })
+            Box::pin(async move { c.holds(IS_DUE, &[now]).await })
         });
         if !asked.await? {
             return Ok(Vec::new());
         }
-        let hold = SignedDuration::try_from(hold).unwrap_or(SignedDuration::MAX);
-        let until = now.saturating_add(hold).unwrap_or(Timestamp::MAX);
-        let data = (now, until, i64::from(limit));
-        self.write("take messages to send", data, |c, (now, until, limit)| {
-            Box::pin(due(c, *now, *until, *limit))
+        let data = (now, hold, i64::from(limit));
+        self.write("take messages to send", data, |c, (now, hold, limit)| {
+            Box::pin(due(c, *now, *hold, *limit))
         })
         .await
     }

@@ -34,6 +34,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "departures",
         sql: include_str!("../../migrations/postgres/0003_departures.sql"),
     },
+    Migration {
+        number: 4,
+        name: "holds",
+        sql: include_str!("../../migrations/postgres/0004_holds.sql"),
+    },
 ];
 
 /// The key of the advisory lock under which nodes migrate: "qm" and a number.

@@ -24,6 +24,23 @@ pub(super) struct State {
 struct Message {
     alert: i64,
     notification: Notification,
+    /// By the ledger's clock.
+    held_until: Option<Timestamp>,
+}
+
+impl Message {
+    fn is_due(&self, now: Times) -> bool {
+        self.notification.state == NotificationState::Waiting
+            && self.notification.ready_at <= now.of_node
+            && self.held_until.is_none_or(|until| until <= now.of_ledger)
+    }
+}
+
+/// Now, by two clocks.
+#[derive(Clone, Copy)]
+struct Times {
+    of_node: Timestamp,
+    of_ledger: Timestamp,
 }
 
 impl State {
@@ -102,6 +119,7 @@ impl State {
                 ready_at: at,
                 last_error: None,
             },
+            held_until: None,
         });
     }
 
@@ -112,16 +130,15 @@ impl State {
             .filter(|notification| notification.state == NotificationState::Waiting)
     }
 
-    /// Those whose time has come; it comes again after `hold`.
-    fn hold(&mut self, now: Timestamp, hold: Duration, limit: usize) -> Vec<Notification> {
-        let until = now.saturating_add(hold).unwrap_or(Timestamp::MAX);
-        let notifications = self.messages.iter_mut().map(|m| &mut m.notification);
-        let due = notifications
-            .filter(|n| n.state == NotificationState::Waiting && n.ready_at <= now)
-            .take(limit);
-        due.map(|notification| {
-            notification.ready_at = until;
-            notification.clone()
+    /// Those whose time has come and that nobody holds; it comes again after `hold`.
+    fn hold(&mut self, now: Times, hold: Duration, limit: usize) -> Vec<Notification> {
+        let after = |at: Timestamp| at.saturating_add(hold).unwrap_or(Timestamp::MAX);
+        let messages = self.messages.iter_mut();
+        let due = messages.filter(|message| message.is_due(now)).take(limit);
+        due.map(|message| {
+            message.notification.ready_at = after(now.of_node);
+            message.held_until = Some(after(now.of_ledger));
+            message.notification.clone()
         })
         .collect()
     }
@@ -132,11 +149,11 @@ impl State {
         error: Option<String>,
         retry_at: Option<Timestamp>,
     ) -> Result<()> {
-        let messages = self.messages.iter_mut();
-        let notification = messages
-            .map(|message| &mut message.notification)
-            .find(|notification| notification.id == id)
+        let mut messages = self.messages.iter_mut();
+        let message = messages
+            .find(|message| message.notification.id == id)
             .ok_or_else(|| Error::new(Kind::NotFound, "no such message").with("message", id))?;
+        let notification = &mut message.notification;
         if notification.state != NotificationState::Waiting {
             return Err(
                 Error::new(Kind::Conflict, "the message is not waiting").with("message", id)
@@ -153,6 +170,7 @@ impl State {
             (Some(_), None) => notification.state = NotificationState::Dead,
             (Some(_), Some(retry_at)) => notification.ready_at = retry_at,
         }
+        message.held_until = None;
         notification.attempts += 1;
         notification.last_error = error;
         Ok(())
@@ -191,7 +209,11 @@ impl Alerts for MemoryLedger {
         limit: u32,
     ) -> Result<Vec<Notification>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        if !self.read(|state| state.alerts.waiting().any(|n| n.ready_at <= now)) {
+        let now = Times {
+            of_node: now,
+            of_ledger: self.shared.now_or(now),
+        };
+        if !self.read(|state| state.alerts.messages.iter().any(|one| one.is_due(now))) {
             return Ok(Vec::new());
         }
         self.write_if(|state| Ok(state.alerts.hold(now, hold, limit)), |_| false)

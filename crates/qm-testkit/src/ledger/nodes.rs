@@ -71,8 +71,13 @@ impl State {
 impl Shared {
     /// Now, as leases are measured.
     pub(super) fn now(&self) -> Timestamp {
+        self.now_or(Timestamp::MIN)
+    }
+
+    /// Now by the clock that nodes share; `own`, if there is one node.
+    pub(super) fn now_or(&self, own: Timestamp) -> Timestamp {
         let lease = self.lease.as_ref();
-        lease.map_or(Timestamp::MIN, |lease| lease.clock.now())
+        lease.map_or(own, |lease| lease.clock.now())
     }
 
     pub(super) fn lease_until(&self) -> Timestamp {

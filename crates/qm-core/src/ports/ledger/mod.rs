@@ -215,8 +215,9 @@ pub trait Alerts: Send + Sync {
     /// The keys of alerts that are firing and begin so, in order.
     async fn firing(&self, begins: &str) -> Result<Vec<String>>;
 
-    /// Messages whose time has come, oldest first. They are this node's for `hold`: nobody else is
-    /// given them, and they come up again if nothing is heard of them.
+    /// Messages whose time has come, oldest first. They are this node's for `hold`, by the clock of the
+    /// ledger and not by `now`, which is the node's: nobody else is given them, whatever his clock says,
+    /// and they come up again if nothing is heard of them.
     async fn due_notifications(
         &self,
         now: Timestamp,
