@@ -20,6 +20,8 @@ pub struct HttpProxy {
 
 #[derive(Debug, Default)]
 struct Seen {
+    /// `METHOD path?query` of each request, oldest first.
+    lines: Vec<String>,
     /// The `X-Amz-Target` of each request, oldest first.
     targets: Vec<String>,
     answers: Vec<String>,
@@ -57,6 +59,11 @@ impl HttpProxy {
         before - seen.targets.len()
     }
 
+    /// What was asked for since the last call, oldest first: `METHOD path?query`.
+    pub fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().lines)
+    }
+
     /// All that the server answered.
     pub fn answers(&self) -> Vec<String> {
         self.seen.lock().answers.clone()
@@ -80,11 +87,16 @@ fn pass(client: &TcpStream, server: SocketAddr, seen: &Mutex<Seen>) -> Result<()
     let mut head = String::new();
     let mut length = 0;
     let mut target = String::new();
+    let mut asked = None;
     loop {
         let mut line = String::new();
         from.read_line(&mut line)?;
         if line.trim().is_empty() {
             break;
+        }
+        if asked.is_none() {
+            let words: Vec<&str> = line.split(' ').take(2).collect();
+            asked = Some(words.join(" "));
         }
         let (name, value) = line.split_once(':').unwrap_or((&line, ""));
         match name.to_ascii_lowercase().as_str() {
@@ -100,6 +112,7 @@ fn pass(client: &TcpStream, server: SocketAddr, seen: &Mutex<Seen>) -> Result<()
     from.read_exact(&mut body)?;
     let fault = {
         let mut seen = seen.lock();
+        seen.lines.extend(asked);
         seen.targets.push(target);
         seen.faults.pop_front()
     };

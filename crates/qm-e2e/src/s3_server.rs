@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use std::fs;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 
 use crate::mail_server::free_port;
@@ -64,6 +64,11 @@ impl S3Server {
         let folder = self.objects.join(name);
         fs::create_dir(&folder).with_context(|| format!("making {}", folder.display()))?;
         Ok(folder)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// `http://…`

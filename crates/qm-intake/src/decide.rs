@@ -1,27 +1,29 @@
 //! What a change of a name is, given what the name shows: decided under its lock.
 
 use crate::Shared;
-use crate::names::{Wanted, check_folder, file_at, gone};
+use crate::found::{Found, check_folder};
+use crate::names::{Wanted, gone};
 use crate::screening;
 use qm_core::audit::Decision;
 use qm_core::id::VersionId;
 use qm_core::name::ObjectPath;
 use qm_core::operation::{Change, NameChange, Seen, Version};
 use qm_core::ports::bucket::Bucket;
+use qm_core::ports::look::Look;
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result, Retry};
 
 impl Shared {
-    /// What is recorded, given what is there now; `None` if the name does not show the `only`
-    /// version that is meant.
+    /// What is recorded, given what is there now, and what the name it lands on shows; `None` if the
+    /// name does not show the `only` version that is meant.
     pub(crate) async fn decide(
         &self,
         bucket: &dyn Bucket,
         wanted: &Wanted,
         lands_on: &ObjectPath,
         only: Option<VersionId>,
-    ) -> Result<Option<NameChange>> {
+    ) -> Result<Option<(NameChange, Look)>> {
         // First: whatever changes after it, this is not recorded.
         let seen = self.seen(&wanted.path, lands_on).await?;
         let moves = match (&wanted.change, only) {
@@ -34,22 +36,22 @@ impl Shared {
                 Some(version)
             }
             (Change::Rename { .. } | Change::Remove, None) => {
-                file_at(bucket, &wanted.path.key).await?.ok_or_else(gone)?;
-                self.current(bucket, &wanted.path).await?
+                let found = self.find(bucket, &wanted.path).await?;
+                found.look.file()?.ok_or_else(gone)?;
+                found.version
             }
         };
-        let replaces = if wanted.change == Change::Remove {
-            moves.as_ref().map(|version| version.id)
+        let (replaces, look) = if wanted.change == Change::Remove {
+            (moves.as_ref().map(|version| version.id), Look::default())
         } else {
-            check_folder(bucket, &lands_on.key).await?;
-            self.replaced(bucket, lands_on, wanted.existing).await?
+            self.landing(bucket, lands_on, wanted.existing).await?
         };
         if let Some(name) = &wanted.content_of {
             qm_content::check_file(bucket, &wanted.path.key, name).await?;
         }
-        if let Some((name, declaration)) = wanted.rows_of.as_deref() {
+        if let Some(rows) = wanted.rows_of.as_deref() {
             let content = bucket.open(&wanted.path.key).await?;
-            screening::check_content(&*content, name, declaration).await?;
+            screening::check_content(&*content, rows).await?;
         }
         let keep_aside = match replaces {
             Some(_) if self.is_versioned(lands_on) => true,
@@ -61,7 +63,7 @@ impl Shared {
                 .is_needed(moves.as_ref().map(|version| version.id))
                 .await?;
         let at = self.now();
-        Ok(Some(NameChange {
+        let change = NameChange {
             // A file that did not come through us has no version to arrive.
             arrival: wanted.arrival.filter(|_| moves.is_some()),
             departs: wanted.departs && moves.is_some(),
@@ -75,7 +77,8 @@ impl Shared {
             account: wanted.account.clone(),
             at,
             audit: wanted.act.record(at, Decision::Allowed),
-        }))
+        };
+        Ok(Some((change, look)))
     }
 
     /// What the names show by the ledger, where other nodes may change them.
@@ -96,37 +99,24 @@ impl Shared {
         Ok(Some(Seen { from, to }))
     }
 
-    /// The version that the landing replaces, if the file there is one of ours.
-    async fn replaced(
+    /// What the name shows that a change lands on, and the version that it replaces, if that is one
+    /// of ours.
+    async fn landing(
         &self,
         bucket: &dyn Bucket,
         lands_on: &ObjectPath,
         existing: Existing,
-    ) -> Result<Option<VersionId>> {
-        if file_at(bucket, &lands_on.key).await?.is_none() {
-            return Ok(None);
-        }
-        if existing == Existing::Refuse {
+    ) -> Result<(Option<VersionId>, Look)> {
+        let Found { look, version } = self.find(bucket, lands_on).await?;
+        if look.file()?.is_none() {
+            check_folder(bucket, &lands_on.key).await?;
+        } else if existing == Existing::Refuse {
             return Err(Error::new(
                 Kind::AlreadyExists,
                 "a file with that name is already there",
             ));
         }
-        Ok(self
-            .current(bucket, lands_on)
-            .await?
-            .map(|version| version.id))
-    }
-
-    /// The version under the name, unless somebody put another file there behind our back.
-    pub(crate) async fn current(
-        &self,
-        bucket: &dyn Bucket,
-        path: &ObjectPath,
-    ) -> Result<Option<Version>> {
-        let identity = bucket.identity(&path.key).await?;
-        let current = self.parts.ledger.current(path).await?;
-        Ok(current.filter(|version| identity.as_ref() == Some(&version.identity)))
+        Ok((version.map(|version| version.id), look))
     }
 
     /// That version, if the name shows it. In a watched folder somebody may have written into the
@@ -137,14 +127,14 @@ impl Shared {
         path: &ObjectPath,
         only: VersionId,
     ) -> Result<Option<Version>> {
-        let current = self.current(bucket, path).await?;
-        let Some(version) = current.filter(|version| version.id == only) else {
+        let Found { look, version } = self.find(bucket, path).await?;
+        let Some(version) = version.filter(|version| version.id == only) else {
             return Ok(None);
         };
         if !self.parts.rules.is_watched(&path.bucket) || !bucket.keeps_attributes() {
             return Ok(Some(version));
         }
-        let Some(entry) = file_at(bucket, &path.key).await? else {
+        let Some(entry) = look.file()? else {
             return Ok(None);
         };
         if entry.size_bytes != version.size_bytes || entry.modified > version.received_at {

@@ -1,19 +1,22 @@
 //! Looking at, reading, removing and renaming files.
 
+use crate::faults::Refused;
 use crate::listing::MailboxListing;
 use crate::mailbox::AccountMailbox;
-use crate::names::{Wanted, file_at, gone};
+use crate::names::{Wanted, gone};
 use crate::open_uploads::is_in;
 use crate::refusal::Act;
+use crate::screening::RowsOf;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
-use qm_core::config::Declaration;
 use qm_core::file_type::FileType;
 use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Change;
 use qm_core::ports::bucket::{Attributes, Bucket, Content, Entry, EntryKind, Listing};
+use qm_core::ports::look::Look;
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
@@ -26,10 +29,14 @@ impl AccountMailbox {
         let account = self.account()?;
         let folder = account.mailbox.folder(path)?;
         let bucket = self.bucket(&account)?;
-        if let Some(entry) = bucket.stat(&folder).await? {
-            return self.with_attributes(&account, &*bucket, path, entry).await;
+        if path.is_root() {
+            return bucket.stat(&folder).await?.ok_or_else(gone);
         }
         let object = Self::object(&account, path)?;
+        let look = self.shared.look(&*bucket, &object).await?;
+        if look.entry.is_some() {
+            return self.with_attributes(&*bucket, &object, look).await;
+        }
         let received = self.shared.open.received_bytes(self.holder.name(), &object);
         let size_bytes = if let Some(size_bytes) = received {
             size_bytes
@@ -55,23 +62,21 @@ impl AccountMailbox {
     /// The entry with what the ledger keeps for buckets that cannot.
     async fn with_attributes(
         &self,
-        account: &Account,
         bucket: &dyn Bucket,
-        path: &MailboxPath,
-        entry: Entry,
+        object: &ObjectPath,
+        look: Look,
     ) -> Result<Entry> {
+        let entry = look.entry.ok_or_else(gone)?;
         if bucket.keeps_attributes() || entry.kind == EntryKind::Folder {
             return Ok(entry);
         }
-        let object = Self::object(account, path)?;
-        let kept = self.shared.parts.ledger.name_attributes(&object).await?;
-        let Some((identity, attributes)) = kept else {
-            return Ok(entry);
-        };
-        if bucket.identity(&object.key).await? != Some(identity) {
-            return Ok(entry);
-        }
-        Ok(crate::listing::dressed(entry, attributes))
+        let kept = self.shared.parts.ledger.name_attributes(object).await?;
+        Ok(match kept {
+            Some((identity, attributes)) if look.identity.as_ref() == Some(&identity) => {
+                crate::listing::dressed(entry, attributes)
+            }
+            Some(_) | None => entry,
+        })
     }
 
     pub(crate) async fn listing(&self, path: &MailboxPath) -> Result<Box<dyn Listing>> {
@@ -165,7 +170,8 @@ impl AccountMailbox {
         let object = Self::object(&account, path)?;
         let bucket = self.bucket(&account)?;
         self.check_removal(&account, &*bucket, &object).await?;
-        if file_at(&*bucket, &object.key).await?.is_none() {
+        let look = self.shared.look(&*bucket, &object).await?;
+        if look.file()?.is_none() {
             return self.discard_partial(&object, &*bucket).await;
         }
         let is_temp = temp_name::is_temp(object.key.file_name(), &account.temp_suffixes);
@@ -194,10 +200,8 @@ impl AccountMailbox {
         let account = self.account()?;
         let bucket = self.bucket(&account)?;
         let (source, target) = (Self::object(&account, from)?, Self::object(&account, to)?);
-        let entry = bucket
-            .stat(&account.mailbox.folder(from)?)
-            .await?
-            .ok_or_else(gone)?;
+        let look = self.shared.look(&*bucket, &source).await?;
+        let entry = look.entry.ok_or_else(gone)?;
         if source == target {
             return Ok(());
         }
@@ -207,7 +211,7 @@ impl AccountMailbox {
                 .await;
         }
         let arrival = Self::check_rename(&account, &source.key, &target.key)?;
-        let replaced = bucket.stat(&account.mailbox.folder(to)?).await?;
+        let replaced = self.shared.look(&*bucket, &target).await?.entry;
         if replaced.is_some() && arrival.is_some() && existing == Existing::Replace {
             account.check(Verb::Overwrite)?;
         }
@@ -218,9 +222,13 @@ impl AccountMailbox {
         let is_temp = temp_name::is_temp(source.key.file_name(), &account.temp_suffixes);
         let rows_of = rows_to_check(&account, &*bucket, &source.key, &target.key)?
             .filter(|_| arrival.is_some());
+        let faults = rows_of.as_ref().map(|rows| Arc::clone(&rows.faults));
+        let (arrives, name) = (arrival.is_some(), source.key.file_name().to_owned());
         let wanted = Wanted {
             path: source,
-            change: Change::Rename { to: target.key },
+            change: Change::Rename {
+                to: target.key.clone(),
+            },
             version: None,
             existing: if may_replace {
                 existing
@@ -234,7 +242,23 @@ impl AccountMailbox {
             account: self.holder.recorded(),
             act: act.clone(),
         };
-        self.shared.change_name(wanted).await
+        let renamed = self.shared.change_name(wanted).await;
+        if renamed.is_ok() && arrives {
+            self.shared
+                .forget_faults(&account, &bucket, &target, &self.holder, act)
+                .await;
+        } else if let Some(report) = faults.as_ref().and_then(|faults| faults.get()) {
+            let refused = Refused {
+                account: &account,
+                holder: &self.holder,
+                bucket: &bucket,
+                path: target,
+                fate: format!("the file keeps the name {name}"),
+                act,
+            };
+            self.shared.tell_faults(refused, report).await;
+        }
+        renamed
     }
 
     /// Rights and type of a rename, and what arrives by it.
@@ -354,14 +378,14 @@ fn content_to_check(
     Err(another_kind("content"))
 }
 
-/// The name and the declaration that the rows must be checked against. Under a temp name that was done
+/// What the rows must be checked against. Under a temp name that was done
 /// when the upload was closed, by what its final name has declared.
 fn rows_to_check(
     account: &Account,
     bucket: &dyn Bucket,
     from: &ObjectKey,
     to: &ObjectKey,
-) -> Result<Option<Box<(String, Declaration)>>> {
+) -> Result<Option<Box<RowsOf>>> {
     let asked = to.file_name();
     let told = temp_name::final_name(from.file_name(), &account.temp_suffixes);
     let Some(declaration) = account.declared(asked) else {
@@ -370,7 +394,11 @@ fn rows_to_check(
     match told {
         Some(told) if account.declared(told) == Some(declaration) => Ok(None),
         Some(_) if bucket.needs_token() => Err(another_kind("rows")),
-        Some(_) | None => Ok(Some(Box::new((asked.to_owned(), declaration.clone())))),
+        Some(_) | None => Ok(Some(Box::new(RowsOf {
+            name: asked.to_owned(),
+            declaration: declaration.clone(),
+            faults: Arc::default(),
+        }))),
     }
 }
 

@@ -5,8 +5,10 @@
 
 mod behind;
 mod decide;
+mod faults;
 mod files;
 mod folders;
+mod found;
 mod holder;
 mod listing;
 mod locks;

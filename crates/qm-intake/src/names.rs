@@ -8,14 +8,15 @@ use crate::Shared;
 use crate::behind;
 use crate::locks::NamesHeld;
 use crate::refusal::Act;
+use crate::screening::RowsOf;
 use jiff::{SignedDuration, Timestamp};
 use qm_core::alert::{NewAlert, Text};
 use qm_core::arrival::Cause;
-use qm_core::config::Declaration;
 use qm_core::id::{AccountName, VersionId};
-use qm_core::name::{ObjectKey, ObjectPath};
+use qm_core::name::ObjectPath;
 use qm_core::operation::{Change, Operation, Version};
-use qm_core::ports::bucket::{Bucket, EntryKind};
+use qm_core::ports::bucket::Bucket;
+use qm_core::ports::look::Look;
 use qm_core::ports::mailbox::Existing;
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
@@ -44,8 +45,8 @@ pub(crate) struct Wanted {
     pub(crate) departs: bool,
     /// For a rename: the name whose promise the content must keep, looked at under the lock.
     pub(crate) content_of: Option<String>,
-    /// For a rename: the name and the declaration that the rows must keep, likewise.
-    pub(crate) rows_of: Option<Box<(String, Declaration)>>,
+    /// For a rename: what the rows must be, likewise.
+    pub(crate) rows_of: Option<Box<RowsOf>>,
     pub(crate) account: Option<AccountName>,
     pub(crate) act: Act,
 }
@@ -89,10 +90,10 @@ impl Shared {
         let recorded = self
             .record(&*bucket, &wanted, &lands_on, only, &names)
             .await?;
-        let Some(operation) = recorded else {
+        let Some((operation, look)) = recorded else {
             return Ok(false);
         };
-        let done = bucket.run(&operation).await;
+        let done = bucket.run_after(&look, &operation).await;
         if done.is_ok() && !self.parts.is_shared {
             self.complete_behind(operation, held);
             return Ok(true);
@@ -122,11 +123,11 @@ impl Shared {
         lands_on: &ObjectPath,
         only: Option<VersionId>,
         locked: &[ObjectPath],
-    ) -> Result<Option<Operation>> {
+    ) -> Result<Option<(Operation, Look)>> {
         let (mut pause, mut waited) = (BUSY_PAUSE, Duration::ZERO);
         loop {
             let decided = self.decide(bucket, wanted, lands_on, only).await?;
-            let Some(change) = decided else {
+            let Some((change, look)) = decided else {
                 return Ok(None);
             };
             let sent_at = self.now();
@@ -139,7 +140,7 @@ impl Shared {
                 Err(error) => return Err(error),
                 Ok(operation) => {
                     self.refuse_if_overtaken(&operation, sent_at).await?;
-                    return Ok(Some(operation));
+                    return Ok(Some((operation, look)));
                 }
             }
             tokio::time::sleep(pause).await;
@@ -261,30 +262,6 @@ impl Shared {
             at: self.now(),
         };
         self.parts.ledger.fail(operation, reason, alert).await
-    }
-}
-
-/// The file under a key, if there is one; a folder is an error.
-pub(crate) async fn file_at(
-    bucket: &dyn Bucket,
-    key: &ObjectKey,
-) -> Result<Option<qm_core::ports::bucket::Entry>> {
-    match bucket.stat(&key.as_prefix()).await? {
-        Some(entry) if entry.kind == EntryKind::Folder => {
-            Err(Error::new(Kind::Conflict, "that name is a folder"))
-        }
-        found => Ok(found),
-    }
-}
-
-/// Refuses a key whose folder is not there.
-pub(crate) async fn check_folder(bucket: &dyn Bucket, key: &ObjectKey) -> Result<()> {
-    match bucket.stat(&key.folder()).await? {
-        Some(folder) if folder.kind == EntryKind::Folder => Ok(()),
-        _ => Err(Error::new(
-            Kind::NotFound,
-            "the folder for this file does not exist",
-        )),
     }
 }
 

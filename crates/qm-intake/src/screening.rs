@@ -1,28 +1,16 @@
 //! Uploads whose rows are declared: read while they come in order, else when they are closed, and
-//! refused if their rows are not what the declaration says. The sender finds the faults in a file
-//! beside the name.
+//! refused if their rows are not what the declaration says.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use qm_core::account::{Account, Verb};
+use qm_core::account::Account;
 use qm_core::config::Declaration;
-use qm_core::name::ObjectPath;
-use qm_core::operation::{Change, Version};
-use qm_core::ports::bucket::{Bucket, Chunk, Content, DigestBy, Staged, Staging};
-use qm_core::ports::mailbox::Existing;
+use qm_core::ports::bucket::{Chunk, Content, Staged};
 use qm_core::{Error, Kind, Result};
 use qm_rows::{Check, Report, RowsFile};
 
-use crate::Shared;
-use crate::holder::Holder;
-use crate::names::Wanted;
-use crate::refusal::Act;
-
 /// Reads of a file that did not come in order.
 const READ_BYTES: u32 = 1024 * 1024;
-/// What the file is called that tells the faults of another.
-const SUFFIX: &str = ".rejected.txt";
 
 /// An upload's rows being read.
 pub(crate) struct Screening {
@@ -95,13 +83,17 @@ impl Screening {
     }
 }
 
+/// What the rows of a file must be that gets another name.
+pub(crate) struct RowsOf {
+    pub(crate) name: String,
+    pub(crate) declaration: Declaration,
+    /// What is wrong with them, once they were refused.
+    pub(crate) faults: Arc<OnceLock<Report>>,
+}
+
 /// The same of a file that is stored already.
-pub(crate) async fn check_content(
-    content: &dyn Content,
-    name: &str,
-    declaration: &Declaration,
-) -> Result<()> {
-    let mut check = check(declaration, name)?;
+pub(crate) async fn check_content(content: &dyn Content, rows: &RowsOf) -> Result<()> {
+    let mut check = check(&rows.declaration, &rows.name)?;
     let mut offset = 0;
     loop {
         let bytes = content.read(offset, READ_BYTES).await?;
@@ -111,7 +103,10 @@ pub(crate) async fn check_content(
         offset += bytes.len() as u64;
         check.push(&bytes)?;
     }
-    verdict(&check.finish()?)
+    let report = check.finish()?;
+    verdict(&report).inspect_err(|_| {
+        rows.faults.get_or_init(|| report);
+    })
 }
 
 /// Refuses what is not as declared.
@@ -140,94 +135,4 @@ fn unreadable(error: Error) -> Error {
     let sentence = "the rows of a file that did not come from beginning to end cannot be checked here; please send \
                     the whole file again";
     refused(sentence.to_owned()).source(error)
-}
-
-/// Whose upload was refused, and where.
-pub(crate) struct Refused<'a> {
-    pub(crate) account: &'a Account,
-    pub(crate) holder: &'a Holder,
-    pub(crate) bucket: &'a Arc<dyn Bucket>,
-    /// By its final name.
-    pub(crate) path: ObjectPath,
-    pub(crate) act: &'a Act,
-}
-
-impl Shared {
-    /// Writes the faults beside the name, for an account that can see them. It is no arrival: it
-    /// fires no trigger. That it cannot be written changes nothing of the refusal.
-    pub(crate) async fn tell_faults(self: &Arc<Self>, refused: Refused<'_>, report: &Report) {
-        let may = &refused.account.may;
-        if !may.contains(&Verb::List) || !may.contains(&Verb::Read) {
-            return;
-        }
-        let key = refused.path.key.to_string();
-        if let Err(error) = self.write_faults(refused, report).await {
-            tracing::warn!(
-                object.key = key,
-                error = error.chain(),
-                "What is wrong with a refused upload could not be written beside it"
-            );
-        }
-    }
-
-    async fn write_faults(self: &Arc<Self>, refused: Refused<'_>, report: &Report) -> Result<()> {
-        let name = format!("{}{SUFFIX}", refused.path.key.file_name());
-        let path = ObjectPath {
-            bucket: refused.path.bucket.clone(),
-            key: refused.path.key.with_file_name(&name)?,
-        };
-        let now = self.now();
-        let text = format!("Refused at {now:.0}, nothing of it was stored.\n\n{report}");
-        let staging = Staging {
-            version: self.parts.identifiers.version(now),
-            key: path.key.clone(),
-            final_key: path.key.clone(),
-            size_hint: Some(text.len() as u64),
-            envelope: None,
-            digest: DigestBy::Bucket,
-            deposit: None,
-        };
-        let mut staged = refused.bucket.stage(staging).await?;
-        let chunk = Chunk {
-            offset: 0,
-            bytes: Bytes::from(text),
-        };
-        staged.write(vec![chunk]).await?;
-        let sealed = staged.seal().await?;
-        let version = Version {
-            id: staged.version(),
-            size_bytes: sealed.size_bytes,
-            sha256: sealed.sha256,
-            identity: sealed.identity,
-            staged: staged.token().filter(|_| refused.bucket.needs_token()),
-            received_at: now,
-        };
-        let may_replace = refused.account.may.contains(&Verb::Overwrite);
-        let wanted = Wanted {
-            change: Change::Publish,
-            version: Some(version),
-            existing: if may_replace {
-                Existing::Replace
-            } else {
-                Existing::Refuse
-            },
-            arrival: None,
-            departs: false,
-            content_of: None,
-            rows_of: None,
-            account: refused.holder.recorded(),
-            act: Act {
-                subject: path.to_string(),
-                ..refused.act.clone()
-            },
-            path,
-        };
-        let written = self.change_name(wanted).await;
-        if written.is_err()
-            && let Some(token) = staged.token()
-        {
-            refused.bucket.discard(&token).await?;
-        }
-        written
-    }
 }

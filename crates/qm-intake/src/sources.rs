@@ -36,7 +36,7 @@ impl Sources for Intake {
         why: &str,
     ) -> Result<Option<ObjectKey>> {
         let bucket = self.shared.bucket(&path.bucket)?;
-        let current = self.shared.current(&*bucket, path).await?;
+        let current = self.shared.find(&*bucket, path).await?.version;
         if current.is_none_or(|current| current.id != version) {
             return Ok(None);
         }

@@ -5,11 +5,12 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 use crate::Shared;
+use crate::faults::Refused;
 use crate::holder::Holder;
 use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
-use crate::screening::{self, Refused, Screening};
+use crate::screening::{self, Screening};
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
 use qm_core::id::VersionId;
@@ -218,6 +219,7 @@ impl AccountUpload {
                 bucket: self.path.bucket.clone(),
                 key: self.path.key.with_file_name(&name)?,
             },
+            fate: "nothing of it was stored".to_owned(),
             act: &self.act,
         };
         self.shared.tell_faults(refused, &report).await;
@@ -283,13 +285,18 @@ impl AccountUpload {
             self.is_with_others = self.may_be_with_others(id).await;
             return Err(error);
         }
-        match identity {
-            Some(identity) if !self.bucket.keeps_attributes() => {
-                self.keep_attributes(&identity).await;
-                Ok(())
-            }
-            Some(_) | None => Ok(()),
+        if let Some(identity) = identity
+            && !self.bucket.keeps_attributes()
+        {
+            self.keep_attributes(&identity).await;
         }
+        if self.final_name.is_none() {
+            let (path, act) = (&self.path, &self.act);
+            self.shared
+                .forget_faults(&account, &self.bucket, path, &self.holder, act)
+                .await;
+        }
+        Ok(())
     }
 
     /// Opened on a file that is there, and nothing was written.

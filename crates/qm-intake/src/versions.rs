@@ -17,7 +17,7 @@ impl AccountMailbox {
         let account = self.account()?;
         let object = Self::object(&account, path)?;
         let bucket = self.bucket(&account)?;
-        let current = self.shared.current(&*bucket, &object).await?;
+        let current = self.shared.find(&*bucket, &object).await?.version;
         let kept = self.shared.parts.ledger.kept(&object).await?;
         let current = current.map(|version| entry(&version, VersionState::Current));
         let kept = kept.iter().map(|kept| {

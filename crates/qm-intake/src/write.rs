@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::found::check_folder;
 use crate::mailbox::AccountMailbox;
-use crate::names::{check_folder, file_at, gone};
+use crate::names::gone;
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use crate::screening::Screening;
@@ -81,7 +82,8 @@ impl AccountMailbox {
         final_name: Option<&str>,
         options: WriteOptions,
     ) -> Result<Option<Entry>> {
-        let existing = file_at(bucket, &object.key).await?;
+        let look = self.shared.look(bucket, object).await?;
+        let existing = look.file()?.cloned();
         match &existing {
             Some(_) if options.exclusive => {
                 return Err(Error::new(
@@ -126,9 +128,12 @@ impl AccountMailbox {
         if account.may.contains(&Verb::Overwrite) {
             return Ok(());
         }
-        let key = object.key.with_file_name(final_name)?;
-        match bucket.stat(&key.as_prefix()).await? {
-            Some(_) if key != object.key => account.check(Verb::Overwrite),
+        let final_place = ObjectPath {
+            bucket: object.bucket.clone(),
+            key: object.key.with_file_name(final_name)?,
+        };
+        match self.shared.look(bucket, &final_place).await?.entry {
+            Some(_) if final_place != *object => account.check(Verb::Overwrite),
             _ => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! The directory bucket: `file://`.
 
 use async_trait::async_trait;
+use rustix::fs::FlockOperation;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -47,6 +48,8 @@ pub(crate) struct Tree {
 enum Nodes {
     One,
     Many,
+    /// It does not matter.
+    Any,
 }
 
 impl DirectoryBucket {
@@ -67,6 +70,13 @@ impl DirectoryBucket {
     pub fn open_shared(folder: &Path, durability: Durability, is_sealed: bool) -> Result<Self> {
         let form = if is_sealed { Form::Sealed } else { Form::Clear };
         Self::open_as(form, folder, durability, Nodes::Many)
+    }
+
+    /// As the others, whether or not nodes have the folder open: for a command that touches nothing
+    /// but files of its own. It keeps no node from the folder.
+    pub fn open_beside(folder: &Path, durability: Durability, is_sealed: bool) -> Result<Self> {
+        let form = if is_sealed { Form::Sealed } else { Form::Clear };
+        Self::open_as(form, folder, durability, Nodes::Any)
     }
 
     /// A bucket in clear on any disk.
@@ -91,9 +101,15 @@ impl DirectoryBucket {
         })?;
         let bucket = Self::on_as(form, Arc::new(disk))
             .map_err(|error| error.with("folder", folder.display()))?;
-        let lock = lock(folder, nodes)?;
+        let lock = match nodes {
+            Nodes::One => Some(FlockOperation::NonBlockingLockExclusive),
+            Nodes::Many => Some(FlockOperation::NonBlockingLockShared),
+            Nodes::Any => None,
+        };
         Ok(Self {
-            _lock: Some(lock),
+            _lock: lock
+                .map(|operation| lock_for(folder, operation))
+                .transpose()?,
             ..bucket
         })
     }
@@ -124,11 +140,7 @@ impl DirectoryBucket {
     }
 }
 
-fn lock(folder: &Path, nodes: Nodes) -> Result<File> {
-    let operation = match nodes {
-        Nodes::One => rustix::fs::FlockOperation::NonBlockingLockExclusive,
-        Nodes::Many => rustix::fs::FlockOperation::NonBlockingLockShared,
-    };
+fn lock_for(folder: &Path, operation: FlockOperation) -> Result<File> {
     let path = folder.join(RESERVED_COMPONENT).join("lock");
     let file = File::options()
         .write(true)

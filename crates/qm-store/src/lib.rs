@@ -19,6 +19,7 @@ mod listing;
 mod operations;
 mod s3;
 mod sealing;
+mod seen_folders;
 mod staged;
 mod watch;
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::deposit::{Deposit, Put, StoredObject};
 use super::encryption::Envelope;
 use super::ledger::KeptVersion;
+use super::look::{Likely, Look};
 use crate::id::{BucketName, Sha256Digest, VersionId};
 use crate::name::{ObjectKey, ObjectPath, Prefix};
 use crate::operation::{Operation, StagedToken, Version};
@@ -57,6 +58,14 @@ pub trait Bucket: Send + Sync {
     /// the keys.
     async fn run(&self, operation: &Operation) -> Result<()>;
 
+    /// [`Bucket::run`], once, of an operation that was decided on this look at the key it lands on:
+    /// what the change itself can depend on need not be looked at again. Whatever changed since the
+    /// look, the outcome is that of [`Bucket::run`].
+    async fn run_after(&self, look: &Look, operation: &Operation) -> Result<()> {
+        let _ = look;
+        self.run(operation).await
+    }
+
     /// Makes staged bytes ([`Staging::deposit`]) the object under a key: at once, whole, folders
     /// made, durable when it returns. It is a file as others put them there: nobody recorded the
     /// change, and nothing of ours is kept aside for it. `Conflict` if the name shows something else
@@ -85,6 +94,28 @@ pub trait Bucket: Send + Sync {
     /// How the bucket recognises the file under a key (see
     /// [`crate::operation::Version::identity`]); `None` if there is no file.
     async fn identity(&self, key: &ObjectKey) -> Result<Option<String>>;
+
+    /// [`Bucket::stat`] and [`Bucket::identity`] in one.
+    async fn look(&self, key: &ObjectKey, likely: Likely) -> Result<Look> {
+        let _ = likely;
+        let entry = self.stat(&key.as_prefix()).await?;
+        let identity = match &entry {
+            Some(entry) if entry.kind == EntryKind::File => self.identity(key).await?,
+            Some(_) | None => None,
+        };
+        Ok(Look {
+            entry,
+            identity,
+            state: None,
+        })
+    }
+
+    /// True if files can be put into the folder: it is there. A store may answer what was so a
+    /// moment ago, unless the folder was removed through this very bucket since.
+    async fn has_folder(&self, folder: &Prefix) -> Result<bool> {
+        let entry = self.stat(folder).await?;
+        Ok(entry.is_some_and(|entry| entry.kind == EntryKind::Folder))
+    }
 
     /// Begins a listing of a folder. Fails with `NotFound` if there is none.
     async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>>;

@@ -8,6 +8,7 @@ pub mod deposit;
 pub mod encryption;
 pub mod findings;
 pub mod ledger;
+pub mod look;
 pub mod mailbox;
 pub mod source;
 

@@ -16,5 +16,7 @@ mod operate;
 mod policy;
 mod power_cut;
 mod push;
+mod requests;
 mod support;
+mod trying;
 mod watching;

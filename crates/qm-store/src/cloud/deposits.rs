@@ -29,6 +29,7 @@ impl Shared {
         };
         let path = names::object(key)?;
         let deleted = self.store.delete(&path, Some(&there.pin)).await;
+        self.seen_folders.forget(&key.folder());
         Ok(match step(deleted, "take an object away")? {
             Step::Done => true,
             Step::LookAgain => false,

@@ -20,8 +20,13 @@ impl Shared {
 
     /// What is below a folder.
     pub(super) async fn below(&self, folder: &Prefix) -> Result<Below> {
+        let asked = self.seen_folders.asked();
         let below = self.store.below(&names::folder(folder)?).await;
-        below.map_err(store_error("look at a folder"))
+        let below = below.map_err(store_error("look at a folder"))?;
+        if below != Below::Nothing {
+            self.seen_folders.note(folder.clone(), asked);
+        }
+        Ok(below)
     }
 
     async fn make(&self, key: &ObjectKey) -> Result<()> {
@@ -94,6 +99,7 @@ impl Shared {
 
     async fn unmark(&self, folder: &Prefix) -> Result<()> {
         let removed = self.store.delete(&names::folder(folder)?, None).await;
+        self.seen_folders.forget(folder);
         removed.map_err(store_error("remove a folder"))
     }
 }

@@ -34,6 +34,7 @@ use futures_util::TryStreamExt as _;
 use opendal::ErrorKind;
 use std::sync::Arc;
 
+use crate::seen_folders::SeenFolders;
 use content::CloudContent;
 use errors::store_error;
 use held::Held;
@@ -42,10 +43,12 @@ use qm_core::id::VersionId;
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
-    Attributes, Bucket, Content, Entry, FolderChange, Listing, Parked, Space, Staged, Staging,
+    Attributes, Bucket, Content, Entry, EntryKind, FolderChange, Listing, Parked, Space, Staged,
+    Staging,
 };
 use qm_core::ports::deposit::Put;
 use qm_core::ports::encryption::Envelope;
+use qm_core::ports::look::{Likely, Look};
 use qm_core::{Error, Kind, Result};
 use receiving::Receiving;
 use staged::CloudStaged;
@@ -60,6 +63,7 @@ pub struct CloudBucket {
 struct Shared {
     store: Store,
     held: Held,
+    seen_folders: SeenFolders,
 }
 
 impl CloudBucket {
@@ -68,6 +72,7 @@ impl CloudBucket {
             shared: Arc::new(Shared {
                 store,
                 held: Held::default(),
+                seen_folders: SeenFolders::default(),
             }),
         }
     }
@@ -95,6 +100,24 @@ impl CloudBucket {
 impl Shared {
     async fn head(&self, key: &ObjectKey) -> Result<Option<Head>> {
         self.look(&names::object(key)?).await
+    }
+
+    /// What is under a key.
+    async fn look_at(&self, key: &ObjectKey) -> Result<Look> {
+        if let Some(head) = self.head(key).await? {
+            return Ok(Look {
+                entry: Some(file_entry(key.file_name(), &head)),
+                identity: Some(head.identity().to_owned()),
+                state: None,
+            });
+        }
+        Ok(match self.below(&key.as_prefix()).await? {
+            Below::Nothing => Look::default(),
+            Below::Marker | Below::Entries => Look {
+                entry: Some(folder_entry(key.file_name())),
+                ..Look::default()
+            },
+        })
     }
 
     async fn look(&self, path: &str) -> Result<Option<Head>> {
@@ -146,6 +169,10 @@ impl Bucket for CloudBucket {
         self.shared.run(operation).await
     }
 
+    async fn run_after(&self, look: &Look, operation: &Operation) -> Result<()> {
+        self.shared.run_after(look, operation).await
+    }
+
     async fn put(&self, put: Put<'_>) -> Result<()> {
         self.shared.put(put).await
     }
@@ -155,17 +182,22 @@ impl Bucket for CloudBucket {
     }
 
     async fn stat(&self, path: &Prefix) -> Result<Option<Entry>> {
-        let name = path.as_str().rsplit('/').next().unwrap_or_default();
-        let Some(key) = path.as_key() else {
-            return Ok(Some(folder_entry(name)));
-        };
-        if let Some(head) = self.shared.head(&key).await? {
-            return Ok(Some(file_entry(name, &head)));
+        match path.as_key() {
+            Some(key) => Ok(self.shared.look_at(&key).await?.entry),
+            None => Ok(Some(folder_entry(""))),
         }
-        Ok(match self.shared.below(path).await? {
-            Below::Nothing => None,
-            Below::Marker | Below::Entries => Some(folder_entry(name)),
-        })
+    }
+
+    async fn look(&self, key: &ObjectKey, _likely: Likely) -> Result<Look> {
+        self.shared.look_at(key).await
+    }
+
+    async fn has_folder(&self, folder: &Prefix) -> Result<bool> {
+        if self.shared.seen_folders.has(folder) {
+            return Ok(true);
+        }
+        let entry = self.stat(folder).await?;
+        Ok(entry.is_some_and(|entry| entry.kind == EntryKind::Folder))
     }
 
     async fn identity(&self, key: &ObjectKey) -> Result<Option<String>> {

@@ -9,6 +9,7 @@ use super::names;
 use super::store::{Copy, Head, Pin};
 use qm_core::name::ObjectKey;
 use qm_core::operation::{Change, Operation, Version};
+use qm_core::ports::look::Look;
 use qm_core::{Error, Kind, Result};
 
 /// Somebody who changes the same name as often in the time of a few requests is told of.
@@ -36,12 +37,34 @@ impl Shared {
         .with("key", &operation.path.key))
     }
 
+    /// Where nothing was seen, the change itself fails if something is there by now.
+    pub(super) async fn run_after(&self, look: &Look, operation: &Operation) -> Result<()> {
+        if operation.change == Change::Publish && look.entry.is_none() {
+            let (key, version) = (&operation.path.key, needed(operation)?);
+            let published = self.publish_over(None, key, version, Some(operation)).await;
+            match published? {
+                Step::Done => return Ok(()),
+                Step::LookAgain => {}
+            }
+        }
+        self.run(operation).await
+    }
+
     async fn run_once(&self, operation: &Operation) -> Result<Step> {
         let key = &operation.path.key;
         match &operation.change {
             Change::Publish => self.publish(operation, needed(operation)?).await,
-            Change::Rename { to } => self.rename(operation, key, to).await,
-            Change::Remove => self.remove(operation, key).await,
+            Change::Rename { to } => {
+                let renamed = self.rename(operation, key, to).await;
+                self.seen_folders.forget(&key.folder());
+                renamed
+            }
+            Change::Remove => {
+                let removed = self.remove(operation, key).await;
+                // A folder without marker goes with its last file.
+                self.seen_folders.forget(&key.folder());
+                removed
+            }
             Change::Restore => self.restore(operation, needed(operation)?).await,
         }
     }

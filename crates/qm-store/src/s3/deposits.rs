@@ -129,8 +129,10 @@ impl S3Bucket {
         if found.as_deref() != Some(identity) {
             return Ok(false);
         }
-        self.client.delete(&whole, None).await?;
-        Ok(true)
+        let deleted = self.client.delete(&whole, None).await;
+        // Its folder may have gone with it.
+        self.seen_folders.forget(&key.folder());
+        deleted.map(|()| true)
     }
 
     async fn landing(&self, whole: &str, put: Put<'_>) -> Result<Landing> {

@@ -63,8 +63,13 @@ impl S3Bucket {
         if folder.is_root() || self.hidden.is_any_below(folder) {
             return Ok(true);
         }
+        let asked = self.seen_folders.asked();
         let beginning = self.keys.folder(folder);
-        Ok(!self.first_keys(&beginning, 1).await?.is_empty())
+        let is_there = !self.first_keys(&beginning, 1).await?.is_empty();
+        if is_there {
+            self.seen_folders.note(folder.clone(), asked);
+        }
+        Ok(is_there)
     }
 
     /// After the last file of a folder went away: the folder does not go with it.
@@ -140,7 +145,9 @@ impl S3Bucket {
     }
 
     async fn remove_marker(&self, folder: &Prefix) -> Result<()> {
-        self.client.delete(&self.keys.folder(folder), None).await?;
+        let deleted = self.client.delete(&self.keys.folder(folder), None).await;
+        self.seen_folders.forget(folder);
+        deleted?;
         match folder.as_key() {
             Some(key) => self.keep_folder_of(&key).await,
             None => Ok(()),

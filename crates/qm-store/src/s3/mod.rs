@@ -19,12 +19,14 @@ mod hidden;
 mod kept;
 mod keys;
 mod listing;
+mod looks;
 mod metadata;
 mod operations;
 mod part_buffer;
 mod part_memory;
 mod part_plan;
 mod part_sink;
+mod publish_small;
 mod renames;
 mod small_files;
 mod spill;
@@ -33,6 +35,7 @@ mod token;
 
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use self::client::{S3Client, Versioning};
@@ -40,21 +43,23 @@ use self::content::ObjectContent;
 use self::hidden::{Hidden, HiddenVersion};
 use self::keys::Keys;
 use self::listing::{Begun, FolderListing, folder_entry};
+use self::looks::file_entry;
 use self::part_plan::PartPlan;
 use self::part_sink::KeySink;
 use self::small_files::SmallFiles;
 use self::staged::{Parts, StagedUpload};
 use self::token::UploadToken;
+use crate::seen_folders::SeenFolders;
 use qm_core::config::S3Place;
 use qm_core::id::VersionId;
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::{Operation, StagedToken, Version};
 use qm_core::ports::bucket::{
-    Attributes, Bucket, Content, Entry, EntryKind, FolderChange, Listing, Parked, Space, Staged,
-    Staging,
+    Attributes, Bucket, Content, Entry, FolderChange, Listing, Parked, Space, Staged, Staging,
 };
 use qm_core::ports::deposit::{Put, StoredObject};
 use qm_core::ports::encryption::Envelope;
+use qm_core::ports::look::{Likely, Look};
 use qm_core::{Error, Kind, Result};
 
 pub use arena::Arena;
@@ -80,6 +85,9 @@ pub struct S3Bucket {
     hidden: Hidden,
     arena: Arc<Arena>,
     small_files: Arc<SmallFiles>,
+    seen_folders: SeenFolders,
+    /// Set once it has said that it cannot make an object only over what was seen.
+    lacks_conditions: AtomicBool,
 }
 
 /// What an S3 bucket needs besides its place.
@@ -129,6 +137,8 @@ impl S3Bucket {
             hidden: Hidden::default(),
             arena: options.arena,
             small_files: Arc::default(),
+            seen_folders: SeenFolders::default(),
+            lacks_conditions: AtomicBool::default(),
         })
     }
 
@@ -174,14 +184,7 @@ impl S3Bucket {
             return Ok(Some(hidden.entry(name)));
         }
         if let Some(head) = self.client.head(&self.keys.object(&key), None).await? {
-            return Ok(Some(Entry {
-                name: name.to_owned(),
-                kind: EntryKind::File,
-                size_bytes: head.size_bytes,
-                is_sealed: metadata::is_sealed(&head.metadata),
-                modified: head.modified,
-                mode: FILE_MODE,
-            }));
+            return Ok(Some(file_entry(name, &head)));
         }
         Ok(self.is_folder(path).await?.then(|| folder_entry(name)))
     }
@@ -247,7 +250,11 @@ impl Bucket for S3Bucket {
     }
 
     async fn run(&self, operation: &Operation) -> Result<()> {
-        Box::pin(self.run_operation(operation)).await
+        Box::pin(self.run_operation(operation, None)).await
+    }
+
+    async fn run_after(&self, look: &Look, operation: &Operation) -> Result<()> {
+        Box::pin(self.run_operation(operation, Some(look))).await
     }
 
     async fn put(&self, put: Put<'_>) -> Result<()> {
@@ -273,6 +280,14 @@ impl Bucket for S3Bucket {
         let whole = self.keys.object(key);
         let head = self.client.head(&whole, None).await?;
         Ok(head.map(|head| metadata::identity(&head, self.client.place(&whole))))
+    }
+
+    async fn look(&self, key: &ObjectKey, likely: Likely) -> Result<Look> {
+        self.look_at(key, likely).await
+    }
+
+    async fn has_folder(&self, folder: &Prefix) -> Result<bool> {
+        self.has_folder_now(folder).await
     }
 
     async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>> {

@@ -9,15 +9,27 @@ use super::metadata;
 use super::token::UploadToken;
 use qm_core::id::VersionId;
 use qm_core::name::ObjectKey;
-use qm_core::operation::{Change, Operation, Version};
+use qm_core::operation::{Change, Operation, StagedToken, Version};
+use qm_core::ports::look::Look;
 use qm_core::{Error, Kind, Result};
 
 impl S3Bucket {
-    /// Runs the operation to its end; durable when it returns.
-    pub(super) async fn run_operation(&self, operation: &Operation) -> Result<()> {
+    /// Runs the operation to its end; durable when it returns. `look` is what it was decided on, if
+    /// that was just now.
+    pub(super) async fn run_operation(
+        &self,
+        operation: &Operation,
+        look: Option<&Look>,
+    ) -> Result<()> {
         let key = &operation.path.key;
         match &operation.change {
-            Change::Publish => self.publish(operation, key, needed(operation)?).await,
+            Change::Publish => {
+                let version = needed(operation)?;
+                match &version.staged {
+                    Some(upload) => self.publish(operation, key, version, upload).await,
+                    None => self.publish_small(operation, version, look).await,
+                }
+            }
             Change::Rename { to } => self.rename(operation, key, to).await,
             Change::Remove => self.remove(operation, key).await,
             Change::Restore => self.restore(operation, key, needed(operation)?).await,
@@ -29,43 +41,23 @@ impl S3Bucket {
         operation: &Operation,
         key: &ObjectKey,
         version: &Version,
+        upload: &StagedToken,
     ) -> Result<()> {
         let whole = self.keys.object(key);
-        let upload = version
-            .staged
-            .as_ref()
-            .map(UploadToken::decode)
-            .transpose()?;
-        if let Some(upload) = &upload
-            && upload.key != whole
-        {
-            self.parts_of(upload, version).await?;
-            return self.hide(operation, key, version, upload.clone()).await;
+        let upload = UploadToken::decode(upload)?;
+        if upload.key != whole {
+            self.parts_of(&upload, version).await?;
+            return self.hide(operation, key, version, upload).await;
         }
         let there = self.client.head(&whole, None).await?;
         if there
             .as_ref()
             .is_some_and(|there| self.is_version(there, &whole, version))
         {
-            self.small_files.remove(version.id);
             return Ok(());
         }
-        if let Some(upload) = upload {
-            self.keep_aside(operation, &whole, there.as_ref()).await?;
-            self.complete(&upload, version, Existing::Replace).await?;
-        } else {
-            let small = self.small_files.get(version.id);
-            let small = small.ok_or_else(|| gone(version.id))?;
-            self.keep_aside(operation, &whole, there.as_ref()).await?;
-            let mut metadata = small.metadata;
-            metadata::add_digest(&mut metadata, version.sha256);
-            let put = self
-                .client
-                .put(&whole, small.body, metadata, Existing::Replace)
-                .await;
-            self.unless_done(&whole, version, put).await?;
-            self.small_files.remove(version.id);
-        }
+        self.keep_aside(operation, &whole, there.as_ref()).await?;
+        self.complete(&upload, version, Existing::Replace).await?;
         self.unhide(key).await
     }
 

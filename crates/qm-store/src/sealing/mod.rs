@@ -27,6 +27,7 @@ use qm_core::ports::bucket::{
 use qm_core::ports::deposit::Put;
 use qm_core::ports::encryption::{EncryptionKeys, Envelope};
 use qm_core::ports::ledger::KeptVersion;
+use qm_core::ports::look::{Likely, Look};
 use qm_core::{Error, Kind, Result};
 use staged::SealedStaged;
 
@@ -111,6 +112,10 @@ impl Bucket for SealedBucket {
         self.inner.run(operation).await
     }
 
+    async fn run_after(&self, look: &Look, operation: &Operation) -> Result<()> {
+        self.inner.run_after(look, operation).await
+    }
+
     async fn put(&self, put: Put<'_>) -> Result<()> {
         self.inner.put(put).await
     }
@@ -125,6 +130,18 @@ impl Bucket for SealedBucket {
 
     async fn identity(&self, key: &ObjectKey) -> Result<Option<String>> {
         self.inner.identity(key).await
+    }
+
+    async fn look(&self, key: &ObjectKey, likely: Likely) -> Result<Look> {
+        let look = self.inner.look(key, likely).await?;
+        Ok(Look {
+            entry: look.entry.map(shown),
+            ..look
+        })
+    }
+
+    async fn has_folder(&self, folder: &Prefix) -> Result<bool> {
+        self.inner.has_folder(folder).await
     }
 
     async fn list(&self, folder: &Prefix) -> Result<Box<dyn Listing>> {

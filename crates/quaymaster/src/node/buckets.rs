@@ -37,8 +37,18 @@ struct OpenBucket {
     bucket: Arc<dyn Bucket>,
 }
 
+/// Who opens buckets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum By {
+    /// The node, which has a folder to itself or shares it with nodes.
+    Node,
+    /// A command that tries something, whether or not a node runs.
+    Trial,
+}
+
 /// What buckets are opened with.
 pub(super) struct Opener {
+    pub(super) by: By,
     pub(super) durability: Durability,
     pub(super) keys: Arc<dyn EncryptionKeys>,
     /// The memory of all uploads into object stores; opened when the first such bucket is.
@@ -141,7 +151,9 @@ impl Opener {
         let is_sealed = bucket.encryption_key.is_some();
         match &bucket.place {
             BucketPlace::Directory(folder) => {
-                let opened = if bucket.is_shared {
+                let opened = if self.by == By::Trial {
+                    DirectoryBucket::open_beside(folder, self.durability, is_sealed)
+                } else if bucket.is_shared {
                     DirectoryBucket::open_shared(folder, self.durability, is_sealed)
                 } else if is_sealed {
                     DirectoryBucket::open_sealed(folder, self.durability)

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
-use super::buckets::{OpenBuckets, Opener};
+use super::buckets::{By, OpenBuckets, Opener};
 use super::connectors::Connectors;
 use crate::cli::explain;
 use crate::system::SystemClock;
@@ -162,6 +162,7 @@ impl Running {
         }
         let known = self.buckets.0.read().clone();
         let opener = Opener {
+            by: By::Node,
             durability: self.durability,
             keys: Arc::clone(&self.keys) as _,
             arena: Arc::clone(&self.arena),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::buckets::{OpenBuckets, Opener};
+use super::buckets::{By, OpenBuckets, Opener};
 use super::connectors::Connectors;
 use super::{Durability, secret_stores};
 use crate::system::SystemClock;
@@ -33,11 +33,13 @@ pub(crate) async fn connectors_for(
     let keys = EncryptionKeyStore::new(config.node.encryption_keys.clone(), Arc::new(SystemClock));
     keys.update(&config.encryption_keys);
     let opener = Opener {
+        by: By::Trial,
         durability: Durability::Full,
         keys: Arc::new(keys),
         arena: Arc::new(OnceLock::new()),
         secrets: Arc::clone(&secrets),
-        spill: config.node.data.join("spill"),
+        // That of a running node is its own.
+        spill: config.node.data.join("spill/of-commands"),
         partial_kept: config.node.partial_kept,
     };
     let opened = OpenBuckets::default().of(&buckets, &opener).await?;

@@ -9,9 +9,11 @@ mod sources;
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use qm_core::account::{Account, Declared, MailboxRoot, SshPublicKey, Verb};
+use qm_core::config::{AwsAccess, S3Encryption, S3Place};
 use qm_core::file_type::FileType;
 use qm_core::id::{AccountName, BucketName, NotifierName, PartnerName};
 use qm_core::name::{MailboxPath, Prefix};
@@ -20,8 +22,9 @@ use qm_core::ports::bucket::{Bucket, Chunk};
 use qm_core::ports::ledger::Ledger;
 use qm_core::ports::ledger::{Arrivals as _, Names as _};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes as _, Upload, WriteOptions};
+use qm_e2e::S3Server;
 use qm_intake::{Intake, Parts, Rules};
-use qm_store::{DirectoryBucket, Durability};
+use qm_store::{Arena, DirectoryBucket, Durability, S3Bucket, S3Contents, S3Limits, S3Options};
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
 
 const KEY: &str =
@@ -48,6 +51,8 @@ struct Desk {
     mailbox: Arc<dyn Mailbox>,
     ledger: MemoryLedger,
     folder: tempfile::TempDir,
+    /// Where objects lie as files.
+    objects: PathBuf,
 }
 
 impl Desk {
@@ -57,20 +62,60 @@ impl Desk {
 
     async fn of(verbs: &[Verb], types: Option<&[&str]>, declare: Vec<Declared>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let bucket: Arc<dyn Bucket> =
-            Arc::new(DirectoryBucket::open(folder.path(), Durability::Full).unwrap());
-        let ledger = MemoryLedger::new();
+        let bucket = DirectoryBucket::open(folder.path(), Durability::Full).unwrap();
+        let objects = folder.path().to_owned();
         let types = types.map(|types| types.iter().map(|t| FileType::parse(t).unwrap()).collect());
         let rules = Fixed {
             may: verbs.iter().copied().collect(),
             types,
             declare,
         };
+        Self::on(Arc::new(bucket), rules, folder, objects).await
+    }
+
+    /// On an S3 server.
+    async fn on_s3(server: &S3Server, declare: Vec<Declared>) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let objects = server.make_bucket("landing")?;
+        let place = S3Place {
+            bucket: "landing".to_owned(),
+            prefix: Prefix::default(),
+            access: AwsAccess {
+                endpoint: Some(server.endpoint()),
+                region: Some("us-east-1".to_owned()),
+                ..AwsAccess::default()
+            },
+            path_style: true,
+            encryption: S3Encryption::BucketDefault,
+            checksums: false,
+        };
+        let options = S3Options {
+            arena: Arena::open(64 << 20, &folder.path().join("spill"))?,
+            contents: S3Contents::Clear,
+            limits: S3Limits::default(),
+        };
+        let bucket = S3Bucket::open(&place, options).await?;
+        let rules = Fixed {
+            may: Verb::ALL.into(),
+            types: None,
+            declare,
+        };
+        Ok(Self::on(Arc::new(bucket), rules, folder, objects).await)
+    }
+
+    async fn on(
+        bucket: Arc<dyn Bucket>,
+        rules: Fixed,
+        folder: tempfile::TempDir,
+        objects: PathBuf,
+    ) -> Self {
+        let ledger = MemoryLedger::new();
         let mailbox = mailbox(bucket, Arc::new(ledger.clone()), rules).await;
         Self {
             mailbox,
             ledger,
             folder,
+            objects,
         }
     }
 
@@ -89,7 +134,7 @@ impl Desk {
     }
 
     fn on_disk(&self, name: &str) -> Option<String> {
-        std::fs::read_to_string(self.folder.path().join(name)).ok()
+        std::fs::read_to_string(self.objects.join(name)).ok()
     }
 
     async fn arrivals(&self) -> usize {

@@ -7,6 +7,9 @@ use qm_core::id::DeclarationName;
 use qm_core::ports::mailbox::Existing;
 use qm_core::screen::NamePattern;
 use qm_core::{Kind, Result};
+use qm_e2e::S3Server;
+
+use crate::support::Outcome;
 
 const GOOD: &str = "id,day\n1,2026-11-30\n2,2026-12-01\n";
 const BAD: &str = "id,day\n1,2026-11-30\n2,2026-11-31\nx,2026-12-01\n";
@@ -39,6 +42,14 @@ fn orders() -> Vec<Declared> {
     }]
 }
 
+/// What is told of a file that keeps its name.
+fn renamed_report(from: &str, to: &str) -> String {
+    let fate = format!("the file keeps the name {from}");
+    REPORT
+        .replace("nothing of it was stored", &fate)
+        .replace("a.csv", to)
+}
+
 #[track_caller]
 fn refused(result: Result<()>) {
     let error = result.unwrap_err();
@@ -63,6 +74,77 @@ async fn rows_that_are_not_as_declared_refuse_the_upload_and_are_told_beside_it(
     assert_eq!(report.unwrap().size_bytes(), REPORT.len() as u64);
     refused(desk.put("a.csv", BAD).await);
     assert_eq!(desk.on_disk("a.csv.rejected.txt").as_deref(), Some(REPORT));
+}
+
+#[tokio::test]
+async fn what_was_wrong_is_told_until_a_good_file_has_the_name() {
+    let desk = Desk::of(&Verb::ALL, None, orders()).await;
+    refused(desk.put("a.csv", BAD).await);
+    refused(desk.put("b.csv", BAD).await);
+    desk.put("a.csv", GOOD).await.unwrap();
+    assert_eq!(desk.on_disk("a.csv.rejected.txt"), None);
+    assert_eq!(desk.on_disk("b.csv.rejected.txt").as_deref(), Some(REPORT));
+    // One of the sender's own is no report.
+    desk.put("a.csv.rejected.txt", "mine").await.unwrap();
+    desk.put("a.csv", GOOD).await.unwrap();
+    assert_eq!(desk.on_disk("a.csv.rejected.txt").as_deref(), Some("mine"));
+}
+
+/// The same on an object store, where a small file is one request and one under a temp name is an
+/// upload in parts that cannot be read back.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_rows_are_checked_on_s3() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let desk = Desk::on_s3(&server, orders()).await?;
+    refused(desk.put("a.csv", BAD).await);
+    assert_eq!(desk.on_disk("a.csv"), None);
+    assert_eq!(desk.on_disk("a.csv.rejected.txt").as_deref(), Some(REPORT));
+    refused(desk.put("a.csv.filepart", BAD).await);
+    assert_eq!(desk.on_disk("a.csv.rejected.txt").as_deref(), Some(REPORT));
+    assert_eq!(desk.arrivals().await, 0);
+    let rename = async |from: &str, to: &str| {
+        let (from, to) = (path(from), path(to));
+        desk.mailbox.rename(&from, &to, Existing::Replace).await
+    };
+    desk.put("a.csv.filepart", GOOD).await?;
+    assert!(
+        desk.on_disk("a.csv.rejected.txt").is_some(),
+        "nothing has the name yet"
+    );
+    rename("a.csv.filepart", "a.csv").await?;
+    assert_eq!(desk.on_disk("a.csv").as_deref(), Some(GOOD));
+    assert_eq!(desk.on_disk("a.csv.rejected.txt"), None);
+    desk.put("b.txt", BAD).await?;
+    refused(rename("b.txt", "b.csv").await);
+    assert_eq!(desk.on_disk("b.csv"), None);
+    assert_eq!(
+        desk.on_disk("b.csv.rejected.txt"),
+        Some(renamed_report("b.txt", "b.csv"))
+    );
+    desk.put("b.csv", GOOD).await?;
+    assert_eq!(desk.on_disk("b.csv.rejected.txt"), None);
+    // Sent as another kind of file: it cannot be read back to be looked at.
+    desk.put("c.txt.filepart", GOOD).await?;
+    let refusal = rename("c.txt.filepart", "c.csv").await.unwrap_err();
+    assert!(
+        refusal.public_message().contains("another kind of file"),
+        "{refusal}"
+    );
+    // What comes in any order is looked at while it is there.
+    let (head, tail) = BAD.split_at(11);
+    let mut upload = desk.open("d.csv", CREATE).await?;
+    let chunks = [chunk(head.len() as u64, tail), chunk(0, head)];
+    for chunk in chunks {
+        upload.write(vec![chunk]).await?;
+    }
+    refused(upload.commit().await);
+    assert_eq!(
+        server.open_uploads("landing")?,
+        1,
+        "that of `c.txt.filepart`"
+    );
+    Ok(())
 }
 
 #[tokio::test]
@@ -114,10 +196,16 @@ async fn rows_are_checked_under_the_name_a_file_gets_in_the_end() {
         let (from, to) = (path(from), path("a.csv"));
         desk.mailbox.rename(&from, &to, Existing::Replace).await
     };
-    refused(rename("b.txt").await);
-    refused(rename("b.txt.filepart").await);
+    for from in ["b.txt", "b.txt.filepart"] {
+        refused(rename(from).await);
+        assert_eq!(
+            desk.on_disk("a.csv.rejected.txt"),
+            Some(renamed_report(from, "a.csv"))
+        );
+    }
     assert_eq!(desk.on_disk("a.csv"), None);
     rename("a.csv.filepart").await.unwrap();
+    assert_eq!(desk.on_disk("a.csv.rejected.txt"), None);
     rename("c.txt").await.unwrap();
     assert_eq!(desk.on_disk("a.csv").as_deref(), Some(GOOD));
 }

@@ -51,6 +51,14 @@ async fn what_passes_is_repeated() {
     check(100, On::Put, 2, SLOW_DOWN, None).await;
     check(100, On::Put, 1, What::DoneThenCut, None).await;
     check(100, On::Head, 2, SERVER_ERROR, None).await;
+    check(
+        100,
+        On::Put,
+        1,
+        What::Answer(412, "PreconditionFailed"),
+        None,
+    )
+    .await;
     check(LONG, On::Complete, 2, SERVER_ERROR, None).await;
     check(LONG, On::Complete, 2, SLOW_DOWN, None).await;
     check(LONG, On::Complete, 2, What::ErrorIn200, None).await;
@@ -79,7 +87,7 @@ async fn what_stays_is_told() {
     check(
         100,
         On::Put,
-        1,
+        3,
         What::Answer(412, "PreconditionFailed"),
         Some(Kind::Conflict),
     )

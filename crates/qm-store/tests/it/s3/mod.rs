@@ -9,6 +9,7 @@ mod contract;
 mod deposits;
 mod faults;
 mod gateway;
+mod looks;
 mod moto;
 mod names;
 mod peer;

@@ -1,0 +1,186 @@
+//! What is wrong with a refused upload, told in a file beside its name, until a good one has it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use qm_core::account::{Account, Verb};
+use qm_core::audit::Activity;
+use qm_core::name::{ObjectKey, ObjectPath};
+use qm_core::operation::{Change, Version};
+use qm_core::ports::bucket::{Bucket, Chunk, DigestBy, Staging};
+use qm_core::ports::mailbox::Existing;
+use qm_core::{Kind, Result};
+use qm_rows::Report;
+
+use crate::Shared;
+use crate::holder::Holder;
+use crate::names::Wanted;
+use crate::refusal::Act;
+
+/// What the file is called that tells the faults of another.
+const SUFFIX: &str = ".rejected.txt";
+/// What it begins with, which no file of rows does.
+const BEGINNING: &str = "Refused at ";
+
+/// Whose upload was refused, and where.
+pub(crate) struct Refused<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) holder: &'a Holder,
+    pub(crate) bucket: &'a Arc<dyn Bucket>,
+    /// By its final name.
+    pub(crate) path: ObjectPath,
+    /// What became of it, as the end of a sentence.
+    pub(crate) fate: String,
+    pub(crate) act: &'a Act,
+}
+
+impl Shared {
+    /// Writes the faults beside the name, for an account that can see them. It is no arrival: it
+    /// fires no trigger. That it cannot be written changes nothing of the refusal.
+    pub(crate) async fn tell_faults(self: &Arc<Self>, refused: Refused<'_>, report: &Report) {
+        let may = &refused.account.may;
+        if !may.contains(&Verb::List) || !may.contains(&Verb::Read) {
+            return;
+        }
+        let key = refused.path.key.to_string();
+        if let Err(error) = self.write_faults(refused, report).await {
+            tracing::warn!(
+                object.key = key,
+                error = error.chain(),
+                "What is wrong with a refused upload could not be written beside it"
+            );
+        }
+    }
+
+    async fn write_faults(self: &Arc<Self>, refused: Refused<'_>, report: &Report) -> Result<()> {
+        let path = beside(&refused.path)?;
+        let now = self.now();
+        let text = format!("{BEGINNING}{now:.0}, {}.\n\n{report}", refused.fate);
+        let staging = Staging {
+            version: self.parts.identifiers.version(now),
+            key: path.key.clone(),
+            final_key: path.key.clone(),
+            size_hint: Some(text.len() as u64),
+            envelope: None,
+            digest: DigestBy::Bucket,
+            deposit: None,
+        };
+        let mut staged = refused.bucket.stage(staging).await?;
+        let chunk = Chunk {
+            offset: 0,
+            bytes: Bytes::from(text),
+        };
+        staged.write(vec![chunk]).await?;
+        let sealed = staged.seal().await?;
+        let version = Version {
+            id: staged.version(),
+            size_bytes: sealed.size_bytes,
+            sha256: sealed.sha256,
+            identity: sealed.identity,
+            staged: staged.token().filter(|_| refused.bucket.needs_token()),
+            received_at: now,
+        };
+        let may_replace = refused.account.may.contains(&Verb::Overwrite);
+        let wanted = Wanted {
+            change: Change::Publish,
+            version: Some(version),
+            existing: if may_replace {
+                Existing::Replace
+            } else {
+                Existing::Refuse
+            },
+            arrival: None,
+            departs: false,
+            content_of: None,
+            rows_of: None,
+            account: refused.holder.recorded(),
+            act: Act {
+                subject: path.to_string(),
+                ..refused.act.clone()
+            },
+            path,
+        };
+        let written = self.change_name(wanted).await;
+        if written.is_err()
+            && let Some(token) = staged.token()
+        {
+            refused.bucket.discard(&token).await?;
+        }
+        written
+    }
+
+    /// A good file has the name: what was wrong with an earlier one is no longer told. A file of the
+    /// sender's own that is called so stays, and that it cannot be removed changes nothing.
+    pub(crate) async fn forget_faults(
+        self: &Arc<Self>,
+        account: &Account,
+        bucket: &Arc<dyn Bucket>,
+        path: &ObjectPath,
+        holder: &Holder,
+        act: &Act,
+    ) {
+        if account.declared(path.key.file_name()).is_none() {
+            return;
+        }
+        if let Err(error) = self.remove_faults(bucket, path, holder, act).await {
+            tracing::warn!(
+                object.key = %path.key,
+                error = error.chain(),
+                "What was wrong with an earlier upload could not be removed from beside it"
+            );
+        }
+    }
+
+    async fn remove_faults(
+        self: &Arc<Self>,
+        bucket: &Arc<dyn Bucket>,
+        path: &ObjectPath,
+        holder: &Holder,
+        act: &Act,
+    ) -> Result<()> {
+        let path = beside(path)?;
+        // Only what the ledger knows is ours; mostly there is nothing, and no bucket is asked.
+        let Some(version) = self.parts.ledger.current(&path).await? else {
+            return Ok(());
+        };
+        if !tells_faults(&**bucket, &path.key).await? {
+            return Ok(());
+        }
+        let wanted = Wanted {
+            change: Change::Remove,
+            version: None,
+            existing: Existing::Replace,
+            arrival: None,
+            departs: false,
+            content_of: None,
+            rows_of: None,
+            account: holder.recorded(),
+            act: Act {
+                activity: Activity::Delete,
+                subject: path.to_string(),
+                ..act.clone()
+            },
+            path,
+        };
+        self.change_name_of(wanted, Some(version.id))
+            .await
+            .map(|_| ())
+    }
+}
+
+fn beside(path: &ObjectPath) -> Result<ObjectPath> {
+    let name = format!("{}{SUFFIX}", path.key.file_name());
+    Ok(ObjectPath {
+        bucket: path.bucket.clone(),
+        key: path.key.with_file_name(&name)?,
+    })
+}
+
+async fn tells_faults(bucket: &dyn Bucket, key: &ObjectKey) -> Result<bool> {
+    let content = match bucket.open(key).await {
+        Err(error) if error.kind() == Kind::NotFound => return Ok(false),
+        content => content?,
+    };
+    let length = u32::try_from(BEGINNING.len()).unwrap_or(u32::MAX);
+    Ok(content.read(0, length).await? == BEGINNING.as_bytes())
+}
