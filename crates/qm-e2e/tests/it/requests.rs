@@ -2,7 +2,8 @@
 //! more is a file a second less.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{HttpProxy, Paramiko, S3Server, World};
+use qm_e2e::clients::Paramiko;
+use qm_e2e::{HttpProxy, S3Server, World};
 
 use crate::support::{Outcome, assert_content};
 
