@@ -16,9 +16,18 @@ const WINDOW_MAX: Duration = Duration::from_hours(24);
 /// A thousand rows that take an hour.
 const DURATION_MAX: u32 = 3_600_000;
 
+/// Whether rows are counted there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Rows {
+    Loaded,
+    /// Files stay what they are.
+    None,
+}
+
 /// Keys `alarms`, `alarm` and `alarm_to` of a destination.
 pub(super) fn alarms(
     section: &mut Section<'_>,
+    rows: Rows,
     context: &Context<'_>,
     report: &mut Report,
 ) -> Alarms {
@@ -26,8 +35,10 @@ pub(super) fn alarms(
         values::word(item, &[("lambda", ())])
     });
     let mut rules = preset.map_or_else(Vec::new, |()| Alarm::lambda());
+    // The preset is what fits the destination.
+    rules.retain(|rule| rows == Rows::Loaded || rule.metric != Metric::Duration);
     for mut one in section.tables(report, "alarm") {
-        if let Some(alarm) = alarm(&mut one, report) {
+        if let Some(alarm) = alarm(&mut one, rows, report) {
             // What is said of a metric takes the place of what the preset says.
             rules.retain(|rule| rule.metric != alarm.metric);
             rules.push(alarm);
@@ -48,9 +59,15 @@ pub(super) fn alarms(
     }
 }
 
-fn alarm(section: &mut Section<'_>, report: &mut Report) -> Option<Alarm> {
+fn alarm(section: &mut Section<'_>, rows: Rows, report: &mut Report) -> Option<Alarm> {
     let words = Metric::ALL.map(|metric| (metric.as_str(), metric));
     let metric = section.required(report, "metric", |item| values::word(item, &words));
+    if metric == Some(Metric::Duration) && rows == Rows::None {
+        let fault =
+            Fault::new("metric: `duration` is of a thousand rows, and this destination loads none")
+                .help("put the alarm on a destination that is a table, or watch `running` here");
+        report.say_of(&section.key("metric"), fault);
+    }
     let most = match metric {
         Some(Metric::Duration) => DURATION_MAX,
         Some(Metric::Attempts | Metric::Failures | Metric::HeldBack | Metric::Running) | None => {

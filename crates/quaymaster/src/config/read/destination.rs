@@ -83,7 +83,11 @@ fn destination(
         Kind::Directory | Kind::Bucket | Kind::Sftp => limits,
         Kind::Table(_) => table::taking_turns(limits, section, report),
     };
-    let alarms = alarm::alarms(section, context, report);
+    let rows = match kind {
+        Kind::Directory | Kind::Bucket | Kind::Sftp => alarm::Rows::None,
+        Kind::Table(_) => alarm::Rows::Loaded,
+    };
+    let alarms = alarm::alarms(section, rows, context, report);
     Some(Destination {
         place: place?,
         name,

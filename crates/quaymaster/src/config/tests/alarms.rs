@@ -5,17 +5,30 @@ use std::time::Duration;
 
 use super::{messages, right};
 
+const DIRECTORY: &str = "kind = \"directory\"\npath = \"/mnt/share\"";
+const TABLE: &str = "kind = \"sqlite\"\npath = \"/srv/t.sqlite\"\ntable = \"t\"\nmode = \"append\"\n\
+                     declaration = \"rows\"";
+
 fn config(node: &str, destination: &str) -> String {
+    config_of(DIRECTORY, node, destination)
+}
+
+fn config_of(place: &str, node: &str, destination: &str) -> String {
     format!(
         "[node]\ndata = \"data\"\n{node}\n\
          [notifier.sre]\nkind = \"email\"\nto = [\"sre@example.org\"]\nfrom = \"q@example.org\"\n\
          host = \"mail.example.org\"\n\
-         [destination.share]\nkind = \"directory\"\npath = \"/mnt/share\"\n{destination}\n"
+         [declaration.rows.column.id]\n\
+         [destination.share]\n{place}\n{destination}\n"
     )
 }
 
 fn alarms(destination: &str) -> Alarms {
-    let config = right(&config("", destination));
+    alarms_of(TABLE, destination)
+}
+
+fn alarms_of(place: &str, destination: &str) -> Alarms {
+    let config = right(&config_of(place, "", destination));
     let mut destinations = config.destinations.into_values();
     destinations.next().unwrap().alarms
 }
@@ -51,6 +64,34 @@ fn a_preset_and_what_takes_its_place() {
     let both = alarms(&format!("alarms = \"lambda\"\n{other}")).rules;
     assert_eq!(both.len(), 5);
     assert_eq!(both.last(), Some(&mine));
+}
+
+#[test]
+fn where_no_rows_are_loaded_nobody_waits_for_any() {
+    let metrics: Vec<Metric> = alarms_of(DIRECTORY, "alarms = \"lambda\"")
+        .rules
+        .iter()
+        .map(|rule| rule.metric)
+        .collect();
+    assert_eq!(
+        metrics,
+        [
+            Metric::Attempts,
+            Metric::Failures,
+            Metric::HeldBack,
+            Metric::Running
+        ]
+    );
+    let alarm =
+        "[[destination.share.alarm]]\nmetric = \"duration\"\nat_least = 500\nwindow = \"15m\"";
+    let said = messages(&config("", alarm)).concat();
+    let fault = "metric: `duration` is of a thousand rows, and this destination loads none\n  help: put the alarm on \
+                 a destination that is a table, or watch `running` here";
+    assert!(
+        said.starts_with("quaymaster.toml:14:") && said.ends_with(fault),
+        "{said}"
+    );
+    assert_eq!(alarms(alarm).rules.len(), 1);
 }
 
 #[test]
