@@ -11,3 +11,4 @@ mod processes;
 mod reopening;
 mod retention;
 mod support;
+mod upgrading;

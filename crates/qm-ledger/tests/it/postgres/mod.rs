@@ -1,7 +1,7 @@
 //! The `PostgreSQL` ledger against the contract, beside other nodes, and against a database that is
 //! restarted and lines that are cut.
 
-mod cluster;
+pub(crate) mod cluster;
 mod contract;
 mod cuts;
 mod frozen;
