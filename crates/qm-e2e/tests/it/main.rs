@@ -7,6 +7,7 @@ mod clock_jumps;
 mod deliver;
 mod disk_full;
 mod encryption;
+mod full_tables;
 mod intake;
 mod kill;
 mod loading;
