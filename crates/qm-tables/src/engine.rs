@@ -6,6 +6,7 @@ use qm_core::delivery::Delivery;
 use qm_core::load::Counts;
 use qm_core::ports::connector::{Fence, Finding};
 use qm_rows::Batch;
+use std::collections::BTreeMap;
 
 /// A table of one database.
 #[async_trait]
@@ -30,6 +31,9 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Takes back what a delivery loaded; says how many rows went and came back.
     async fn undo(&self, delivery: &Delivery) -> Result<String>;
+
+    /// What is made for the table from now on belongs to: only what a cloud makes can say so.
+    fn tag(&mut self, _tags: &BTreeMap<String, String>) {}
 
     /// A sentence for each difference between the declaration and the table that is there; none
     /// where the table is still to be made.

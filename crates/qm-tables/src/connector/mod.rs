@@ -16,6 +16,7 @@ use qm_core::ports::access::Secret;
 use qm_core::ports::bucket::{Bucket, Buckets, Content};
 use qm_core::ports::connector::{Connector, Fence, Finding, Shipment};
 use qm_core::{Error, Kind, Result};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::Engine;
@@ -38,6 +39,13 @@ impl TableConnector {
             table,
             buckets,
         })
+    }
+
+    /// With tags for what it makes in a cloud.
+    #[must_use]
+    pub fn tagged(mut self, tags: &BTreeMap<String, String>) -> Self {
+        self.engine.tag(tags);
+        self
     }
 
     /// Takes back what the delivery loaded, in one transaction; a sentence that says what went and

@@ -33,6 +33,7 @@ use qm_core::load::Counts;
 use qm_core::ports::connector::Finding;
 use qm_core::{Error, Kind, Result};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -92,6 +93,7 @@ pub(crate) struct DynamoDb {
     key: Vec<String>,
     sequence: Option<String>,
     create: bool,
+    tags: BTreeMap<String, String>,
     limits: Limits,
     client: OnceCell<Client>,
 }
@@ -137,6 +139,7 @@ impl DynamoDb {
             key: table.key.clone(),
             sequence: table.sequence.clone(),
             create: table.create,
+            tags: BTreeMap::new(),
             limits: Limits::default(),
             client: OnceCell::new(),
         })
@@ -174,7 +177,7 @@ impl DynamoDb {
             match schema::describe(client, &self.limits.patience, table).await? {
                 Some(found) => schema::check(table, &found, key)?,
                 None if self.create => {
-                    schema::create(client, &self.limits.patience, table, key).await?;
+                    schema::create(client, &self.limits.patience, table, key, &self.tags).await?;
                     if *table == &self.control {
                         schema::let_items_expire(client, table).await?;
                     }
@@ -307,6 +310,10 @@ impl Engine for DynamoDb {
             "rows in DynamoDB have replaced those that were there, which nobody kept",
         )
         .help("load the file that was there before"))
+    }
+
+    fn tag(&mut self, tags: &BTreeMap<String, String>) {
+        self.tags.clone_from(tags);
     }
 
     async fn differences(&self) -> Result<Vec<String>> {

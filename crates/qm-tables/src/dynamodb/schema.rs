@@ -3,10 +3,11 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    TableDescription, TableStatus, TimeToLiveSpecification,
+    TableDescription, TableStatus, Tag, TimeToLiveSpecification,
 };
 use qm_core::config::{ColumnType, Declaration};
 use qm_core::{Error, Kind, Result, Retry};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::control::{EXPIRES, ID};
@@ -131,11 +132,17 @@ pub(super) async fn create(
     patience: &Patience,
     table: &str,
     key: &[KeyPart],
+    tags: &BTreeMap<String, String>,
 ) -> Result<()> {
     let mut request = client
         .create_table()
         .table_name(table)
         .billing_mode(BillingMode::PayPerRequest);
+    for (name, value) in tags {
+        let tag = Tag::builder().key(name).value(value).build();
+        let broken = |error| Error::new(Kind::Bug, "a tag without a name").source(error);
+        request = request.tags(tag.map_err(broken)?);
+    }
     for (part, role) in key.iter().zip([KeyType::Hash, KeyType::Range]) {
         let definition = AttributeDefinition::builder()
             .attribute_name(&part.name)

@@ -56,7 +56,7 @@ pub(super) async fn prepare(world: &World) {
     ];
     for (table, key) in tables {
         let patience = &world.limits.patience;
-        schema::create(&world.client, patience, &table, &key)
+        schema::create(&world.client, patience, &table, &key, &BTreeMap::new())
             .await
             .unwrap();
     }

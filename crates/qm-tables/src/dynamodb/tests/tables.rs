@@ -119,6 +119,32 @@ async fn made_compared_and_tried(endpoint: &str) {
     }
 }
 
+#[tokio::test]
+async fn foreign_tables_that_are_made_have_the_tags_of_the_node_on_moto() {
+    let server = Server::moto();
+    let world = World::at(&server.endpoint).await;
+    let tags = [("commit", "0a1b2c3"), ("environment", "prod")];
+    let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut engine = world.engine();
+    engine.tag(&tags.clone().into());
+    let (delivery, columns) = (delivery("a.csv", 1), ["ID".to_owned()]);
+    drop(engine.begin(&delivery, &columns).await.unwrap());
+    let table = &world.table.table;
+    for table in [table.clone(), format!("{table}-loads")] {
+        let made = world.client.describe_table().table_name(table).send();
+        let made = made.await.unwrap().table.unwrap();
+        let found = world.client.list_tags_of_resource();
+        let found = found.set_resource_arn(made.table_arn).send().await.unwrap();
+        let mut found: Vec<(String, String)> = found
+            .tags()
+            .iter()
+            .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+            .collect();
+        found.sort();
+        assert_eq!(found, tags);
+    }
+}
+
 fn id_column(kind: ColumnType) -> Column {
     Column {
         name: "ID".to_owned(),

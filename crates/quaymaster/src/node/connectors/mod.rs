@@ -7,6 +7,7 @@ mod kept;
 mod tests;
 
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kept::Kept;
@@ -40,7 +41,11 @@ enum MadeOf {
         place: Box<Sftp<Secret>>,
         concurrency: u32,
     },
-    Table(Box<Table<Secret>>),
+    Table {
+        table: Box<Table<Secret>>,
+        /// Of the node.
+        tags: BTreeMap<String, String>,
+    },
 }
 
 impl Connectors {
@@ -84,9 +89,10 @@ impl Connectors {
                     place: Box::new(self.with_secrets(place).await?),
                     concurrency: destination.limits.concurrency,
                 },
-                DestinationPlace::Table(table) => {
-                    MadeOf::Table(Box::new(self.table_with_secrets(table).await?))
-                }
+                DestinationPlace::Table(table) => MadeOf::Table {
+                    table: Box::new(self.table_with_secrets(table).await?),
+                    tags: config.node.tags.clone(),
+                },
             };
             (made_of, None, None)
         };
@@ -160,8 +166,9 @@ impl Connectors {
             MadeOf::Bucket(place) => {
                 Arc::new(BucketConnector::new(&place, Arc::clone(&self.buckets)))
             }
-            MadeOf::Table(table) => {
-                Arc::new(TableConnector::new(*table, Arc::clone(&self.buckets))?)
+            MadeOf::Table { table, tags } => {
+                let connector = TableConnector::new(*table, Arc::clone(&self.buckets))?;
+                Arc::new(connector.tagged(&tags))
             }
             MadeOf::Sftp { place, concurrency } => {
                 // Opening a private key with its passphrase is made slow on purpose.
