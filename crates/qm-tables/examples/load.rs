@@ -3,6 +3,11 @@
 //! `printf 'TABLE\nMODE\nFILE.csv\nDATABASE\n' | cargo run --release -p qm-tables --example load`; the
 //! database is a file of `SQLite` or a connection string of `PostgreSQL`. Columns are declared by what their names end
 //! in: `_integer`, `_decimal`, `_boolean`, `_date`, `_timestamp`; the first is the key.
+//!
+//! MODE is `append`, `replace` or `upsert`; behind it may stand `keyed` (a replacement by key), `kept` (so that it can
+//! be taken back), `undo` (take it back instead), `bounded` (`SQLite`
+//! may not allocate more than 8 MiB). `made:ROWS:FIRST:TEXT` instead of a file makes as many rows while they
+//! are read, from that number on, with a text that begins so: no disk and no memory holds them.
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -27,7 +32,7 @@ use qm_core::{Error, Result};
 use qm_tables::TableConnector;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,16 +61,78 @@ impl Content for Local {
     }
 }
 
+/// Rows that are made when they are read.
+struct Made {
+    rows: u64,
+    first: u64,
+    text: String,
+}
+
+const HEADER: &str = "id_integer,name\n";
+/// Of each row, whatever its number.
+const ROW_BYTES: u64 = 72;
+
+impl Made {
+    fn parse(told: &str) -> Option<Self> {
+        let mut parts = told.splitn(3, ':');
+        Some(Self {
+            rows: parts.next()?.parse().ok()?,
+            first: parts.next()?.parse().ok()?,
+            text: parts.next().filter(|text| text.len() < 40)?.to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl Content for Made {
+    fn size_bytes(&self) -> u64 {
+        HEADER.len() as u64 + self.rows * ROW_BYTES
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        None
+    }
+
+    async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {
+        let end = self.size_bytes().min(offset + u64::from(length));
+        let mut text = Vec::with_capacity(length as usize + 2 * 72);
+        // Whole rows, of which what was asked for is cut out.
+        let header = HEADER.len() as u64;
+        let row = offset.saturating_sub(header) / ROW_BYTES;
+        let begin = if offset < header {
+            0
+        } else {
+            header + row * ROW_BYTES
+        };
+        if offset < header {
+            text.extend_from_slice(HEADER.as_bytes());
+        }
+        let mut number = self.first + row;
+        let width = 60 - self.text.len();
+        while begin + (text.len() as u64) < end {
+            writeln!(text, "{number:010},{}{number:0width$}", self.text)
+                .map_err(|error| Error::io("make a row", error))?;
+            number += 1;
+        }
+        let of = |at: u64| usize::try_from(at.saturating_sub(begin)).unwrap_or_default();
+        Ok(Bytes::copy_from_slice(
+            text.get(of(offset)..of(end)).unwrap_or_default(),
+        ))
+    }
+}
+
 struct Open;
 
+/// Says that only the commit is left; whoever kills it listens.
 #[async_trait]
 impl Fence for Open {
     async fn check(&self) -> Result<()> {
+        let _ = writeln!(std::io::stderr(), "settled");
         Ok(())
     }
 }
 
-/// Says how far it is; whoever kills it listens.
+/// Says how far it is, likewise.
 #[derive(Debug)]
 struct Aloud;
 
@@ -82,12 +149,16 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let [table, mode, path, database] = told.as_slice() else {
         return Err("four lines: TABLE, MODE, FILE.csv, DATABASE".into());
     };
-    let mode = match mode.as_str() {
+    let (mode, wishes) = mode.split_once(' ').unwrap_or((mode.as_str(), ""));
+    let mode = match mode {
         "append" => LoadMode::Append,
         "replace" => LoadMode::Replace,
         "upsert" => LoadMode::Upsert,
         _ => return Err("MODE is append, replace or upsert".into()),
     };
+    let is_wished = |word: &str| wishes.split(' ').any(|wish| wish == word);
+    // For the whole process, by whichever connection.
+    let _bound = is_wished("bounded").then(bound).transpose()?;
     let engine = if database.contains('=') || database.contains("://") {
         TableEngine::Postgres {
             url: Secret::new(database.clone()),
@@ -97,11 +168,10 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             file: database.into(),
         }
     };
-    let columns = columns(path)?;
-    let key = match mode {
-        LoadMode::Upsert => vec![columns[0].name.clone()],
-        LoadMode::Append | LoadMode::Replace => Vec::new(),
-    };
+    let content = open(path)?;
+    let columns = columns(&*content).await?;
+    let is_keyed = mode == LoadMode::Upsert || is_wished("keyed");
+    let key = is_keyed.then(|| columns[0].name.clone());
     let table = Table {
         engine,
         table: table.clone(),
@@ -109,24 +179,28 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             columns,
             ..Declaration::default()
         },
-        key,
+        key: key.into_iter().collect(),
         mode,
         create: true,
         sequence: None,
-        undo: false,
+        undo: is_wished("kept"),
         rejects: None,
         report: Vec::new(),
     };
-    let delivery = delivery(path)?;
+    let delivery = delivery(&*content).await?;
     let connector = TableConnector::new(
         table,
         Arc::new(BTreeMap::<BucketName, Arc<dyn Bucket>>::new()),
     )?;
-    let file = File::open(path)?;
-    let content = Local {
-        size_bytes: file.metadata()?.len(),
-        file,
-    };
+    if is_wished("undo") {
+        let said = connector.undo(&delivery).await;
+        writeln!(
+            std::io::stdout(),
+            "{}",
+            said.map_err(|error| error.chain())?
+        )?;
+        return Ok(());
+    }
     let shipment = Shipment {
         delivery: &delivery,
         target: "table",
@@ -139,7 +213,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         progress: Some(&Aloud),
     };
     let began = Instant::now();
-    let said = match connector.deliver(&shipment, &content, &Open).await {
+    let said = match connector.deliver(&shipment, &*content, &Open).await {
         Outcome::Loaded(load) => load.note(),
         Outcome::Delivered(note) => note,
         Outcome::Failed(error) | Outcome::Unclear(error) | Outcome::Rejected(error) => {
@@ -155,9 +229,37 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn columns(path: &str) -> std::io::Result<Vec<Column>> {
-    let mut header = String::new();
-    BufReader::new(File::open(path)?).read_line(&mut header)?;
+fn bound() -> rusqlite::Result<rusqlite::Connection> {
+    let connection = rusqlite::Connection::open_in_memory()?;
+    let bytes: i64 =
+        connection.query_row("PRAGMA hard_heap_limit = 8388608", [], |row| row.get(0))?;
+    assert_eq!(bytes, 8_388_608, "SQLite was built without limits");
+    Ok(connection)
+}
+
+fn open(path: &str) -> std::result::Result<Box<dyn Content>, Box<dyn std::error::Error>> {
+    if let Some(told) = path.strip_prefix("made:") {
+        let made =
+            Made::parse(told).ok_or("made:ROWS:FIRST:TEXT, the text shorter than 40 bytes")?;
+        return Ok(Box::new(made));
+    }
+    let file = File::open(path)?;
+    Ok(Box::new(Local {
+        size_bytes: file.metadata()?.len(),
+        file,
+    }))
+}
+
+/// The header is not longer than that.
+const HEADER_MAX: u32 = 64 * 1024;
+
+async fn columns(content: &dyn Content) -> Result<Vec<Column>> {
+    let begin = content.read(0, HEADER_MAX).await?;
+    let header = begin
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let header = String::from_utf8_lossy(header).into_owned();
     let column = |name: &str| {
         let kind = name.rsplit('_').next().and_then(|end| {
             let known = ColumnType::ALL.iter().find(|(word, _)| *word == end);
@@ -177,17 +279,17 @@ fn columns(path: &str) -> std::io::Result<Vec<Column>> {
 }
 
 /// One delivery a file: the same file is the same delivery.
-fn delivery(path: &str) -> std::result::Result<Delivery, Box<dyn std::error::Error>> {
-    let mut file = File::open(path)?;
+async fn delivery(
+    content: &dyn Content,
+) -> std::result::Result<Delivery, Box<dyn std::error::Error>> {
     let (mut digest, mut size_bytes) = (Context::new(&SHA256), 0);
-    let mut buffer = vec![0; 1024 * 1024];
     loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
+        let bytes = content.read(size_bytes, 1024 * 1024).await?;
+        if bytes.is_empty() {
             break;
         }
-        size_bytes += read as u64;
-        digest.update(buffer.get(..read).unwrap_or_default());
+        size_bytes += bytes.len() as u64;
+        digest.update(&bytes);
     }
     let digest: [u8; 32] = digest.finish().as_ref().try_into()?;
     let id = VersionId::from_parts(0, u128::from(u64::from_be_bytes(digest[..8].try_into()?)));

@@ -15,6 +15,8 @@ pub(crate) struct Merge {
     pub(crate) insert: String,
     /// Removes what is there and not staged.
     pub(crate) remove: String,
+    /// The keys of what is there and not staged, for a database that removes piece by piece.
+    pub(crate) missing: String,
 }
 
 /// Between these tables, quoted as they are to be written; `sequence` is the arrival's number.
@@ -54,6 +56,8 @@ pub(crate) fn merge(layout: &Layout, table: &str, staged: &str, sequence: i64) -
     } else {
         format!("({differs})")
     };
+    let is_missing = format!("NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {is_same_row})");
+    let keys = joined(&layout.key, ", ", |index| format!("t.{}", name(index)));
     let names = layout.names();
     let of_staged = layout.list(|_, name| format!("s.{name}"));
     Merge {
@@ -70,16 +74,20 @@ pub(crate) fn merge(layout: &Layout, table: &str, staged: &str, sequence: i64) -
             "INSERT INTO {table} ({names}) SELECT {of_staged} FROM {staged} AS s \
              WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {is_same_row})"
         ),
-        remove: format!(
-            "DELETE FROM {table} AS t \
-             WHERE NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {is_same_row})"
-        ),
+        remove: format!("DELETE FROM {table} AS t WHERE {is_missing}"),
+        missing: format!("SELECT {keys} FROM {table} AS t WHERE {is_missing}"),
     }
 }
 
 /// Writes those that are there and those that are not, row by row, for a database that keeps in memory
-/// what an UPDATE of many rows takes from another table.
-pub(crate) fn upsert(layout: &Layout, table: &str, staged: &str, sequence: i64) -> String {
+/// what an UPDATE of many rows takes from another table; of the staged rows, a piece.
+pub(crate) fn upsert(
+    layout: &Layout,
+    table: &str,
+    staged: &str,
+    sequence: i64,
+    piece: &str,
+) -> String {
     let there = |index: &usize| format!("{table}.{}", quoted(&layout.columns[*index].name));
     let new = |index: &usize| format!("excluded.{}", quoted(&layout.columns[*index].name));
     let values: Vec<usize> = (0..layout.columns.len())
@@ -87,7 +95,7 @@ pub(crate) fn upsert(layout: &Layout, table: &str, staged: &str, sequence: i64) 
         .collect();
     let (names, keys) = (layout.names(), layout.key_names());
     let insert = format!(
-        "INSERT INTO {table} ({names}) SELECT {names} FROM {staged} WHERE true ON CONFLICT ({keys})"
+        "INSERT INTO {table} ({names}) SELECT {names} FROM {staged} WHERE {piece} ON CONFLICT ({keys})"
     );
     if values.is_empty() {
         return format!("{insert} DO NOTHING");

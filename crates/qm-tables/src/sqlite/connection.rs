@@ -50,6 +50,11 @@ pub(super) fn open(file: &Path) -> Sql<Connection> {
     Ok(connection)
 }
 
+/// For this transaction: rows that refer to each other may come in any order, and be of different pieces.
+pub(super) fn let_rows_refer(connection: &Connection) -> Sql<()> {
+    Ok(connection.pragma_update(None, "defer_foreign_keys", true)?)
+}
+
 /// The same for looking only; `None` if there is no file.
 pub(super) fn open_reader(file: &Path) -> Sql<Option<Connection>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

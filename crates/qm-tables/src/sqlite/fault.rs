@@ -1,7 +1,7 @@
 //! What `SQLite` may say, and what can be done about it.
 
 use qm_core::{Error, Kind, Retry};
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use std::path::Path;
 
 /// The result of a piece of work on the database's thread.
@@ -39,7 +39,14 @@ impl Fault {
 }
 
 fn of_sqlite(error: rusqlite::Error) -> Error {
-    let (kind, message) = match error.sqlite_error_code() {
+    // The index of the log could not be made larger, which is told as any other failure of the disk.
+    let is_index = error
+        .sqlite_error()
+        .is_some_and(|told| told.extended_code == ffi::SQLITE_IOERR_SHMSIZE);
+    let code = error
+        .sqlite_error_code()
+        .map(|code| if is_index { ErrorCode::DiskFull } else { code });
+    let (kind, message) = match code {
         Some(ErrorCode::DiskFull) => (Kind::Limit, "the disk of the database is full"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (Kind::Unavailable, "the database is locked by somebody else")
@@ -76,7 +83,6 @@ fn of_sqlite(error: rusqlite::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::ffi;
 
     #[track_caller]
     fn check(code: i32, expect: (Kind, Retry)) {
@@ -88,6 +94,7 @@ mod tests {
     #[test]
     fn what_may_be_tried_again() {
         check(ffi::SQLITE_FULL, (Kind::Limit, Retry::Later));
+        check(ffi::SQLITE_IOERR_SHMSIZE, (Kind::Limit, Retry::Later));
         check(ffi::SQLITE_BUSY, (Kind::Unavailable, Retry::Later));
         check(ffi::SQLITE_LOCKED, (Kind::Unavailable, Retry::Later));
         check(ffi::SQLITE_IOERR_WRITE, (Kind::Unavailable, Retry::Later));

@@ -2,6 +2,7 @@
 
 mod connection;
 mod fault;
+mod pieces;
 mod schema;
 mod undo;
 mod work;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::connection;
 use super::fault::Sql;
+use super::pieces::Pieces;
+use super::work::remove_all;
 use crate::sql::undo::{Undo, kept_name, refusal};
 use crate::sql::{loads, quoted};
 
@@ -42,6 +44,7 @@ pub(super) fn recorded(
 pub(super) fn undo(file: &Path, delivery: &Delivery) -> Sql<String> {
     let connection = connection::open(file)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection::let_rows_refer(&connection)?;
     let load = recorded(&connection, delivery)?;
     let built_on = match &load {
         None => 0,
@@ -55,18 +58,20 @@ pub(super) fn undo(file: &Path, delivery: &Delivery) -> Sql<String> {
     let table = format!("main.{}", quoted(&load.table));
     let sentence = match load.what {
         Undo::Appended => {
-            let remove = format!("DELETE FROM {table} WHERE delivery = ?1");
-            let gone = connection.execute(&remove, [delivery.id.to_string()])?;
+            let remove = format!("DELETE FROM {table} WHERE delivery = ?1 AND");
+            let gone = Pieces::of(&connection, &load.table)?
+                .each(&[&delivery.id.to_string()], |piece| {
+                    format!("{remove} {piece}")
+                })?;
             format!("{gone} rows were removed")
         }
         Undo::Replaced => {
-            let kept = format!("main.{}", quoted(&kept(&load.table)));
             let names = written_columns(&connection, &load.table)?;
-            let gone = connection.execute(&format!("DELETE FROM {table}"), [])?;
-            let back = connection.execute(
-                &format!("INSERT INTO {table} ({names}) SELECT {names} FROM {kept}"),
-                [],
-            )?;
+            let gone = remove_all(&connection, &load.table)?;
+            let rows = Pieces::of(&connection, &kept(&load.table))?;
+            let kept = format!("main.{}", quoted(&kept(&load.table)));
+            let insert = format!("INSERT INTO {table} ({names}) SELECT {names} FROM {kept} WHERE");
+            let back = rows.each(&[], |piece| format!("{insert} {piece}"))?;
             connection.execute_batch(&format!("DROP TABLE {kept}"))?;
             format!("{gone} rows were removed and the {back} before them put back")
         }

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Statement, params};
 use std::path::Path;
 
 use super::fault::Sql;
+use super::pieces::Pieces;
 use super::{connection, schema};
 use crate::sql::differences::{FoundTable, differs, no_table};
 use crate::sql::layout::Layout;
@@ -20,6 +21,10 @@ use crate::sql::{loads, quoted, text};
 
 /// Page cache of staged rows.
 const STAGE_CACHE_KIB: i64 = 8 * 1024;
+
+/// Where rows are staged, and the keys of those that go.
+const STAGED: &str = "staged.rows";
+const GONE: &str = "staged.gone";
 
 /// Where rows are on their way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -151,7 +156,7 @@ fn stage(
          PRAGMA staged.synchronous = OFF;
          PRAGMA staged.locking_mode = EXCLUSIVE;
          PRAGMA staged.cache_size = -{STAGE_CACHE_KIB};
-         CREATE TABLE staged.rows ({}, PRIMARY KEY ({})) WITHOUT ROWID;",
+         CREATE TABLE {STAGED} ({}, PRIMARY KEY ({})) WITHOUT ROWID;",
         schema::staged_columns(layout, found),
         layout.key_names()
     ));
@@ -164,7 +169,7 @@ fn insert(table: &str, layout: &Layout, plan: Plan) -> String {
     let values = layout.list(|index, _| format!("?{}", index + 1));
     let table = quoted(table);
     match plan {
-        Plan::Staged => format!("INSERT OR REPLACE INTO staged.rows ({names}) VALUES ({values})"),
+        Plan::Staged => format!("INSERT OR REPLACE INTO {STAGED} ({names}) VALUES ({values})"),
         Plan::Direct { is_keyed: false } => {
             format!("INSERT INTO main.{table} ({names}) VALUES ({values})")
         }
@@ -206,6 +211,9 @@ impl Work {
             return Ok(());
         }
         self.is_prepared = true;
+        if self.plan != Plan::Staged {
+            connection::let_rows_refer(&self.connection)?;
+        }
         match self.plan {
             Plan::Staged => {
                 // A deferred transaction writes nothing but the staged rows.
@@ -213,8 +221,7 @@ impl Work {
             }
             Plan::Direct { .. } if self.layout.mode == LoadMode::Replace => {
                 self.keep()?;
-                let remove = format!("DELETE FROM main.{}", quoted(&self.table));
-                self.connection.execute_batch(&remove)?;
+                remove_all(&self.connection, &self.table)?;
             }
             Plan::Direct { .. } => {}
         }
@@ -275,7 +282,7 @@ impl Work {
         let connection = &self.connection;
         // Others may have loaded meanwhile, by another process.
         refuse_if_overtaken(connection, &self.table, &self.layout, &self.delivery)?;
-        let staged = self.count("staged.rows")?;
+        let staged = self.count(STAGED)?;
         if staged == 0 {
             return Ok(Counts::default());
         }
@@ -284,7 +291,7 @@ impl Work {
         }
         let table = format!("main.{}", quoted(&self.table));
         let arrival = self.delivery.arrival.0;
-        let statements = merge(&self.layout, &table, "staged.rows", arrival);
+        let statements = merge(&self.layout, &table, STAGED, arrival);
         let of = |row: &rusqlite::Row<'_>, index| {
             let count: rusqlite::Result<i64> = row.get(index);
             count.map(|count| u64::try_from(count).unwrap_or_default())
@@ -297,14 +304,17 @@ impl Work {
                 changed: of(row, 2)?,
             })
         })?;
+        connection::let_rows_refer(connection)?;
         if self.layout.mode == LoadMode::Replace {
-            connection.execute(&statements.remove, [])?;
+            self.remove_missing(&table, &statements.missing)?;
         }
         if found.updates(&self.layout) || found.inserted() > 0 {
             // In an upsert the table goes by its name alone.
             let table = quoted(&self.table);
-            let write = upsert(&self.layout, &table, "staged.rows", arrival);
-            connection.execute(&write, [])?;
+            let staged = Pieces::by(connection, STAGED, &self.key_names());
+            staged.each(&[], |piece| {
+                upsert(&self.layout, &table, STAGED, arrival, piece)
+            })?;
         }
         Ok(Counts {
             inserted: found.inserted(),
@@ -315,11 +325,53 @@ impl Work {
         })
     }
 
+    /// What is there and not staged; their keys are staged first.
+    fn remove_missing(&self, table: &str, missing: &str) -> Sql<()> {
+        let keys = self.key_names();
+        let connection = &self.connection;
+        connection.execute_batch(&format!("CREATE TABLE {GONE} AS {missing}"))?;
+        // A row without a key is none of the file's, and equal to nothing that could be staged.
+        for key in &keys {
+            connection.execute(&format!("DELETE FROM {table} WHERE {key} IS NULL"), [])?;
+        }
+        let keys = keys.join(", ");
+        let gone = Pieces::by(connection, GONE, &["rowid".to_owned()]);
+        gone.each(&[], |piece| {
+            format!(
+                "DELETE FROM {table} WHERE ({keys}) IN (SELECT {keys} FROM {GONE} WHERE {piece})"
+            )
+        })?;
+        Ok(())
+    }
+
+    fn key_names(&self) -> Vec<String> {
+        let names = self.layout.key.iter();
+        let name = |index: &usize| quoted(&self.layout.columns[*index].name);
+        names.map(name).collect()
+    }
+
     fn count(&self, table: &str) -> Sql<u64> {
         let count = format!("SELECT count(*) FROM {table}");
         let rows: i64 = self.connection.query_row(&count, [], |row| row.get(0))?;
         Ok(u64::try_from(rows).unwrap_or_default())
     }
+}
+
+/// Without anything that has to know of each row, `SQLite` gives the table's pages up as they are.
+pub(super) fn remove_all(connection: &Connection, table: &str) -> Sql<u64> {
+    let name = format!("main.{}", quoted(table));
+    let is_told: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema
+             WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE
+                OR type = 'table' AND sql LIKE '%REFERENCES%')",
+        [table],
+        |row| row.get(0),
+    )?;
+    if !is_told {
+        let gone = connection.execute(&format!("DELETE FROM {name}"), [])?;
+        return Ok(gone as u64);
+    }
+    Pieces::of(connection, table)?.each(&[], |piece| format!("DELETE FROM {name} WHERE {piece}"))
 }
 
 /// The load's own row, in its transaction.

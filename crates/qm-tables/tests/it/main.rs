@@ -5,7 +5,9 @@
     reason = "a test's helpers fail the test as the test itself does"
 )]
 
+mod dynamodb;
 mod kill;
+mod memory;
 mod postgres;
 mod sqlite;
 mod suite;

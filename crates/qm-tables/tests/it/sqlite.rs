@@ -1,7 +1,7 @@
 //! A file of `SQLite`.
 
 use async_trait::async_trait;
-use qm_core::config::TableEngine;
+use qm_core::config::{ColumnType, LoadMode, TableEngine};
 use qm_core::delivery::Outcome;
 use qm_core::ports::access::Secret;
 use qm_core::{Kind, Retry};
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-use crate::suite::scene::{Scene, counts, csv, file, say};
+use crate::suite::scene::{Scene, column, counts, csv, file, say};
 use crate::suite::{self, Ability, Database, Found};
 
 pub(crate) struct SqliteFile {
@@ -41,7 +41,7 @@ impl Database for SqliteFile {
 
     fn can(&self, ability: Ability) -> bool {
         match ability {
-            Ability::AppendAndReplace | Ability::Atomic => true,
+            Ability::AppendAndReplace | Ability::Atomic | Ability::Zeros => true,
         }
     }
 
@@ -138,6 +138,51 @@ async fn a_rule_of_the_table_fails_the_file_and_leaves_nothing() {
         ))
         .await;
     assert_eq!(counts(load.counts), [2, 1, 0, 0, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_all_pieces_are_told_to_triggers_and_refer_to_each_other() {
+    const ROWS: u32 = 25_000;
+    let database = SqliteFile::new();
+    let connection = database.connection();
+    connection
+        .execute_batch(
+            "CREATE TABLE tree (ID INTEGER PRIMARY KEY, up INTEGER NOT NULL REFERENCES tree (ID));
+             CREATE TABLE gone (ID INTEGER);
+             CREATE TRIGGER told AFTER DELETE ON tree BEGIN INSERT INTO gone VALUES (old.ID); END",
+        )
+        .unwrap();
+    // The first refers to the last.
+    let text = |first: u32| {
+        let mut text = "ID,up\n".to_owned();
+        for number in 0..ROWS {
+            writeln!(text, "{},{}", first + number, first + ROWS - 1 - number).unwrap();
+        }
+        text
+    };
+    let mut scene = Scene::new(&database, "tree");
+    scene.table.create = false;
+    scene.table.mode = LoadMode::Replace;
+    scene.table.rows.columns = ["ID", "up"]
+        .map(|name| column(name, ColumnType::Integer))
+        .to_vec();
+    let counted = |table: &str| -> u32 {
+        let count = format!("SELECT count(*) FROM {table}");
+        connection.query_row(&count, [], |row| row.get(0)).unwrap()
+    };
+    for (number, key) in [(0, true), (1, true), (2, false)] {
+        if !key {
+            scene.table.key.clear();
+        }
+        scene
+            .load(&csv(number, &text(u32::from(number) * 100_000)))
+            .await;
+        assert_eq!(counted("tree"), ROWS);
+        assert_eq!(counted("gone"), u32::from(number) * ROWS);
+    }
+    let said = scene.fail(&csv(3, "ID,up\n1,2\n")).await;
+    assert!(said.contains("a row breaks a rule of the table"), "{said}");
+    assert_eq!(counted("tree"), ROWS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,7 +55,7 @@ impl Database for Server {
 
     fn can(&self, ability: Ability) -> bool {
         match ability {
-            Ability::AppendAndReplace | Ability::Atomic => true,
+            Ability::AppendAndReplace | Ability::Atomic | Ability::Zeros => true,
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum Ability {
     AppendAndReplace,
     /// A load shows when it is whole, or never.
     Atomic,
+    /// A number stays as it was written, zeros at its end too.
+    Zeros,
 }
 
 /// A database under test.

@@ -125,7 +125,13 @@ async fn typed_columns_and_what_fits_none(database: &dyn Database) {
     assert_eq!(counts(load.counts), [6, 3, 0, 0, 3, 0]);
     let rows = scene.texts(&["ID", "price", "day"]).await;
     let big = format!("2|{most}|2024-02-29");
-    assert_eq!(rows, ["1|12.50|2026-11-30", big.as_str(), "5||"]);
+    let price = if database.can(Ability::Zeros) {
+        "12.50"
+    } else {
+        "12.5"
+    };
+    let first = format!("1|{price}|2026-11-30");
+    assert_eq!(rows, [first, big, "5||".to_owned()]);
     let again = scene.load(&csv(2, &text)).await;
     assert_eq!(counts(again.counts), [6, 0, 0, 3, 3, 0]);
 }
