@@ -148,6 +148,7 @@ async fn rows_of_all_pieces_are_told_to_triggers_and_refer_to_each_other() {
     connection
         .execute_batch(
             "CREATE TABLE tree (ID INTEGER PRIMARY KEY, up INTEGER NOT NULL REFERENCES tree (ID));
+             CREATE INDEX tree_up ON tree (up);
              CREATE TABLE gone (ID INTEGER);
              CREATE TRIGGER told AFTER DELETE ON tree BEGIN INSERT INTO gone VALUES (old.ID); END",
         )
