@@ -31,7 +31,7 @@ impl S3Bucket {
                 state: None,
             });
         }
-        if likely == Likely::NoFile {
+        if likely == Likely::NoFile && !self.new_files.has(&key.as_prefix()) {
             match self.near(key).await? {
                 Near::Folder => return Ok(folder(key)),
                 Near::Nothing => return Ok(self.no_object(key)),

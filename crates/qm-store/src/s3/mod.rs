@@ -86,6 +86,8 @@ pub struct S3Bucket {
     arena: Arc<Arena>,
     small_files: Arc<SmallFiles>,
     seen_folders: SeenFolders,
+    /// Names that got a file here a moment ago, which the ledger may not tell yet.
+    new_files: SeenFolders,
     /// Set once it has said that it cannot make an object only over what was seen.
     lacks_conditions: AtomicBool,
 }
@@ -138,6 +140,7 @@ impl S3Bucket {
             arena: options.arena,
             small_files: Arc::default(),
             seen_folders: SeenFolders::default(),
+            new_files: SeenFolders::default(),
             lacks_conditions: AtomicBool::default(),
         })
     }

@@ -46,6 +46,8 @@ impl S3Bucket {
                     self.unless_done(&whole, version, put).await?;
                     self.small_files.remove(version.id);
                     self.seen_folders.note(operation.path.key.folder(), asked);
+                    let name = operation.path.key.as_prefix();
+                    self.new_files.note(name, self.new_files.asked());
                     return self.unhide(&operation.path.key).await;
                 }
             }

@@ -34,7 +34,9 @@ async fn world(server: &Server) -> World {
 async fn a_look_asks_for_what_is_likely() {
     let server = Server::start().await;
     let world = world(&server).await;
-    world.put(1, "in/a", "one").await;
+    let theirs = somebody_else(server.endpoint()).await;
+    put_foreign(&theirs, BUCKET, "data/in/a", "one").await;
+    world.put(1, "in/new", "two").await;
     for number in 0..20 {
         world.put(2, &format!("many{number:02}"), "").await;
     }
@@ -47,6 +49,8 @@ async fn a_look_asks_for_what_is_likely() {
         ("in", Likely::File, folder, &["HEAD in", "LIST in/"]),
         ("in/a", Likely::NoFile, file, &["LIST in/a", "HEAD in/a"]),
         ("in/a", Likely::File, file, &["HEAD in/a"]),
+        // Put here a moment ago.
+        ("in/new", Likely::NoFile, file, &["HEAD in/new"]),
         // The beginning of too many names.
         (
             "many",
