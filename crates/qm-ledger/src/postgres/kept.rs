@@ -282,21 +282,52 @@ pub(super) async fn keep(connection: &Connection, operation: &Operation, at: Tim
             count_up(connection, &under).await?;
         }
     }
-    if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
-        connection
-            .run(
-                "INSERT INTO kept_versions (version, bucket, key, operation, kept_at, state)
-             VALUES ($1, $2, $3, $4, $5, 'moved') ON CONFLICT DO NOTHING",
-                &[
-                    &moved.id.to_string(),
-                    &path.bucket.as_str(),
-                    &path.key.as_str(),
-                    &operation.seq.0,
-                    &micros(at),
-                ],
-            )
-            .await?;
+    keep_moved(connection, operation, at).await
+}
+
+/// The version that moved may have a second name among the kept.
+async fn keep_moved(connection: &Connection, operation: &Operation, at: Timestamp) -> Sql<()> {
+    match &operation.version {
+        Some(moved) if operation.keep_moved => {
+            copied(connection, operation, (moved.id, &operation.path), at).await
+        }
+        Some(_) | None => Ok(()),
     }
+}
+
+/// The failed operation may have put aside what stays where it is.
+pub(super) async fn keep_nothing(
+    connection: &Connection,
+    operation: &Operation,
+    at: Timestamp,
+) -> Sql<()> {
+    if let (true, Some(stays)) = (operation.keep_aside, operation.replaces) {
+        let under = sibling(&operation.path, operation.lands_on());
+        copied(connection, operation, (stays, &under), at).await?;
+    }
+    keep_moved(connection, operation, at).await
+}
+
+/// Goes as soon as nothing needs it, whatever the retention.
+async fn copied(
+    connection: &Connection,
+    operation: &Operation,
+    (version, path): (VersionId, &ObjectPath),
+    at: Timestamp,
+) -> Sql<()> {
+    connection
+        .run(
+            "INSERT INTO kept_versions (version, bucket, key, operation, kept_at, state)
+             VALUES ($1, $2, $3, $4, $5, 'moved') ON CONFLICT DO NOTHING",
+            &[
+                &version.to_string(),
+                &path.bucket.as_str(),
+                &path.key.as_str(),
+                &operation.seq.0,
+                &micros(at),
+            ],
+        )
+        .await?;
     Ok(())
 }
 

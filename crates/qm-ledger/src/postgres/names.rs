@@ -159,14 +159,15 @@ async fn fail(
     reason: &str,
     alert: &NewAlert,
 ) -> Sql<()> {
-    let arrival = match end(connection, operation, "failed", Some(reason)).await? {
-        Ended::Now(arrival, _) => arrival,
+    let (arrival, at) = match end(connection, operation, "failed", Some(reason)).await? {
+        Ended::Now(arrival, at) => (arrival, at),
         // Somebody may have resolved the alert since.
         Ended::Before => return Ok(()),
     };
     if let Some(seq) = arrival {
         arrivals::set_state(connection, seq, ArrivalState::Failed).await?;
     }
+    kept::keep_nothing(connection, operation, at).await?;
     alerts::raise(connection, alert).await?;
     Ok(())
 }

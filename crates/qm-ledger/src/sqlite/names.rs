@@ -151,14 +151,15 @@ fn complete(connection: &Connection, operation: &Operation) -> Sql<()> {
 }
 
 fn fail(connection: &Connection, operation: &Operation, reason: &str, alert: &NewAlert) -> Sql<()> {
-    let arrival = match end(connection, operation, "failed", Some(reason))? {
-        Ended::Now(arrival, _) => arrival,
+    let (arrival, at) = match end(connection, operation, "failed", Some(reason))? {
+        Ended::Now(arrival, at) => (arrival, at),
         // Somebody may have resolved the alert since.
         Ended::Before => return Ok(()),
     };
     if let Some(seq) = arrival {
         arrivals::set_state(connection, seq, ArrivalState::Failed)?;
     }
+    kept::keep_nothing(connection, operation, at)?;
     alerts::raise(connection, alert)?;
     Ok(())
 }

@@ -51,10 +51,37 @@ impl State {
                 self.0.insert(key, row(state));
             }
         }
-        if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
-            let key = (moved.id, operation.path.clone());
-            self.0.entry(key).or_insert_with(|| row(KeptState::Moved));
+        self.keep_moved(operation, kept_at);
+    }
+
+    /// The failed operation may have put aside what stays where it is.
+    pub(super) fn keep_nothing(&mut self, operation: &Operation, kept_at: Timestamp) {
+        if let (true, Some(stays)) = (operation.keep_aside, operation.replaces) {
+            let path = at_key(&operation.path, operation.lands_on());
+            self.copied(operation, (stays, path), kept_at);
         }
+        self.keep_moved(operation, kept_at);
+    }
+
+    fn keep_moved(&mut self, operation: &Operation, kept_at: Timestamp) {
+        if let (true, Some(moved)) = (operation.keep_moved, &operation.version) {
+            let under = (moved.id, operation.path.clone());
+            self.copied(operation, under, kept_at);
+        }
+    }
+
+    /// Goes as soon as nothing needs it, whatever the retention.
+    fn copied(
+        &mut self,
+        operation: &Operation,
+        under: (VersionId, ObjectPath),
+        kept_at: Timestamp,
+    ) {
+        self.0.entry(under).or_insert(Row {
+            operation: operation.seq,
+            kept_at,
+            state: KeptState::Moved,
+        });
     }
 
     /// It is current again.

@@ -290,9 +290,12 @@ fn fail(
     if !state.names.end(operation.seq, failed, run, is_alive)? {
         return Ok(());
     }
-    if let Some(arrival) = state.names.row(operation.seq)?.arrival {
+    let row = state.names.row(operation.seq)?;
+    let (arrival, at) = (row.arrival, row.at);
+    if let Some(arrival) = arrival {
         state.arrivals.set_state(arrival, ArrivalState::Failed);
     }
+    state.kept.keep_nothing(operation, at);
     state.alerts.raise(alert);
     Ok(())
 }

@@ -272,7 +272,37 @@ pub async fn a_moved_version_is_kept_for_its_deliveries(ledger: &dyn Ledger) {
     let failing = ledger.record(moving("b", "f", 2)).await.unwrap();
     ledger.fail(&failing, "no", alert("failed")).await.unwrap();
     run(ledger, rename("b", "g", 2)).await;
+    assert_eq!(releasable(ledger).await, [version(2).id], "perhaps aside");
+}
+
+/// Nobody knows how far the operation came: what it put aside is a copy of what stays, is no
+/// version of the name, and goes when nothing needs it.
+pub async fn what_a_failed_operation_put_aside_goes(ledger: &dyn Ledger) {
+    upload_and_deliver(ledger, "a", 1).await;
+    let failing = ledger.record(replace("a", 2, 1)).await.unwrap();
+    ledger.fail(&failing, "no", alert("failed")).await.unwrap();
+    assert!(releasable(ledger).await.is_empty(), "1 is needed");
+    claim_and_finish(ledger, DeliveryState::Delivered).await;
+    let all = keeps(9, None);
+    let found = ledger.releasable(&all, minute(0)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0].path, &found[0].version),
+        (&path("a"), &version(1))
+    );
+    assert!(kept(ledger, "a").await.is_empty());
+    let current = ledger.current(&path("a")).await.unwrap();
+    assert_eq!(current, Some(version(1)));
+    ledger.released(&[version(1).id]).await.unwrap();
     assert!(releasable(ledger).await.is_empty());
+    run(ledger, replace("a", 3, 1)).await;
+    assert_eq!(kept(ledger, "a").await, [version(1).id]);
+
+    // Superseded before it went, it is a version of the name.
+    let failing = ledger.record(replace("a", 4, 3)).await.unwrap();
+    ledger.fail(&failing, "no", alert("failed")).await.unwrap();
+    run(ledger, replace("a", 5, 3)).await;
+    assert_eq!(kept(ledger, "a").await, [version(3).id, version(1).id]);
 }
 
 /// A bucket may have the bytes of a version only once: while it is retained under its new name,

@@ -111,7 +111,8 @@ cases! {
     kept: a_version_is_needed_until_its_deliveries_end
         kept_versions_are_released_when_nothing_needs_them kept_versions_are_listed_by_name
         a_restored_version_is_not_kept what_is_given_up_does_not_come_back
-        a_moved_version_is_kept_for_its_deliveries a_moved_version_that_is_retained_stays;
+        a_moved_version_is_kept_for_its_deliveries a_moved_version_that_is_retained_stays
+        what_a_failed_operation_put_aside_goes;
     loads: a_load_ends_with_its_attempt a_load_tells_how_far_it_is loads_are_listed_and_counted
         a_load_is_undone_once;
     measures: attempts_and_failures_are_counted what_is_held_back_is_counted
