@@ -1,7 +1,8 @@
 //! Builds what is measured and hands over to the measuring program.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::measured::Measured;
 use crate::test::{
     install_database, install_gateway, install_python, install_rclone, install_servers,
     install_sqlite,
@@ -22,6 +23,26 @@ enum Subject {
     Load,
 }
 
+impl Subject {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Front => "front",
+            Self::Store => "store",
+            Self::Deliver => "deliver",
+            Self::Load => "load",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Front => "The SFTP front, beside OpenSSH",
+            Self::Store => "The SFTP front over an S3 bucket, beside rclone",
+            Self::Deliver => "Deliveries, beside OpenSSH's sftp",
+            Self::Load => "Loads into tables, beside each database's own tool",
+        }
+    }
+}
+
 /// What was asked for.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Options {
@@ -30,19 +51,27 @@ pub(crate) struct Options {
     passed_on: Vec<String>,
     /// Without our server: shows that the harness works and what this machine gives.
     is_reference_only: bool,
+    /// Keep the table.
+    is_recorded: bool,
 }
 
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self::default();
-        for argument in arguments {
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
             match argument.as_str() {
                 "front" => options.subject = Subject::Front,
                 "store" => options.subject = Subject::Store,
                 "deliver" => options.subject = Subject::Deliver,
                 "load" => options.subject = Subject::Load,
                 "--quick" => options.passed_on.push(argument.clone()),
+                "--only" => {
+                    let part = rest.next().context("`--only` needs a part of a name")?;
+                    options.passed_on.extend([argument.clone(), part.clone()]);
+                }
                 "--reference-only" => options.is_reference_only = true,
+                "--record" => options.is_recorded = true,
                 other => bail!("unknown argument `{other}` of bench"),
             }
         }
@@ -60,22 +89,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             bench.arg("--release");
         }
     }
-    bench.arg("--");
+    bench.arg("--").arg(options.subject.name());
     match options.subject {
         Subject::Front => {}
-        Subject::Store => {
-            install_rclone()?;
-            bench.arg("store");
-        }
-        Subject::Deliver => {
-            install_database()?;
-            bench.arg("deliver");
-        }
+        Subject::Store => install_rclone()?,
+        Subject::Deliver => install_database()?,
         Subject::Load => {
             install_database()?;
             install_sqlite()?;
             let python = install_python(&workspace.target)?;
-            bench.arg("load").arg("--python").arg(python);
+            bench.arg("--python").arg(python);
         }
     }
     match options.subject {
@@ -97,7 +120,18 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         )?;
         bench.arg("--server").arg(workspace.release_binary());
     }
-    workspace::run(&mut bench)
+    let text = workspace::told(&mut bench)?;
+    if options.is_recorded {
+        let name = options.subject.name();
+        let measured = Measured {
+            name,
+            title: options.subject.title(),
+            command: &format!("cargo xtask bench {name} --record"),
+            text: &text,
+        };
+        measured.write(workspace)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -113,10 +147,13 @@ mod tests {
         assert_eq!(parse("").unwrap(), Options::default());
         assert_eq!(parse("front").unwrap(), Options::default());
         assert_eq!(parse("front --quick").unwrap().passed_on, ["--quick"]);
+        assert_eq!(parse("--only bulk").unwrap().passed_on, ["--only", "bulk"]);
+        assert!(parse("--only").is_err());
         assert_eq!(parse("store").unwrap().subject, Subject::Store);
         assert_eq!(parse("deliver").unwrap().subject, Subject::Deliver);
         assert_eq!(parse("load").unwrap().subject, Subject::Load);
         assert!(parse("--reference-only").unwrap().is_reference_only);
+        assert!(parse("load --record").unwrap().is_recorded);
         assert!(parse("engine").is_err());
     }
 }

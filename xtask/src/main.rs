@@ -14,6 +14,7 @@
 
 mod bench;
 mod ci;
+mod measured;
 mod test;
 mod tidy;
 mod workspace;
@@ -28,12 +29,15 @@ usage: cargo xtask COMMAND
 
   tidy                          look for what must not be in the tree
   test [--offline] [FILTER…]    install the tests' peers, run all tests and recipes
+       [--record]               keep what they count in docs/measured/kills.md
   ci                            fmt, tidy, clippy, test, docs
   bench [front] [--quick]       measure the SFTP front beside OpenSSH
   bench store [--quick]         measure it over an S3 bucket, beside rclone
   bench deliver [--quick]       measure deliveries, beside OpenSSH's sftp
   bench load [--quick]          measure loads into tables, beside psql and sqlite3
-        [--reference-only]      the other one alone: what this machine gives";
+        [--reference-only]      the other one alone: what this machine gives
+        [--only PART]           only what has this in its name
+        [--record]              keep the table in docs/measured/";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -63,6 +63,24 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs to the end with its errors on our terminal, shows what it printed and returns it.
+pub(crate) fn told(command: &mut Command) -> Result<String> {
+    let line = shown(command);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("could not start `{line}`"))?;
+    let text = String::from_utf8(output.stdout);
+    let text = text.with_context(|| format!("`{line}` printed no text"))?;
+    print!("{text}");
+    ensure!(
+        output.status.success(),
+        "`{line}` failed ({})",
+        output.status
+    );
+    Ok(text)
+}
+
 /// Runs to the end and returns what it printed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = shown(command);

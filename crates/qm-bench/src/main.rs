@@ -11,6 +11,7 @@
     reason = "a developer's program talks to a terminal"
 )]
 
+mod amount;
 mod bare_session;
 mod bars;
 mod client;
@@ -25,19 +26,16 @@ mod process;
 mod report;
 mod server;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::process::ExitCode;
 
+use amount::Amount;
 use options::Options;
+use plan::Subject;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let done = match arguments.split_first() {
-        Some((subject, rest)) if subject == "deliver" => deliver::run(rest),
-        Some((subject, rest)) if subject == "load" => load::run(rest),
-        Some(_) | None => Options::parse(&arguments).and_then(|options| run(&options)),
-    };
-    match done {
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -46,17 +44,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<()> {
-    let results = measure::all(options)?;
-    println!("\n{}", report::figures(options, &results));
+/// How far it is goes to the standard error, the tables to the standard output.
+fn run(arguments: &[String]) -> Result<()> {
+    let Some((subject, rest)) = arguments.split_first() else {
+        bail!("what to measure is missing: front, store, deliver or load");
+    };
+    match subject.as_str() {
+        "front" => transfers(Subject::Front, &Options::parse(rest)?),
+        "store" => transfers(Subject::Store, &Options::parse(rest)?),
+        "deliver" => deliver::run(&Options::parse(rest)?),
+        "load" => load::run(&Options::parse(rest)?),
+        other => bail!("`{other}` cannot be measured: front, store, deliver or load"),
+    }
+}
+
+fn transfers(subject: Subject, options: &Options<Amount>) -> Result<()> {
+    let results = measure::all(subject, options)?;
+    println!("{}", report::figures(subject, options.amount, &results));
     if options.server.is_some() {
-        println!(
-            "\n{}",
-            report::verdicts(
-                options.subject,
-                &bars::judge(&results, options.amount.idle_sessions)
-            )
-        );
+        let verdicts = bars::judge(&results, options.amount.idle_sessions);
+        println!("\n{}", report::verdicts(subject, &verdicts));
     }
     Ok(())
 }

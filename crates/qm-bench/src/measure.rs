@@ -6,19 +6,24 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+use crate::amount::Amount;
 use crate::client::{Target, quoted};
 use crate::files;
 use crate::keys::KeyPair;
-use crate::options::{Amount, Options};
+use crate::options::Options;
 use crate::plan::{
-    CLIENTS, Cipher, Contestant, Direction, Place, SMALL_FILE_BYTES, Work, Workload, takes_part,
+    CLIENTS, Cipher, Contestant, Direction, Place, SMALL_FILE_BYTES, Subject, Work, Workload,
+    takes_part,
 };
 use crate::process::{Watch, resident_bytes};
+use crate::report::named;
 use crate::server::gateway::Gateway;
 use crate::server::{Equipment, Server};
 
 /// The folder whose names are listed.
 const LISTED: &str = "listed";
+/// What the name of a folder begins with; the process follows.
+const FOLDER: &str = "qm-bench-";
 /// A file system in memory on every Linux.
 pub(crate) const TMPFS: &str = "/dev/shm";
 /// The file that is sent, the copy that comes back, and at each server one to download and one
@@ -49,10 +54,10 @@ struct Client {
     amount: Amount,
 }
 
-pub(crate) fn all(options: &Options) -> Result<Vec<Measured>> {
+pub(crate) fn all(subject: Subject, options: &Options<Amount>) -> Result<Vec<Measured>> {
     let client = Client::prepare(options.amount)?;
     let mut results = Vec::new();
-    for place in Place::of(options.subject) {
+    for place in Place::of(subject) {
         let parent = match place {
             Place::Memory | Place::S3 => Path::new(TMPFS),
             Place::Disk => &options.disk,
@@ -61,11 +66,9 @@ pub(crate) fn all(options: &Options) -> Result<Vec<Measured>> {
         let gateway = match place {
             Place::Memory | Place::Disk => None,
             Place::S3 => {
-                let program = options.gateway.as_deref();
-                let program = program.context("`--gateway PROGRAM` is missing: an S3 server")?;
-                let gateway = Gateway::start(program, folder.path())?;
+                let gateway = Gateway::start(options.gateway()?, folder.path())?;
                 // Before anybody looks: rclone remembers what was not there.
-                for contestant in Contestant::of(options.subject) {
+                for contestant in Contestant::of(subject) {
                     if takes_part(contestant, Work::Listing) {
                         let listed = gateway.folder(contestant).join(LISTED);
                         files::fill_folder(&listed, options.amount.listed_names)?;
@@ -74,9 +77,10 @@ pub(crate) fn all(options: &Options) -> Result<Vec<Measured>> {
                 Some(gateway)
             }
         };
-        let servers = start_servers(options, folder.path(), gateway.as_ref(), &client)?;
-        let workloads = crate::plan::workloads(options.subject);
-        for workload in workloads.into_iter().filter(|w| w.place == *place) {
+        let servers = start_servers(subject, options, folder.path(), gateway.as_ref(), &client)?;
+        let workloads = crate::plan::workloads(subject);
+        let wanted = |w: &Workload| w.place == *place && options.wants(&named(*w));
+        for workload in workloads.into_iter().filter(wanted) {
             results.push(client.measure(workload, &servers)?);
         }
     }
@@ -123,7 +127,7 @@ impl Client {
 
     /// Every server in every round, each round beginning with another.
     fn measure(&self, workload: Workload, servers: &[Server]) -> Result<Measured> {
-        let what = crate::report::named(workload);
+        let what = named(workload);
         let mut samples = Vec::new();
         let servers: Vec<&Server> = servers
             .iter()
@@ -139,7 +143,7 @@ impl Client {
                 let sample = self
                     .run(workload.work, server, round)
                     .with_context(|| format!("{what} at {}", server.contestant))?;
-                println!(
+                eprintln!(
                     "{what}, round {}: {} {:.3} s, CPU {:.3} s, {} of {} KiB",
                     round + 1,
                     server.contestant,
@@ -288,7 +292,7 @@ impl Client {
             Ok(())
         })?;
         let listed = listed.context("a listing that succeeded")?;
-        println!(
+        eprintln!(
             "{} names in {:.3} s",
             listed.names,
             listed.whole.as_secs_f64()
@@ -323,7 +327,8 @@ impl Client {
 }
 
 fn start_servers(
-    options: &Options,
+    subject: Subject,
+    options: &Options<Amount>,
     folder: &Path,
     gateway: Option<&Gateway>,
     client: &Client,
@@ -333,7 +338,7 @@ fn start_servers(
         gateway,
         client_key: &client.key,
     };
-    Contestant::of(options.subject)
+    Contestant::of(subject)
         .into_iter()
         .filter(|contestant| contestant.is_foreign() || options.server.is_some())
         .map(|contestant| {
@@ -379,15 +384,48 @@ pub(crate) fn put(local: &Path, remote: &Path) -> String {
 
 pub(crate) fn temporary_folder(parent: &Path) -> Result<TempDir> {
     std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+    remove_left(parent).with_context(|| format!("tidying {}", parent.display()))?;
     tempfile::Builder::new()
-        .prefix("qm-bench-")
+        .prefix(&format!("{FOLDER}{}-", std::process::id()))
         .tempdir_in(parent)
         .with_context(|| format!("making a folder in {}", parent.display()))
+}
+
+/// A run that was killed leaves gigabytes, and in memory nobody else gives them back.
+fn remove_left(parent: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(parent)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER));
+        let process = process.and_then(|rest| rest.split_once('-'));
+        let Some((process, _)) = process else {
+            continue;
+        };
+        if !Path::new("/proc").join(process).exists() {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        // No process has this id.
+        let left = parent.path().join("qm-bench-4194305-x");
+        let other = parent.path().join("somebody-4194305-x");
+        for folder in [&left, &other] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let mine = temporary_folder(parent.path()).unwrap();
+        let second = temporary_folder(parent.path()).unwrap();
+        assert!(!left.exists() && other.exists());
+        assert!(mine.path().exists() && second.path().exists());
+    }
 
     fn client() -> Client {
         let folder = tempfile::tempdir().unwrap();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::amount::Amount;
 use crate::bars::{Bar, Verdict};
 use crate::measure::{Measured, Sample};
-use crate::options::{Amount, Options};
 use crate::plan::{
     CLIENTS, Cipher, Contestant, Direction, SMALL_FILE_BYTES, Subject, Work, Workload,
 };
@@ -73,9 +73,8 @@ fn one_way(direction: Direction) -> &'static str {
 }
 
 /// Every figure, a line a workload.
-pub(crate) fn figures(options: &Options, results: &[Measured]) -> String {
-    let amount = options.amount;
-    let contestants: Vec<Contestant> = Contestant::of(options.subject)
+pub(crate) fn figures(subject: Subject, amount: Amount, results: &[Measured]) -> String {
+    let contestants: Vec<Contestant> = Contestant::of(subject)
         .into_iter()
         .filter(|c| {
             results
@@ -184,22 +183,14 @@ mod tests {
     use crate::plan::Place;
     use std::time::Duration;
 
-    fn options() -> Options {
-        Options {
-            subject: Subject::Front,
-            server: None,
-            gateway: None,
-            disk: "/d".into(),
-            amount: Amount {
-                bulk_bytes: 512 << 20,
-                small_files: 10,
-                connects: 200,
-                idle_sessions: 100,
-                listed_names: 5,
-                rounds: 3,
-            },
-        }
-    }
+    const AMOUNT: Amount = Amount {
+        bulk_bytes: 512 << 20,
+        small_files: 10,
+        connects: 200,
+        idle_sessions: 100,
+        listed_names: 5,
+        rounds: 3,
+    };
 
     fn measured(work: Work) -> Measured {
         let sample = |wall_ms, cpu_ms, mebibytes: u64| Sample {
@@ -229,7 +220,7 @@ mod tests {
             measured(Work::Connects),
             measured(Work::IdleSessions),
         ];
-        let table = figures(&options(), &results);
+        let table = figures(Subject::Front, AMOUNT, &results);
         let lines: Vec<&str> = table.lines().skip(3).collect();
         assert_eq!(
             lines,

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod contract;
 pub mod encryption;
+pub mod figures;
 pub mod ledger;
 pub mod outside;
 

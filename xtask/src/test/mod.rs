@@ -1,6 +1,7 @@
 //! The one way to run the tests. What they need is installed first; a peer that cannot be had is
 //! a failure, never a skip. `--offline` is the only way to leave the foreign peers out.
 
+mod figures;
 mod go;
 mod peers;
 mod python;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::workspace::{self, Workspace};
+use figures::Figures;
 pub(crate) use peers::{install_database, install_rclone, install_servers, install_sqlite};
 use totals::Totals;
 
@@ -28,6 +30,8 @@ pub(crate) struct Options {
     is_offline: bool,
     /// Only tests and recipes whose name contains one of these.
     filters: Vec<String>,
+    /// Keep the figures.
+    is_recorded: bool,
 }
 
 impl Options {
@@ -36,6 +40,7 @@ impl Options {
         for argument in arguments {
             match argument.as_str() {
                 "--offline" => options.is_offline = true,
+                "--record" => options.is_recorded = true,
                 flag if flag.starts_with('-') => bail!("unknown option `{flag}` of test"),
                 filter => options.filters.push(filter.to_owned()),
             }
@@ -49,7 +54,9 @@ impl Options {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let environment = environment(workspace, options)?;
+    let figures = Figures::new(&workspace.target)?;
+    let mut environment = environment(workspace, options)?;
+    environment.push(("QM_TEST_FIGURES", figures.file.clone().into()));
     let mut build = workspace.cargo();
     build.args(["build", "--package", "quaymaster"]);
     let totals = match workspace::run(&mut build) {
@@ -65,6 +72,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     if options.is_offline {
         announce_offline();
+    }
+    print!("\n{}", figures.list()?);
+    if options.is_recorded && totals.failed == 0 {
+        figures.record(workspace)?;
     }
     println!("\n{totals}");
     if totals.failed > 0 {
@@ -205,6 +216,7 @@ mod tests {
             Options {
                 is_offline: true,
                 filters: words("rename listing"),
+                is_recorded: false,
             }
         );
         assert!(options.wants("it::rename_refuses"));

@@ -5,9 +5,9 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
 
+use super::Options;
 use super::book::span;
 use super::configuration::{Destination, Phase, Place};
-use super::options::Options;
 use super::scene::{Bucket, Keeper, Scene, ensure_delivered};
 use super::table::{Table, rate};
 use crate::bars::{Bar, Verdict};
@@ -70,7 +70,7 @@ pub(super) fn measure_lines(options: &Options, binary: &Path, table: &mut Table)
     let mut rates = Vec::new();
     for open in [options.amount.line, options.amount.long_line] {
         let (rate, text) = drain(options, binary, open).with_context(|| format!("{open} open"))?;
-        println!("{text}");
+        eprintln!("{text}");
         told.push(text);
         rates.push(rate);
     }

@@ -1,13 +1,13 @@
 //! A partner who is far away: small files beside OpenSSH's `sftp`, and two nodes against one, where
 //! each sends only so many at a time.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;
 
+use super::Options;
 use super::book::span;
 use super::latency;
-use super::options::Options;
 use super::push::Partner;
 use super::scene::{Bucket, Keeper, Scene, ensure_delivered};
 use super::table::{Table, rate};
@@ -58,8 +58,7 @@ pub(super) fn measure_push(options: &Options, binary: &Path, table: &mut Table) 
 }
 
 pub(super) fn measure_nodes(options: &Options, binary: &Path, table: &mut Table) -> Result<()> {
-    let program = options.gateway.as_deref();
-    let program = program.context("`--gateway PROGRAM` is missing: an S3 server")?;
+    let program = options.gateway()?;
     let [one, two] = [&["one"][..], &["one", "two"]].map(|nodes| {
         let bucket = Bucket::on_s3(program)?;
         deliver(options, binary, Keeper::Postgres, bucket, nodes, USUAL)

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use std::path::Path;
 
+use super::Options;
 use super::book::start;
 use super::configuration::{Destination, Phase, Place};
-use super::options::Options;
 use super::scene::{Bucket, Keeper, Scene, name};
 use super::table::Table;
 use crate::bars::{Bar, Verdict};

@@ -2,6 +2,7 @@
 //! the engine does a second over each ledger. Nodes find their files and make the deliveries while
 //! every destination is shut, and deliver when they are started again; the times are the ledger's.
 
+mod amount;
 pub(crate) mod book;
 mod configuration;
 mod directory;
@@ -9,28 +10,37 @@ mod far;
 mod idle;
 mod latency;
 pub(crate) mod node;
-mod options;
 pub(crate) mod postgres;
 mod push;
 mod scene;
 pub(crate) mod table;
 
 use anyhow::Result;
+use std::path::Path;
 
-use options::Options;
+use amount::Amount;
 use table::Table;
 
-pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let options = Options::parse(arguments)?;
+type Options = crate::options::Options<Amount>;
+type Part = fn(&Options, &Path, &mut Table) -> Result<()>;
+
+pub(crate) fn run(options: &Options) -> Result<()> {
     let mut table = Table::default();
-    push::measure(&options, &mut table)?;
+    if options.wants("push") {
+        push::measure(options, &mut table)?;
+    }
+    let parts: [(&str, Part); 5] = [
+        ("far", far::measure_push),
+        ("nodes", far::measure_nodes),
+        ("idle", idle::measure),
+        ("rate", directory::measure_rate),
+        ("lines", directory::measure_lines),
+    ];
     if let Some(binary) = &options.server {
-        far::measure_push(&options, binary, &mut table)?;
-        far::measure_nodes(&options, binary, &mut table)?;
-        idle::measure(&options, binary, &mut table)?;
-        directory::measure_rate(&options, binary, &mut table)?;
-        directory::measure_lines(&options, binary, &mut table)?;
-        println!("\n{}\n\n{}", about(&options), table.text());
+        for (_, measure) in parts.iter().filter(|(name, _)| options.wants(name)) {
+            measure(options, binary, &mut table)?;
+        }
+        println!("{}\n\n{}", about(options), table.text());
     }
     Ok(())
 }

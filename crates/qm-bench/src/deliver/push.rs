@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+use super::Options;
 use super::book::span;
 use super::configuration::{Destination, Place};
-use super::options::Options;
 use super::scene::{Bucket, Keeper, Scene, ensure_delivered, name};
 use super::table::{Table, middle};
 use crate::bars::{Bar, Verdict};
@@ -171,7 +171,7 @@ fn one(options: &Options, partner: &Partner, load: &Load, table: &mut Table) -> 
     for ((_, of_whom), times) in CIPHERS.iter().zip(theirs) {
         let theirs = middle(times);
         if ours.is_empty() {
-            println!(
+            eprintln!(
                 "{}, OpenSSH by {of_whom}: {}",
                 load.what,
                 spoken(theirs, bytes)

@@ -25,7 +25,7 @@ impl Table {
             beside,
             verdict,
         };
-        println!("{}", line.text());
+        eprintln!("{}", line.text());
         self.lines.push(line);
     }
 

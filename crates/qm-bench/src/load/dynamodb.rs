@@ -4,9 +4,9 @@
 use anyhow::Result;
 use std::path::Path;
 
+use super::Options;
 use super::file::Rows;
 use super::moto::Moto;
-use super::options::Options;
 use super::scene;
 use crate::bars::{Bar, Verdict};
 use crate::deliver::table::Table;
@@ -19,7 +19,7 @@ pub(super) fn measure(
 ) -> Result<()> {
     // A put a row, but for the turns and checkpoints of a load; batches of 25 without the order.
     for (order, bar) in [("by_row", 0.95), ("none", 20.0)] {
-        let moto = Moto::start(&options.python)?;
+        let moto = Moto::start(options.python()?)?;
         let lines = format!(
             "kind = \"dynamodb\"\nkey = [\"id\"]\nregion = \"eu-west-1\"\nendpoint = \"{}\"\norder = \"{order}\"",
             moto.url()

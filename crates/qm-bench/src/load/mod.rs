@@ -2,10 +2,10 @@
 //! database has for it, on the same file, turn by turn. Ours is the whole node: a file is put into its
 //! bucket, and the times are those of the delivery's attempt in the ledger.
 
+mod amount;
 mod dynamodb;
 mod file;
 mod moto;
-mod options;
 mod parse;
 mod postgres;
 mod scene;
@@ -14,24 +14,39 @@ mod sqlite;
 use anyhow::Result;
 
 use crate::deliver::table::Table;
+use amount::Amount;
 use file::Rows;
-use options::Options;
 
-pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let options = Options::parse(arguments)?;
+type Options = crate::options::Options<Amount>;
+
+pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = crate::measure::temporary_folder(&options.disk)?;
     let rows = Rows::write(&folder.path().join("rows.csv"), options.amount.rows)?;
-    println!("{} rows, {} MiB", rows.count, rows.bytes >> 20);
+    eprintln!("{} rows, {} MiB", rows.count, rows.bytes >> 20);
     let mut table = Table::default();
-    parse::measure(&options, &rows, &mut table)?;
-    if let Some(binary) = &options.server {
-        postgres::measure(&options, binary, &rows, &mut table)?;
-        sqlite::measure(&options, binary, &rows, &mut table)?;
-        let few = Rows::write(&folder.path().join("few.csv"), options.amount.items)?;
-        dynamodb::measure(&options, binary, &few, &mut table)?;
+    if options.wants("parse") {
+        parse::measure(options, &rows, &mut table)?;
     }
-    println!("\n{}\n\n{}", about(&options, &rows), table.text());
+    let Some(binary) = &options.server else {
+        tell(options, &rows, &table);
+        return Ok(());
+    };
+    if options.wants("postgres") {
+        postgres::measure(options, binary, &rows, &mut table)?;
+    }
+    if options.wants("sqlite") {
+        sqlite::measure(options, binary, &rows, &mut table)?;
+    }
+    if options.wants("dynamodb") {
+        let few = Rows::write(&folder.path().join("few.csv"), options.amount.items)?;
+        dynamodb::measure(options, binary, &few, &mut table)?;
+    }
+    tell(options, &rows, &table);
     Ok(())
+}
+
+fn tell(options: &Options, rows: &Rows, table: &Table) {
+    println!("{}\n\n{}", about(options, rows), table.text());
 }
 
 fn about(options: &Options, rows: &Rows) -> String {

@@ -8,8 +8,8 @@ use std::io::Read as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::Options;
 use super::file::Rows;
-use super::options::Options;
 use crate::bars::{Bar, Verdict};
 use crate::deliver::postgres::output;
 use crate::deliver::table::{Table, middle};
@@ -122,7 +122,7 @@ fn read_with_csv(rows: &Rows) -> Result<Duration> {
 }
 
 fn read_with_duckdb(options: &Options, rows: &Rows) -> Result<Duration> {
-    let mut python = Command::new(&options.python);
+    let mut python = Command::new(options.python()?);
     let printed = output(python.args(["-c", DUCKDB]).arg(&rows.path))?;
     let seconds: f64 = printed.trim().parse().context("DuckDB's seconds")?;
     Ok(Duration::from_secs_f64(seconds))

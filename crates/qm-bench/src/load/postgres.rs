@@ -4,8 +4,8 @@ use anyhow::Result;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::Options;
 use super::file::Rows;
-use super::options::Options;
 use super::scene::{self, Loaded};
 use crate::bars::{Bar, Verdict};
 use crate::deliver::postgres::{Cluster, output};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::Options;
 use super::file::Rows;
-use super::options::Options;
 use super::postgres::add;
 use super::scene;
 use crate::deliver::postgres::output;

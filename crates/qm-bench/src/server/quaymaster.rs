@@ -69,26 +69,26 @@ pub(crate) fn serve(command: &mut Command, log: &Path) -> Result<(Child, SocketA
     }
 }
 
-/// The table of the bucket, and of its encryption key if it has one.
+/// Below the table of the bucket, and of its encryption key if it has one. The others keep nothing
+/// that is overwritten; we would, until the memory is full of it.
 fn bucket_lines(
     contestant: Contestant,
     folder: &Path,
     gateway: Option<&Gateway>,
 ) -> Result<String> {
-    let Some(gateway) = gateway else {
+    let place = if let Some(gateway) = gateway {
+        gateway.lines(contestant)
+    } else {
         fs::create_dir_all(folder.join("bucket").join(MAILBOX)).context("making the bucket")?;
-        let folder = folder.display();
-        return Ok(format!(
-            "[bucket.bench]\nurl = \"file://{folder}/bucket\"\n"
-        ));
+        format!("url = \"file://{}/bucket\"\n", folder.display())
     };
-    let place = format!("[bucket.bench]\n{}", gateway.lines(contestant));
+    let bucket = format!("[bucket.bench]\n{place}keep_versions = 0\n");
     Ok(if contestant == Contestant::SealedOnS3 {
         format!(
-            "[encryption_key.bench]\nprovider = \"file\"\n\n{place}encryption_key = \"bench\"\n"
+            "[encryption_key.bench]\nprovider = \"file\"\n\n{bucket}encryption_key = \"bench\"\n"
         )
     } else {
-        place
+        bucket
     })
 }
 

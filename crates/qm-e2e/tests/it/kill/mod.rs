@@ -7,6 +7,7 @@ mod history;
 use anyhow::{Context as _, bail, ensure};
 use qm_e2e::clients::python;
 use qm_e2e::{Background, Random, S3Server, World, digest_of, wait};
+use qm_testkit::figures;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -48,7 +49,9 @@ const TEMPORARY: &str = ".filepart";
 fn foreign_kill_at_random_moments_loses_nothing_that_was_answered() -> Outcome {
     let mut world = World::new()?;
     let history = live(&mut world, &FOLDER)?;
-    println!("kill: seed {SEED}, {history}");
+    figures::note(&format!(
+        "uploads, renames and removals, folder: {history} (seed {SEED})"
+    ));
     ensure!(
         names_in_bucket(&world)? == history.names,
         "in the bucket: {:#?}\nby the history: {:#?}",
@@ -71,7 +74,9 @@ fn foreign_kill_at_random_moments_loses_nothing_on_s3() -> Outcome {
     let mut world = World::new()?;
     world.move_to_s3(&server)?;
     let history = live(&mut world, &S3)?;
-    println!("kill on S3: seed {SEED}, {history}");
+    figures::note(&format!(
+        "uploads, renames and removals, S3: {history} (seed {SEED})"
+    ));
     let (uploads, objects): (BTreeMap<_, _>, BTreeMap<_, _>) = history
         .names
         .clone()
@@ -204,9 +209,12 @@ fn check_destination(world: &World, history: &History) -> Outcome {
         names.len() == history.newest.len(),
         "only {names:?} are at the destination"
     );
+    let mut left = BTreeSet::new();
     wait::until_true("what was kept aside for deliveries is gone", || {
-        Ok(kept(world)?.is_empty())
+        left = kept(world)?;
+        Ok(left.is_empty())
     })
+    .with_context(|| format!("{left:?}"))
 }
 
 /// On S3 the folder is there when something is in it.

@@ -32,6 +32,9 @@ async fn a_power_cut_at_any_moment_loses_nothing_that_was_answered() {
         cut_short > SEQUENCES / 2,
         "only {cut_short} sequences met their power cut"
     );
+    qm_testkit::figures::note(&format!(
+        "power cuts, folder: {SEQUENCES} sequences, {cut_short} cut short, 0 lost"
+    ));
 }
 
 #[tokio::test(start_paused = true)]
