@@ -10,6 +10,7 @@ pub mod clients;
 mod clock;
 mod configuration;
 mod content;
+pub mod document;
 mod http_proxy;
 mod keys;
 mod mail_server;

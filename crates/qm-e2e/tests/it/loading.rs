@@ -1,10 +1,10 @@
 //! `docs/loading.md`, as somebody with a CSV and a table reads it.
 
 use anyhow::{Context as _, ensure};
+use qm_e2e::document::{blocks, shell};
 use qm_e2e::wait::until_true;
-use qm_e2e::{Node, Ran, World, binary, run};
+use qm_e2e::{Node, Ran, World, run};
 use std::path::Path;
-use std::process::Command;
 
 use crate::support::Outcome;
 
@@ -20,28 +20,13 @@ const ENDS: [&str; 5] = [
     " undone ",
 ];
 
-fn blocks() -> Vec<&'static str> {
-    DOCUMENT
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("\n```"))
-        .map(|(block, _)| block)
-        .collect()
-}
-
-/// As at a terminal, in a folder of one's own.
-fn shell(folder: &Path, commands: &str) -> anyhow::Result<Ran> {
-    let program = binary()?;
-    let programs = program.parent().context("the binary lies in a folder")?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(programs.to_owned()).chain(std::env::split_paths(&path));
-    let mut command = Command::new("bash");
-    command
-        .args(["-euo", "pipefail", "-c", commands])
-        .current_dir(folder)
-        .env("PATH", std::env::join_paths(folders)?)
-        .env("QUAYMASTER_CONFIG", folder.join("quaymaster.toml"));
-    run(&mut command)?.ok()
+fn in_shell(folder: &Path, commands: &str) -> anyhow::Result<Ran> {
+    run(&mut shell(
+        folder,
+        &folder.join("quaymaster.toml"),
+        commands,
+    )?)?
+    .ok()
 }
 
 #[test]
@@ -51,7 +36,7 @@ fn every_command_of_the_document_works_and_says_what_it_should() -> Outcome {
     let mut node = None;
     let mut put = 0;
     let mut said = String::new();
-    for block in blocks() {
+    for block in blocks(DOCUMENT) {
         if block.starts_with(SERVE) {
             node = Some(Node::start(
                 &folder.join("quaymaster.toml"),
@@ -61,12 +46,12 @@ fn every_command_of_the_document_works_and_says_what_it_should() -> Outcome {
             )?);
             continue;
         }
-        let ran = shell(&folder, block)?;
+        let ran = in_shell(&folder, block)?;
         said.push_str(&ran.to_string());
         put += block.matches("object put ").count();
         if node.is_some() {
             until_true("what was put is loaded", || {
-                let list = shell(&folder, "quaymaster load list")?.stdout;
+                let list = in_shell(&folder, "quaymaster load list")?.stdout;
                 let ended = list
                     .lines()
                     .filter(|line| ENDS.iter().any(|end| line.contains(end)));

@@ -1,10 +1,10 @@
 //! `quaymaster key …`, as operators and owners of material use it.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{Ran, World, binary, run};
+use qm_e2e::document::{blocks, shell};
+use qm_e2e::{Ran, World, run};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::support::Outcome;
 
@@ -36,31 +36,11 @@ fn a_key_that_the_node_makes_is_in_the_audit_once() -> Outcome {
     Ok(())
 }
 
-/// The blocks of commands in the document.
-fn documented() -> Vec<&'static str> {
-    DOCUMENT
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("\n```"))
-        .map(|(block, _)| block)
-        .collect()
-}
-
-/// Runs commands as an operator at a terminal does, in the world's own folder.
-fn shell(world: &World, commands: &str) -> anyhow::Result<Ran> {
-    let program = binary()?;
-    let folder = program.parent().context("the binary lies in a folder")?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
-    let mut command = Command::new("bash");
-    command
-        .args(["-euo", "pipefail", "-c", commands])
-        .current_dir(world.local(""))
-        .env("PATH", std::env::join_paths(folders)?)
-        .env("QUAYMASTER_CONFIG", world.configuration_file())
-        .env("QUAYMASTER_LOG", "trace")
-        .env("DATA", world.path("data"));
-    run(&mut command)?.ok()
+/// As an operator at a terminal, in the world's own folder.
+fn in_shell(world: &World, commands: &str) -> anyhow::Result<Ran> {
+    let mut shell = shell(&world.local(""), &world.configuration_file(), commands)?;
+    shell.env("QUAYMASTER_LOG", "trace");
+    run(shell.env("DATA", world.path("data")))?.ok()
 }
 
 fn row(world: &World, key: &str, generation: &str) -> anyhow::Result<String> {
@@ -76,11 +56,11 @@ fn row(world: &World, key: &str, generation: &str) -> anyhow::Result<String> {
 #[test]
 fn foreign_openssl_every_command_of_the_document_works_and_shows_no_material() -> Outcome {
     let world = world()?;
-    let blocks = documented();
+    let blocks: Vec<&str> = blocks(DOCUMENT).collect();
     ensure!(blocks.len() > 8, "{blocks:?}");
     let mut printed = String::new();
     for block in &blocks {
-        let ran = shell(&world, block)?;
+        let ran = in_shell(&world, block)?;
         if block.contains("printf 'quaymaster key check value") {
             let check_value = ran.stdout.trim();
             ensure!(

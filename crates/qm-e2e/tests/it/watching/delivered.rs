@@ -1,16 +1,55 @@
 //! What others put into a watched bucket goes the way of every arrival: by its pattern, once, whole.
 
 use anyhow::ensure;
-use qm_e2e::{World, wait};
+use qm_e2e::{S3Server, World, wait};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Outcome, assert_content, tree, wait_until_delivered};
+use crate::support::{
+    Outcome, assert_content, tree, wait_until_delivered, wait_until_delivered_within,
+};
 
 /// What the writer pauses between two pieces; the watch waits longer before it believes the end.
 const PAUSE: Duration = Duration::from_millis(300);
+/// Two and a half times what a store lists at once.
+const MANY: usize = 2_500;
+/// For what takes half a minute on a machine that has nothing else to do.
+const LIMIT: Duration = Duration::from_mins(5);
+
+#[test]
+fn foreign_more_objects_than_a_list_has_are_all_delivered() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let mut world = World::new()?;
+    world.move_to_s3(&server)?;
+    world.deliver_everything();
+    world
+        .configuration
+        .set("bucket.landing.watch", r#"every = "1s""#)
+        .set("bucket.landing.watch", r#"settle = "1s""#);
+    let content = |number: usize| format!("{number}\n").into_bytes();
+    for number in 0..MANY {
+        put(
+            &world,
+            &format!("exports/{number:04}.csv"),
+            &content(number),
+        )?;
+    }
+    world.start()?;
+    wait::until_within(LIMIT, "all have arrived", || {
+        Ok((world.arrivals()?.0.len() >= MANY).then_some(()))
+    })?;
+    wait_until_delivered_within(LIMIT, &world)?;
+    for number in 0..MANY {
+        let delivered = world.share(format!("exports/{number:04}.csv"));
+        assert_content(&delivered, &content(number));
+    }
+    let deliveries = world.deliveries()?.0.len();
+    ensure!(deliveries == MANY, "{deliveries} deliveries");
+    Ok(())
+}
 
 #[test]
 fn what_others_put_into_a_watched_bucket_is_delivered_once() -> Outcome {
