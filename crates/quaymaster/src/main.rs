@@ -2,6 +2,7 @@
 //! nothing.
 #![expect(clippy::print_stdout, reason = "a program for the terminal prints")]
 
+mod allocator;
 mod cli;
 mod config;
 mod demo;
@@ -13,9 +14,16 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let command_line = cli::CommandLine::parse();
+    if command_line.is_server() {
+        allocator::settle();
+    }
+    run(command_line)
+}
+
+#[tokio::main]
+async fn run(command_line: cli::CommandLine) -> ExitCode {
     let filter = EnvFilter::try_from_env("QUAYMASTER_LOG")
         .unwrap_or_else(|_| EnvFilter::new(command_line.log_level()));
     tracing_subscriber::fmt()

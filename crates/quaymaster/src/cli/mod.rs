@@ -156,11 +156,16 @@ impl CommandLine {
     /// What is logged unless `QUAYMASTER_LOG` says otherwise: a server tells what happens, a
     /// command only what goes wrong. russh logs every peer that misbehaves.
     pub(crate) fn log_level(&self) -> &'static str {
-        if matches!(self.command, Command::Serve(_)) {
+        if self.is_server() {
             "info,russh=warn"
         } else {
             "warn,russh=error"
         }
+    }
+
+    /// True if it goes on until somebody ends it, with many connections.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
     }
 
     pub(crate) async fn run(self) -> anyhow::Result<()> {
