@@ -16,6 +16,7 @@ pub mod decided;
 pub mod deliveries;
 pub mod departures;
 pub mod duplicates;
+pub mod ends;
 pub mod finished;
 pub mod found;
 pub mod inbox;
@@ -99,6 +100,8 @@ cases! {
         the_newest_of_a_place_is_removed what_others_removed_has_vanished
         a_name_found_out_late_is_in_line;
     duplicates: the_same_again_within_a_day a_failed_arrival_is_no_original;
+    ends: many_end_at_once_each_as_it_ended an_attempt_ends_once
+        the_last_of_those_at_once_finishes_the_object;
     finished: an_object_is_finished_with_its_last_delivery
         superseded_ones_are_not_waited_for_and_cancelled_ones_are
         only_what_was_delivered_is_followed
