@@ -76,6 +76,10 @@ pub(super) async fn begin(
 }
 
 /// Sends what is missing and verifies the whole.
+///
+/// A file that is under way at once is ended without waiting for its WRITEs: a server does what it is
+/// asked about one file in the order in which it is asked. One that does not, and closes the file before
+/// it has written it, refuses what it is late with; then each waits for the one before.
 pub(super) async fn fill(
     client: &mut Client,
     names: &Names,
@@ -84,6 +88,7 @@ pub(super) async fn fill(
 ) -> Result<Verified> {
     let mut begun = begun;
     let size_bytes = parcel.version.size_bytes;
+    let mut is_at_once = size_bytes <= CLIENT_BYTES as u64;
     let mut start = match begun.size_bytes {
         // Servers write in parallel: what was under way when the line broke may have holes.
         held if held <= size_bytes => held.saturating_sub(CLIENT_BYTES as u64),
@@ -94,20 +99,33 @@ pub(super) async fn fill(
     };
     loop {
         send(client, names, &begun.file, start, parcel).await?;
+        if !is_at_once && let Err(error) = client.settle().await {
+            return Err(refused_write(client, names, &begun.file, error).await);
+        }
         match finish(client, names, &begun.file, parcel).await? {
-            Ok(by) => {
+            Held::Whole { by } => {
                 return Ok(Verified {
                     resumed_at_bytes: start,
                     by,
                 });
             }
-            Err(_) if start > 0 => {
-                begun = open(client, &names.temp, EMPTIED).await?;
-                start = 0;
-            }
-            Err(differs) => return Err(differs),
+            Held::Refused(_) if is_at_once => is_at_once = false,
+            Held::Differs(_) if start > 0 => {}
+            Held::Refused(error) | Held::Differs(error) => return Err(error),
         }
+        begun = open(client, &names.temp, EMPTIED).await?;
+        start = 0;
     }
+}
+
+/// What the temp file is when it is closed.
+enum Held {
+    /// The version, by `size` or by `size and SHA-256`.
+    Whole { by: &'static str },
+    /// Something else.
+    Differs(Error),
+    /// The server did not take all that was sent.
+    Refused(Error),
 }
 
 const EMPTIED: u32 = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
@@ -174,7 +192,8 @@ pub(super) async fn make_folders(client: &mut Client, folder: &str) -> Result<Ve
     Ok(made)
 }
 
-/// Sends everything from `start` on, and reads and digests what is before it.
+/// Sends everything from `start` on, and reads and digests what is before it. WRITEs may still be under
+/// way when this returns.
 async fn send(
     client: &mut Client,
     names: &Names,
@@ -205,9 +224,6 @@ async fn send(
             return Err(refused_write(client, names, file, error).await);
         }
         next = read?;
-    }
-    if let Err(error) = client.settle().await {
-        return Err(refused_write(client, names, file, error).await);
     }
     if end == version.size_bytes && digest.finish().as_ref() == version.sha256.0 {
         return Ok(());
@@ -249,6 +265,10 @@ async fn refused_write(
     if super::faults::is_answer(&error) {
         discard(client, names, file).await;
     }
+    write_fault(names, error)
+}
+
+fn write_fault(names: &Names, error: Error) -> Error {
     fault("writing the temporary file", &names.temp, error)
 }
 
@@ -261,13 +281,13 @@ pub(super) async fn discard(client: &mut Client, names: &Names, file: &RemoteFil
     let _ = client.answer(removed).await;
 }
 
-/// Makes the temp file durable, closes it and compares it; the inner error says that it differs.
+/// Makes the temp file durable, closes it and compares it, once every WRITE is answered.
 async fn finish(
     client: &mut Client,
     names: &Names,
     file: &RemoteFile,
     parcel: &Parcel<'_>,
-) -> Result<std::result::Result<&'static str, Error>> {
+) -> Result<Held> {
     let version = parcel.version;
     let work = Duration::from_secs(version.size_bytes / SERVER_BYTES_A_SECOND);
     client.set_patience(parcel.patience + work);
@@ -281,6 +301,11 @@ async fn finish(
     let closed = client.queue(call::close(file));
     let dated = client.queue(call::set_attributes(&names.temp, &times));
     let looked = client.queue(call::stat(&names.temp));
+    let written = client.settle().await;
+    let written = match written {
+        Err(error) if !super::faults::is_answer(&error) => return Err(write_fault(names, error)),
+        answered => answered,
+    };
     let synced = match synced {
         Some(asked) => client.answer(asked).await,
         None => Ok(()),
@@ -288,6 +313,10 @@ async fn finish(
     let closed = client.answer(closed).await;
     let dated = client.answer(dated).await;
     let looked = client.answer(looked).await;
+    if let Err(error) = written {
+        client.set_patience(parcel.patience);
+        return Ok(Held::Refused(write_fault(names, error)));
+    }
     let failed = |error| fault("closing the temporary file", &names.temp, error);
     closed.map_err(failed)?;
     for done in [synced, dated] {
@@ -308,32 +337,33 @@ async fn finish(
     let verified = if held == version.size_bytes {
         compare_digest(client, names, version).await
     } else {
-        Ok(Err(differs(
-            "the destination holds another number of bytes",
-        )
-        .with("size_bytes", version.size_bytes)
-        .with("held_bytes", held)))
+        let error = differs("the destination holds another number of bytes");
+        Ok(Held::Differs(
+            error
+                .with("size_bytes", version.size_bytes)
+                .with("held_bytes", held),
+        ))
     };
     client.set_patience(parcel.patience);
     verified
 }
 
-async fn compare_digest(
-    client: &mut Client,
-    names: &Names,
-    version: &Version,
-) -> Result<std::result::Result<&'static str, Error>> {
-    const BY_SIZE: &str = "size";
+async fn compare_digest(client: &mut Client, names: &Names, version: &Version) -> Result<Held> {
+    const BY_SIZE: Held = Held::Whole { by: "size" };
     if !offers_digests(client) {
-        return Ok(Ok(BY_SIZE));
+        return Ok(BY_SIZE);
     }
     match client.call(call::sha256(&names.temp)).await {
-        Ok(digest) if digest == version.sha256 => Ok(Ok("size and SHA-256")),
-        Ok(digest) => Ok(Err(differs("the destination holds other bytes")
-            .with("sha256", version.sha256)
-            .with("held_sha256", digest))),
+        Ok(digest) if digest == version.sha256 => Ok(Held::Whole {
+            by: "size and SHA-256",
+        }),
+        Ok(digest) => Ok(Held::Differs(
+            differs("the destination holds other bytes")
+                .with("sha256", version.sha256)
+                .with("held_sha256", digest),
+        )),
         // It reckons others, or not of this file.
-        Err(error) if super::faults::is_answer(&error) => Ok(Ok(BY_SIZE)),
+        Err(error) if super::faults::is_answer(&error) => Ok(BY_SIZE),
         Err(error) => Err(fault("asking for the digest", &names.temp, error)),
     }
 }

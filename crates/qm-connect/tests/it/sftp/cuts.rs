@@ -7,7 +7,9 @@ use std::fs;
 use super::front::{Act, At, Door, Front, OPEN, WRITE};
 use super::line::{Fate, Line};
 use super::sshd::Sshd;
-use super::world::{connector, content, deliver, deliver_content, delivery, is_delivered, unclear};
+use super::world::{
+    DEADLINE, connector, content, deliver, deliver_content, delivery, is_delivered, unclear,
+};
 
 #[tokio::test]
 async fn foreign_broken_upload_goes_on_where_it_was() {
@@ -167,6 +169,57 @@ async fn foreign_server_that_lost_bytes_is_found_out() {
     );
     assert!(!front.names().contains(&"a.csv".to_owned()));
     deliver(&connector, "a.csv", b"12345").await.unwrap();
+    assert_eq!(front.names(), ["a.csv"]);
+}
+
+/// What follows the bytes of a small file is sent without waiting for them to be written.
+#[tokio::test]
+async fn foreign_small_file_is_ended_with_its_bytes() {
+    let front = Front::start(Door::Password).await;
+    front.once(At::Kind(WRITE), Act::AnswerAtClose);
+    let connector = connector(front.config());
+    let delivered = deliver(&connector, "a.csv", b"a;b\n");
+    let delivered = tokio::time::timeout(DEADLINE, delivered).await;
+    delivered.expect("it waits for its bytes").unwrap();
+    assert_eq!(fs::read(front.file("a.csv")).unwrap(), b"a;b\n");
+}
+
+/// A server that closes before it has written, against its protocol, gets the bytes once more, and then
+/// one thing after the other.
+#[tokio::test]
+async fn foreign_refused_bytes_of_a_small_file_are_sent_again_by_turns() {
+    let front = Front::start(Door::Password).await;
+    let connector = connector(front.config());
+    let refuse = || front.once(At::Kind(WRITE), Act::Refuse("bad file descriptor"));
+    refuse();
+    deliver(&connector, "a.csv", b"a;b\n").await.unwrap();
+    assert_eq!(fs::read(front.file("a.csv")).unwrap(), b"a;b\n");
+    refuse();
+    refuse();
+    let error = deliver(&connector, "b.csv", b"a;b\n").await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.retry_verdict()),
+        (Kind::Refused, Retry::Later)
+    );
+    assert_eq!(front.names(), ["a.csv"]);
+    deliver(&connector, "b.csv", b"a;b\n").await.unwrap();
+    assert_eq!(front.names(), ["a.csv", "b.csv"]);
+}
+
+/// None of what is sent together may be refused: the name is given only when all of it was answered.
+#[tokio::test]
+async fn foreign_refusal_of_any_end_of_a_file_is_a_failure() {
+    let front = Front::start(Door::Password).await;
+    let connector = connector(front.config());
+    // CLOSE, SETSTAT.
+    for at in [At::Kind(4), At::Kind(9), At::Extension("fsync")] {
+        front.once(at, Act::Refuse("input/output error"));
+        let error = deliver(&connector, "a.csv", b"a;b\n").await.unwrap_err();
+        assert_eq!(error.retry_verdict(), Retry::Later, "{at:?}: {error:?}");
+        assert!(error.chain().contains("input/output error"), "{error:?}");
+        assert!(!front.file("a.csv").exists(), "{at:?}");
+    }
+    deliver(&connector, "a.csv", b"a;b\n").await.unwrap();
     assert_eq!(front.names(), ["a.csv"]);
 }
 

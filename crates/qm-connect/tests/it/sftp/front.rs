@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::world::config;
@@ -25,6 +26,7 @@ pub(crate) const PASSWORD: &str = "password-canary";
 /// Kinds of requests.
 pub(crate) const OPEN: u8 = 3;
 pub(crate) const WRITE: u8 = 6;
+const CLOSE: u8 = 4;
 const EXTENDED: u8 = 200;
 const STATUS: u8 = 101;
 /// Codes of answers.
@@ -61,6 +63,8 @@ pub(crate) enum Act {
     Refuse(&'static str),
     /// They are answered with OK, and nobody does them.
     Pretend,
+    /// They are done, and answered when a CLOSE has come.
+    AnswerAtClose,
 }
 
 /// Ends with the test.
@@ -248,6 +252,8 @@ async fn relay(client: impl AsyncRead + tokio::io::AsyncWrite, shared: &Shared) 
     let mut from_server = server.stdout.take().unwrap();
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let lost_answer = Arc::new(Mutex::new(None));
+    let late_answer = Mutex::new(None);
+    let close_came = Notify::new();
     let (answers, mut ours) = tokio::sync::mpsc::channel::<Vec<u8>>(8);
     let requests = async {
         while let Some(packet) = packet(&mut from_client).await {
@@ -264,7 +270,11 @@ async fn relay(client: impl AsyncRead + tokio::io::AsyncWrite, shared: &Shared) 
                     continue;
                 }
                 Some(Act::LoseAnswer) => *lost_answer.lock() = Some(id(&packet)),
+                Some(Act::AnswerAtClose) => *late_answer.lock() = Some(id(&packet)),
                 None => {}
+            }
+            if packet[4] == CLOSE {
+                close_came.notify_one();
             }
             if to_server.write_all(&packet).await.is_err() {
                 return;
@@ -280,6 +290,10 @@ async fn relay(client: impl AsyncRead + tokio::io::AsyncWrite, shared: &Shared) 
                 },
                 Some(packet) = ours.recv() => packet,
             };
+            let is_late = late_answer.lock().take_if(|late| *late == id(&packet));
+            if is_late.is_some() {
+                close_came.notified().await;
+            }
             if *lost_answer.lock() == Some(id(&packet))
                 || to_client.write_all(&packet).await.is_err()
             {
