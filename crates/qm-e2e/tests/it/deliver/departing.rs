@@ -1,6 +1,6 @@
 //! What was delivered follows its object when that is removed or renamed.
 
-use qm_e2e::{World, wait};
+use qm_e2e::{S3Server, World, wait};
 use std::fs;
 use std::path::Path;
 
@@ -115,4 +115,50 @@ fn foreign_copies_at_a_partner_follow_what_others_do_in_a_watched_bucket() -> Ou
     wait_for(&world, &partner.files, &["b.csv"])?;
     fs::rename(folder.join("b.csv"), folder.join("c.csv"))?;
     wait_for(&world, &partner.files, &["c.csv"])
+}
+
+/// Source and copies in buckets of S3: a copy is taken away there too, and one that is another's is not.
+#[test]
+fn foreign_copies_in_a_bucket_of_s3_follow() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let mut world = World::new()?;
+    world.account("north")?;
+    world.move_to_s3(&server)?;
+    let archive = server.make_bucket("archive")?;
+    let endpoint = format!("endpoint = {:?}", server.endpoint());
+    world.configuration.may_everything("north");
+    world
+        .configuration
+        .set("bucket.archive", r#"url = "s3://archive""#)
+        .set("bucket.archive", r#"region = "us-east-1""#)
+        .set("bucket.archive", &endpoint)
+        .set("destination.archive", r#"kind = "bucket""#)
+        .set("destination.archive", r#"bucket = "archive""#)
+        .set("route.copy", r#"when = { arrives = "landing/**" }"#)
+        .set("route.copy", r#"deliver = ["archive"]"#)
+        .set("route.copy", r#"propagate = ["delete", "rename"]"#);
+    world.start()?;
+    let copies = archive.join("north");
+    for name in ["a.csv", "b.csv", "c.csv"] {
+        world.write_local(name, name)?;
+        world.sftp("north", &format!("put {name}\n"))?.ok()?;
+    }
+    wait::until_true("the folder of the copies is there", || Ok(copies.is_dir()))?;
+    wait_for(&world, &copies, &["a.csv", "b.csv", "c.csv"])?;
+    world
+        .sftp("north", "rm a.csv\nrename b.csv moved.csv\n")?
+        .ok()?;
+    wait_for(&world, &copies, &["c.csv", "moved.csv"])?;
+    assert_content(&copies.join("moved.csv"), b"b.csv");
+    // Overwritten, the newer version is there and stays there; then it goes with its object.
+    world.write_local("c.csv", "newer")?;
+    world.sftp("north", "put c.csv\n")?.ok()?;
+    wait::until_true("the newer version is copied", || {
+        Ok(fs::read(copies.join("c.csv")).is_ok_and(|copy| copy == b"newer"))
+    })?;
+    world
+        .quaymaster(&["object", "rm", "landing/north/c.csv"])?
+        .ok()?;
+    wait_for(&world, &copies, &["moved.csv"])
 }
