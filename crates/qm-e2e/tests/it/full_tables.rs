@@ -16,12 +16,16 @@ const MEGABYTE: u64 = 1024 * 1024;
 const FEW: u32 = 1_000;
 const MANY: u32 = 150_000;
 
-/// A world that loads `landing/*.csv` into the table `products` of that place.
+/// A world that loads `landing/north/*.csv` into the table `products` of that place.
 fn world(place: &[String]) -> Result<World> {
     let mut world = World::new()?;
+    world.account("north")?;
     world
         .configuration
-        .set("route.products", r#"when = { arrives = "landing/*.csv" }"#)
+        .set(
+            "route.products",
+            r#"when = { arrives = "landing/north/*.csv" }"#,
+        )
         .set("route.products", r#"deliver = ["products"]"#)
         .set("route.products", r#"retry = ["100ms", "100ms"]"#)
         .set("declaration.products.column.id", r#"type = "integer""#)
@@ -51,13 +55,13 @@ fn put(world: &World, name: &str, rows: u32, title: &str) -> Outcome {
     let file = world.write_local(name, text)?;
     let file = file.to_str().context("our folders are text")?;
     world
-        .quaymaster(&["object", "put", file, &format!("landing/{name}")])?
+        .quaymaster(&["object", "put", file, &format!("landing/north/{name}")])?
         .ok()?;
     Ok(())
 }
 
 fn is_dead(world: &World, name: &str) -> Outcome {
-    let object = format!("landing/{name}");
+    let object = format!("landing/north/{name}");
     let dead = wait::until("it is given up", || {
         let deliveries = world.deliveries()?;
         let dead = deliveries.with(&[("STATE", "dead"), ("OBJECT", &object)]);
@@ -73,7 +77,7 @@ fn counts(world: &World, name: &str) -> Result<String> {
     let list = world.quaymaster(&["load", "list"])?.ok()?.stdout;
     let id = list
         .lines()
-        .find(|line| line.ends_with(&format!(" landing/{name}")))
+        .find(|line| line.ends_with(&format!(" landing/north/{name}")))
         .and_then(|line| line.split_whitespace().next())
         .with_context(|| format!("no load of {name} in {list}"))?;
     let shown = world.quaymaster(&["delivery", "show", id])?.ok()?.stdout;
