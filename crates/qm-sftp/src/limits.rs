@@ -51,7 +51,7 @@ pub(crate) const REQUESTS_AHEAD_BYTES: usize = WRITE_BATCH_BYTES;
 /// three of them (received, handed over, queued) are what an upload costs.
 pub(crate) const WRITE_BATCH_BYTES: usize = 256 * 1024;
 /// Data of consecutive READs fetched at once; a download holds two or three of them.
-pub(crate) const READ_BATCH_BYTES: usize = 256 * 1024;
+pub(crate) const READ_BATCH_BYTES: usize = 512 * 1024;
 /// Requests that a client may send while it does not read our replies, over all channels of its
 /// connection and beyond what each decodes ahead: twice the window is more than any client sends
 /// before it learns that it should read.

@@ -194,12 +194,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     )?;
     if is_wished("undo") {
         let said = connector.undo(&delivery).await;
-        writeln!(
-            std::io::stdout(),
-            "{}",
-            said.map_err(|error| error.chain())?
-        )?;
-        return Ok(());
+        let said = said.map_err(|error| error.chain())?;
+        return Ok(writeln!(std::io::stdout(), "{said}")?);
     }
     let shipment = Shipment {
         delivery: &delivery,

@@ -1,4 +1,9 @@
 //! What tests count while they break things: how often something was killed, and what was lost.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a helper of tests"
+)]
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

@@ -155,7 +155,8 @@ fn foreign_postgres_the_disk_of_a_table_fills_up_while_loading() -> Outcome {
     )?;
     psql(
         &connection,
-        "CREATE TABLE products (id bigint PRIMARY KEY, title text NOT NULL) TABLESPACE small",
+        "SET default_tablespace = small; \
+         CREATE TABLE products (id bigint PRIMARY KEY, title text NOT NULL)",
     )?;
     let mut world = world(&[
         r#"kind = "postgres""#.to_owned(),

@@ -18,7 +18,7 @@ const MERGED: u64 = 600_000;
 /// Of the log: a merge is under way.
 const WRITTEN_BYTES: u64 = 1024 * 1024;
 /// Far more than anything takes that is waited for.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// When a process is killed.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ fn kill_at(mode: &str, rows: &str, database: &str, point: Point<'_>) -> bool {
         Point::Read(_) | Point::Settled => {
             let said = BufReader::new(child.stderr.take().unwrap());
             for line in said.lines().map(Result::unwrap) {
-                let read = line.strip_suffix(" rows").map(|read| read.parse::<u64>());
+                let read = line.strip_suffix(" rows").map(str::parse::<u64>);
                 let is_there = match point {
                     Point::Read(rows) => read.is_some_and(|read| read.unwrap() >= rows),
                     Point::Settled => line == "settled",

@@ -121,24 +121,22 @@ async fn postgres_tables(database: &str, known: Option<&Tables>) -> Tables {
         let rows = client.query(&sql, &[]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     };
-    let names = match known {
-        Some(known) => known.keys().cloned().collect(),
-        None => {
-            let look = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'
-                        AND tablename <> 'migrations'";
-            texts(look.to_owned()).await
-        }
+    let names = if let Some(known) = known {
+        known.keys().cloned().collect()
+    } else {
+        let look = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'
+                    AND tablename <> 'migrations'";
+        texts(look.to_owned()).await
     };
     let mut tables = Tables::new();
     for table in names {
-        let columns = match known {
-            Some(known) => known[&table].0.clone(),
-            None => {
-                let look =
-                    "SELECT attname::text FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
-                            AND attrelid = ";
-                texts(format!("{look}'{table}'::regclass ORDER BY attnum")).await
-            }
+        let columns = if let Some(known) = known {
+            known[&table].0.clone()
+        } else {
+            let look =
+                "SELECT attname::text FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
+                     AND attrelid = ";
+            texts(format!("{look}'{table}'::regclass ORDER BY attnum")).await
         };
         let rows = texts(format!(
             "SELECT row_to_json(t)::text FROM (SELECT {} FROM {table}) AS t ORDER BY 1",
