@@ -195,5 +195,5 @@ async fn foreign_postgres_a_filled_ledger_of_the_first_migration_keeps_every_row
         &[],
     );
     let newest = newest.await.unwrap();
-    assert_eq!((newest.get::<_, i64>(0), newest.get::<_, i64>(1)), (3, 4));
+    assert_eq!((newest.get::<_, i64>(0), newest.get::<_, i64>(1)), (4, 4));
 }
