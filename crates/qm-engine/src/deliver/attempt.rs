@@ -4,17 +4,16 @@
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome, Transition, after_attempt};
-use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::content::VersionContent;
 use super::fence::LedgerFence;
 use super::job::Job;
 use super::record::{Said, record};
-use super::stall::WatchedContent;
 use super::way::{self, Found};
 use super::{rows, screen};
 use crate::driver::panicked;
@@ -208,10 +207,7 @@ async fn perform(job: &Job, way: &Found, fence: &LedgerFence) -> Result<Outcome>
     if let Err(error) = screen::check_name(route, pattern, delivery) {
         return Ok(Outcome::Rejected(error));
     }
-    let content = WatchedContent {
-        content: open(job).await?,
-        progress: Arc::clone(&job.progress),
-    };
+    let content = VersionContent::open(job).await?;
     if let Err(error) = screen::check_content(route, delivery, &content).await? {
         return Ok(Outcome::Rejected(error));
     }
@@ -222,43 +218,4 @@ async fn perform(job: &Job, way: &Found, fence: &LedgerFence) -> Result<Outcome>
         .unwrap_or_else(|panic| Outcome::Unclear(panicked(panic.as_ref()).during("delivering")));
     job.report.heard(&outcome);
     Ok(outcome)
-}
-
-async fn open(job: &Job) -> Result<Box<dyn Content>> {
-    let (source, version) = (&job.delivery.source, &job.delivery.version);
-    let bucket = job.ports.buckets.get(&source.bucket).ok_or_else(|| {
-        Error::new(
-            Kind::Refused,
-            format!(
-                "bucket `{}` is not in the configuration any more",
-                source.bucket
-            ),
-        )
-        .during("opening the version")
-    })?;
-    let opened = bucket.open_version(version.id, &source.key, &version.identity);
-    opened
-        .await
-        .map_err(|cause| unreadable(cause, &job.delivery))
-}
-
-fn unreadable(cause: Error, delivery: &Delivery) -> Error {
-    let message = match cause.kind() {
-        Kind::NotFound => "the bytes of the version are not in the bucket any more",
-        Kind::AlreadyExists
-        | Kind::Bug
-        | Kind::Conflict
-        | Kind::Invalid
-        | Kind::Limit
-        | Kind::Refused
-        | Kind::Timeout
-        | Kind::Unauthenticated
-        | Kind::Unavailable
-        | Kind::Unsupported => return cause,
-    };
-    Error::new(Kind::NotFound, message)
-        .during("opening the version")
-        .with("version", delivery.version.id)
-        .with("source", delivery.source.to_string().escape_debug())
-        .source(cause)
 }

@@ -9,6 +9,7 @@
 mod aging;
 mod attempt;
 mod breakers;
+mod content;
 mod due;
 mod fence;
 mod interrupted;

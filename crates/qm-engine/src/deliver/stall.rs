@@ -1,7 +1,5 @@
 //! Attempts that have stopped making progress: reported, never given up (see the room's head).
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use qm_core::Result;
@@ -9,10 +7,7 @@ use qm_core::alert::{NewAlert, Text};
 use qm_core::config::Config;
 use qm_core::delivery::Delivery;
 use qm_core::id::DeliveryId;
-use qm_core::ports::bucket::Content;
 use qm_core::ports::clock::Clock;
-use qm_core::ports::deposit::StoredObject;
-use qm_core::ports::encryption::Envelope;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,32 +46,6 @@ impl Progress {
 
     pub(super) fn moved_at(&self) -> Timestamp {
         *self.moved_at.lock()
-    }
-}
-
-/// Content whose reads are progress.
-pub(super) struct WatchedContent {
-    pub(super) content: Box<dyn Content>,
-    pub(super) progress: Arc<Progress>,
-}
-
-#[async_trait]
-impl Content for WatchedContent {
-    fn size_bytes(&self) -> u64 {
-        self.content.size_bytes()
-    }
-
-    fn envelope(&self) -> Option<&Envelope> {
-        self.content.envelope()
-    }
-
-    fn stored(&self) -> Option<StoredObject> {
-        self.content.stored()
-    }
-
-    async fn read(&self, offset: u64, length: u32) -> Result<Bytes> {
-        self.progress.moves();
-        self.content.read(offset, length).await
     }
 }
 

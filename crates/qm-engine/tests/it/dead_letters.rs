@@ -105,6 +105,20 @@ async fn bytes_that_are_gone_are_said_to_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_that_moves_while_it_is_read_is_found_again() {
+    let world = World::new(copying());
+    let version = world.arrives_with("landing/north/a.csv", b"id\n1\n").await;
+    world.shelf.move_while_read(version.id);
+    world.settles().await;
+    assert_eq!(
+        world.table().await,
+        ["landing/north/a.csv share delivered 1"]
+    );
+    let landed = world.destination("share").landed();
+    assert_eq!(landed.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bucket_that_cannot_be_read_now_is_read_later() {
     let world = World::new(copying());
     world.shelf.set_down(Some(Kind::Unavailable));

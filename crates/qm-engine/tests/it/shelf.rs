@@ -2,6 +2,7 @@
 //! discard.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qm_core::id::VersionId;
@@ -23,6 +24,7 @@ pub(crate) struct Shelf(Mutex<State>);
 struct State {
     names: BTreeMap<ObjectKey, u64>,
     versions: BTreeMap<VersionId, Vec<u8>>,
+    moving: BTreeSet<VersionId>,
     discarded: Vec<StagedToken>,
     released: Vec<(VersionId, ObjectKey)>,
     stuck: BTreeSet<ObjectKey>,
@@ -38,6 +40,11 @@ impl Shelf {
 
     pub(crate) fn lose(&self, version: VersionId) {
         self.0.lock().versions.remove(&version);
+    }
+
+    /// Whoever opens it next finds it gone when it is read.
+    pub(crate) fn move_while_read(&self, version: VersionId) {
+        self.0.lock().moving.insert(version);
     }
 
     pub(crate) fn set_down(&self, kind: Option<Kind>) {
@@ -66,6 +73,24 @@ impl Shelf {
             Some(kind) => Err(Error::new(kind, "the disk says no")),
             None => Ok(()),
         }
+    }
+}
+
+/// The name that it was opened under shows something else by now.
+struct MovedContent(MemoryContent);
+
+#[async_trait]
+impl Content for MovedContent {
+    fn size_bytes(&self) -> u64 {
+        self.0.size_bytes()
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
+        None
+    }
+
+    async fn read(&self, _offset: u64, _length: u32) -> Result<Bytes> {
+        Err(Error::new(Kind::NotFound, "no such key"))
     }
 }
 
@@ -124,11 +149,16 @@ impl Bucket for Shelf {
         _identity: &str,
     ) -> Result<Box<dyn Content>> {
         self.check()?;
-        let state = self.0.lock();
-        match state.versions.get(&version) {
-            Some(bytes) => Ok(Box::new(MemoryContent::new(bytes.clone()))),
-            None => Err(Error::new(Kind::NotFound, "no such file")),
-        }
+        let mut state = self.0.lock();
+        let is_moving = state.moving.remove(&version);
+        let bytes = state.versions.get(&version);
+        let bytes = bytes.ok_or_else(|| Error::new(Kind::NotFound, "no such file"))?;
+        let content = MemoryContent::new(bytes.clone());
+        Ok(if is_moving {
+            Box::new(MovedContent(content))
+        } else {
+            Box::new(content)
+        })
     }
 
     async fn discard(&self, token: &StagedToken) -> Result<()> {

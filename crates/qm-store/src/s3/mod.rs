@@ -324,9 +324,7 @@ impl Bucket for S3Bucket {
             };
             looks += 1;
             match self.open_object(&whole, head).await {
-                Err(error)
-                    if matches!(error.kind(), Kind::Conflict | Kind::NotFound)
-                        && looks < LOOKS_MAX => {}
+                Err(error) if has_changed(&error) && looks < LOOKS_MAX => {}
                 result => return result,
             }
         }
@@ -345,12 +343,18 @@ impl Bucket for S3Bucket {
         {
             return Err(hidden::unreadable());
         }
-        match self.find(version, key, identity).await? {
-            Some(found) => self.open_object(&found.key, found.head).await,
-            None => Err(
+        let mut looks = 0;
+        loop {
+            let found = self.find(version, key, identity).await?;
+            let found = found.ok_or_else(|| {
                 Error::new(Kind::NotFound, "the bytes of this version are gone")
-                    .with("version", version),
-            ),
+                    .with("version", version)
+            })?;
+            looks += 1;
+            match self.open_object(&found.key, found.head).await {
+                Err(error) if has_changed(&error) && looks < LOOKS_MAX => {}
+                result => return result,
+            }
         }
     }
 
@@ -414,4 +418,9 @@ impl Bucket for S3Bucket {
             free_files: SPACE_FILES,
         })
     }
+}
+
+/// What the store answers if the object is another one than a moment ago, or none.
+fn has_changed(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Conflict | Kind::NotFound)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::client::{Existing, Head, Versioning};
 use super::operations::gone;
 use super::small_files::SmallFile;
-use super::{LOOKS_MAX, S3Bucket, metadata};
+use super::{LOOKS_MAX, S3Bucket, has_changed, metadata};
 use qm_core::operation::{Operation, Version};
 use qm_core::ports::look::Look;
 use qm_core::{Error, Kind, Result};
@@ -41,7 +41,7 @@ impl S3Bucket {
             let small = small.ok_or_else(|| gone(version.id))?;
             match self.put_small(&whole, version, small, &seen).await {
                 // The first of two tries may have been the one that made it.
-                Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => {}
+                Err(error) if has_changed(&error) => {}
                 put => {
                     self.unless_done(&whole, version, put).await?;
                     self.small_files.remove(version.id);

@@ -103,6 +103,23 @@ async fn a_wrong_checksum_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_version_whose_name_changes_while_it_is_opened_is_looked_for_again() {
+    let server = Server::start().await;
+    let world = world(&server).await;
+    let version = world.put(1, "a", "one").await;
+    for (status, code) in [(404, "NoSuchKey"), (412, "PreconditionFailed")] {
+        server.break_on(On::Get, 1, What::Answer(status, code));
+        let key = key("a");
+        let opened = world
+            .bucket
+            .open_version(version.id, &key, &version.identity);
+        let content = opened.await.unwrap();
+        assert_eq!(&content.read(0, 10).await.unwrap()[..], b"one");
+        assert_eq!(server.faults_left(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_removed_file_is_gone() {
     let server = Server::start().await;
     let world = world(&server).await;
