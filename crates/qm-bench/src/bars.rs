@@ -212,6 +212,7 @@ mod tests {
                     (*contestant, sample)
                 })
                 .collect(),
+            failures: Vec::new(),
         }
     }
 

@@ -60,7 +60,11 @@ fn run(arguments: &[String]) -> Result<()> {
 
 fn transfers(subject: Subject, options: &Options<Amount>) -> Result<()> {
     let results = measure::all(subject, options)?;
-    println!("{}", report::figures(subject, options.amount, &results));
+    let digest_seconds = measure::digest_seconds();
+    println!(
+        "{}",
+        report::figures(subject, options.amount, digest_seconds, &results)
+    );
     if options.server.is_some() {
         let verdicts = bars::judge(&results, options.amount.idle_sessions);
         println!("\n{}", report::verdicts(subject, &verdicts));

@@ -1,6 +1,7 @@
 //! The measuring itself: servers side by side, turn by turn.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use aws_lc_rs::digest::{Context, SHA256};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ pub(crate) struct Sample {
 pub(crate) struct Measured {
     pub(crate) workload: Workload,
     pub(crate) samples: Vec<(Contestant, Sample)>,
+    /// One for each run that one of the others failed.
+    pub(crate) failures: Vec<Contestant>,
 }
 
 /// The client's side: the files it sends, the key it shows.
@@ -85,6 +88,18 @@ pub(crate) fn all(subject: Subject, options: &Options<Amount>) -> Result<Vec<Mea
         }
     }
     Ok(results)
+}
+
+/// What the SHA-256 of a GiB takes on one core, by the library that the server has.
+pub(crate) fn digest_seconds() -> f64 {
+    let block = vec![7; 256 << 10];
+    let begin = Instant::now();
+    let mut digest = Context::new(&SHA256);
+    for _ in 0..1024 {
+        digest.update(&block);
+    }
+    std::hint::black_box(digest.finish());
+    begin.elapsed().as_secs_f64() * 4.0
 }
 
 impl Client {
@@ -128,7 +143,7 @@ impl Client {
     /// Every server in every round, each round beginning with another.
     fn measure(&self, workload: Workload, servers: &[Server]) -> Result<Measured> {
         let what = named(workload);
-        let mut samples = Vec::new();
+        let (mut samples, mut failures) = (Vec::new(), Vec::new());
         let servers: Vec<&Server> = servers
             .iter()
             .filter(|server| takes_part(server.contestant, workload.work))
@@ -140,9 +155,18 @@ impl Client {
         for round in 0..self.rounds(workload.work) {
             for turn in 0..servers.len() {
                 let server = servers[(round + turn) % servers.len()];
-                let sample = self
-                    .run(workload.work, server, round)
-                    .with_context(|| format!("{what} at {}", server.contestant))?;
+                let sample = match self.run(workload.work, server, round) {
+                    Err(error) if server.contestant.is_foreign() => {
+                        eprintln!(
+                            "{what}, round {}: {} failed: {error:#}",
+                            round + 1,
+                            server.contestant
+                        );
+                        failures.push(server.contestant);
+                        continue;
+                    }
+                    sample => sample.with_context(|| format!("{what} at {}", server.contestant))?,
+                };
                 eprintln!(
                     "{what}, round {}: {} {:.3} s, CPU {:.3} s, {} of {} KiB",
                     round + 1,
@@ -158,7 +182,11 @@ impl Client {
                 samples.push((server.contestant, sample));
             }
         }
-        Ok(Measured { workload, samples })
+        Ok(Measured {
+            workload,
+            samples,
+            failures,
+        })
     }
 
     fn rounds(&self, work: Work) -> usize {

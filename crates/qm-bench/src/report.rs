@@ -73,7 +73,12 @@ fn one_way(direction: Direction) -> &'static str {
 }
 
 /// Every figure, a line a workload.
-pub(crate) fn figures(subject: Subject, amount: Amount, results: &[Measured]) -> String {
+pub(crate) fn figures(
+    subject: Subject,
+    amount: Amount,
+    digest_seconds: f64,
+    results: &[Measured],
+) -> String {
     let contestants: Vec<Contestant> = Contestant::of(subject)
         .into_iter()
         .filter(|c| {
@@ -86,7 +91,8 @@ pub(crate) fn figures(subject: Subject, amount: Amount, results: &[Measured]) ->
         "bulk: one file of {} MiB; {CLIENTS} clients: {} MiB each; small files: {} of {} KiB; \
          connects: {}; idle sessions: {} and listing: {} names, one look; client: OpenSSH's; medians \
          of {} rounds, interleaved.\nEach cell: seconds / CPU of the server / peak memory of all \
-         its processes (above what they held at first).\n\n| |",
+         its processes (above what they held at first).\nOurs takes the SHA-256 of all that it receives: \
+         alone that is {digest_seconds:.2} s of CPU a GiB here.\n\n| |",
         amount.bulk_bytes >> 20,
         amount.share_bytes() >> 20,
         amount.small_files,
@@ -105,10 +111,13 @@ pub(crate) fn figures(subject: Subject, amount: Amount, results: &[Measured]) ->
         let medians = medians(measured);
         let _ = write!(text, "\n| {} |", named(measured.workload));
         for contestant in &contestants {
-            let shown = medians
-                .get(contestant)
-                .map(|m| cell(measured.workload.work, m, amount));
-            let _ = write!(text, " {} |", shown.unwrap_or_default());
+            let figures = medians.get(contestant);
+            let figures = figures.map(|m| cell(measured.workload.work, m, amount));
+            let shown: Vec<String> = figures
+                .into_iter()
+                .chain(failed(measured, *contestant))
+                .collect();
+            let _ = write!(text, " {} |", shown.join(", "));
         }
     }
     text
@@ -163,6 +172,13 @@ fn cell(work: Work, medians: &Medians, amount: Amount) -> String {
     )
 }
 
+fn failed(measured: &Measured, contestant: Contestant) -> Option<String> {
+    let failed = measured.failures.iter().filter(|of| **of == contestant);
+    let ended = measured.samples.iter().filter(|(of, _)| *of == contestant);
+    let (failed, ended) = (failed.count(), ended.count());
+    (failed > 0).then(|| format!("failed {failed} of {}", failed + ended))
+}
+
 fn middle<T: Copy + Ord>(values: impl Iterator<Item = T>) -> T {
     let mut values: Vec<T> = values.collect();
     values.sort_unstable();
@@ -210,6 +226,7 @@ mod tests {
                 (Contestant::OpenSsh, sample(1_000, 9_000, 3)),
                 (Contestant::OpenSsh, sample(2_000, 2_000, 2)),
             ],
+            failures: vec![Contestant::OpenSsh],
         }
     }
 
@@ -220,18 +237,18 @@ mod tests {
             measured(Work::Connects),
             measured(Work::IdleSessions),
         ];
-        let table = figures(Subject::Front, AMOUNT, &results);
-        let lines: Vec<&str> = table.lines().skip(3).collect();
+        let table = figures(Subject::Front, AMOUNT, 0.5, &results);
+        let lines: Vec<&str> = table.lines().skip(4).collect();
         assert_eq!(
             lines,
             [
                 "| | OpenSSH | ours, durable |",
                 "|---|---|---|",
-                "| bulk up, chacha20, tmpfs | 2.00 s / 4.00 s a GiB / 2 MiB (1) \
+                "| bulk up, chacha20, tmpfs | 2.00 s / 4.00 s a GiB / 2 MiB (1), failed 1 of 4 \
                  | 0.50 s / 0.52 s a GiB / 20 MiB (19) |",
-                "| connects, tmpfs | 2.00 s / 10.00 ms each / 2 MiB (1) \
+                "| connects, tmpfs | 2.00 s / 10.00 ms each / 2 MiB (1), failed 1 of 4 \
                  | 0.50 s / 1.30 ms each / 20 MiB (19) |",
-                "| idle sessions, tmpfs | 2.00 s / 2.00 s / 2 MiB (1) \
+                "| idle sessions, tmpfs | 2.00 s / 2.00 s / 2 MiB (1), failed 1 of 4 \
                  | 0.50 s / 0.26 s / 20 MiB (19) |",
             ]
         );

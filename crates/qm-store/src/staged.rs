@@ -151,8 +151,8 @@ impl Staged for StagedFile {
         if self.holds(&chunks) {
             return Ok(());
         }
-        self.with(move |inner| chunks.iter().try_for_each(|chunk| inner.write(chunk)))
-            .await
+        let writing = self.with(move |inner| chunks.iter().try_for_each(|c| inner.write(c)));
+        qm_threads::in_place(writing).await
     }
 
     async fn read(&mut self, offset: u64, length: u32) -> Result<Bytes> {
