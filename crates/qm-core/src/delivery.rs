@@ -50,6 +50,27 @@ impl DeliveryState {
             Self::Purged => "purged",
         }
     }
+
+    /// Whether an attempt can come to it.
+    pub fn ends_attempt(&self) -> bool {
+        match self {
+            Self::Waiting { .. } | Self::Delivered | Self::Dead | Self::Superseded => true,
+            Self::Running { .. } | Self::Cancelled | Self::Purged => false,
+        }
+    }
+
+    /// When it is to be tried, if it waits for that.
+    pub fn ready_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Waiting { ready_at } => Some(*ready_at),
+            Self::Running { .. }
+            | Self::Delivered
+            | Self::Dead
+            | Self::Superseded
+            | Self::Cancelled
+            | Self::Purged => None,
+        }
+    }
 }
 
 /// What a delivery does at its destination.

@@ -2,7 +2,7 @@
 
 use qm_core::account::SshPublicKey;
 use qm_core::audit::Activity;
-use qm_core::delivery::Delivery;
+use qm_core::delivery::{Delivery, DeliveryState, Transition};
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Operation;
 use qm_core::{Error, Kind};
@@ -39,6 +39,16 @@ pub(crate) fn activity(word: &str) -> Option<Activity> {
 /// What the record of a purged delivery is about.
 pub(crate) fn purged_subject(delivery: &Delivery) -> String {
     format!("{} of {}", delivery.id, delivery.source)
+}
+
+/// What a delivery says of its last attempt; `note` is how the engine writes it.
+pub(crate) fn last_error<'a, T: ?Sized>(transition: &Transition, note: &'a T) -> Option<&'a T> {
+    (transition.state != DeliveryState::Delivered).then_some(note)
+}
+
+/// Of a state that no attempt comes to.
+pub(crate) fn no_end(state: &DeliveryState) -> Error {
+    Error::new(Kind::Bug, "an attempt cannot end like this").with("state", state.as_str())
 }
 
 /// Type and key, without the comment: what makes two lines the same key.

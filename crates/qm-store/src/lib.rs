@@ -19,7 +19,7 @@ mod listing;
 mod operations;
 mod s3;
 mod sealing;
-mod seen_folders;
+mod seen_names;
 mod staged;
 mod watch;
 

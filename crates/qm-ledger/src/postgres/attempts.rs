@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use qm_core::alarm::Metric;
 use qm_core::alert::NewAlert;
-use qm_core::delivery::{Delivery, DeliveryState, Transition};
+use qm_core::delivery::{Delivery, Transition};
 use qm_core::id::DeliveryId;
 use qm_core::ports::ledger::Attempt;
 use qm_core::{Error, Kind};
@@ -16,6 +16,7 @@ use super::lease::lease_goes_on;
 use super::overtaking::{self, Place};
 use super::statements::{Params, micros, only, stored_text};
 use super::{alerts, departures, line, loads};
+use crate::words::{last_error, no_end};
 
 #[expect(
     clippy::cast_possible_truncation,
@@ -99,15 +100,10 @@ pub(super) async fn finish(
     at: Timestamp,
 ) -> Sql<()> {
     let note = stored_text(&transition.note);
-    let ready_at = match &transition.state {
-        DeliveryState::Running { .. } | DeliveryState::Cancelled | DeliveryState::Purged => {
-            return Err(Error::new(Kind::Bug, "an attempt cannot end like this")
-                .with("state", transition.state.as_str())
-                .into());
-        }
-        DeliveryState::Waiting { ready_at } => Some(micros(*ready_at)),
-        DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Superseded => None,
-    };
+    if !transition.state.ends_attempt() {
+        return Err(no_end(&transition.state).into());
+    }
+    let ready_at = transition.state.ready_at().map(micros);
     let last_error = last_error(transition, &note);
     let (destination, target) = (delivery.destination.as_str(), delivery.target.as_str());
     line::lock(connection, destination, target).await?;
@@ -160,11 +156,6 @@ pub(super) async fn finish(
         alerts::notice(connection, notice, at).await?;
     }
     Ok(())
-}
-
-/// What a delivery says of its last attempt.
-pub(super) fn last_error<'a, T>(transition: &Transition, note: &'a T) -> Option<&'a T> {
-    (transition.state != DeliveryState::Delivered).then_some(note)
 }
 
 /// What `attempt list` says of an attempt that found another at its name.

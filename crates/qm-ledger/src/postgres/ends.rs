@@ -3,12 +3,11 @@
 
 use jiff::Timestamp;
 use qm_core::alert::NewAlert;
-use qm_core::delivery::{Delivery, DeliveryState, Transition};
+use qm_core::delivery::{Delivery, Transition};
 use qm_core::id::DeliveryId;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::try_join;
 
-use super::attempts::last_error;
 use super::connection::Connection;
 use super::fault::Sql;
 use super::finished::{REJECTED, finish_versions, has_after};
@@ -16,6 +15,7 @@ use super::lease::lease_goes_on;
 use super::line::{self, Keys};
 use super::statements::{Params, micros, stored_text};
 use super::transaction::{Body, Step};
+use crate::words::last_error;
 
 /// As [`super::attempts`] ends one. What else is to be taken away locks another line, so it is left
 /// to that.
@@ -52,33 +52,15 @@ impl End {
     /// True if rows of the delivery, its attempt and its line are all that changes.
     pub(super) fn is_plain(&self, alert: Option<&NewAlert>) -> bool {
         let transition = &self.transition;
-        let is_end = match transition.state {
-            DeliveryState::Waiting { .. }
-            | DeliveryState::Delivered
-            | DeliveryState::Dead
-            | DeliveryState::Superseded => true,
-            DeliveryState::Running { .. } | DeliveryState::Cancelled | DeliveryState::Purged => {
-                false
-            }
-        };
-        is_end && alert.is_none() && transition.load.is_none() && transition.notice.is_none()
+        transition.state.ends_attempt()
+            && alert.is_none()
+            && transition.load.is_none()
+            && transition.notice.is_none()
     }
 
     fn line(&self) -> (&str, &str) {
         let delivery = &self.delivery;
         (delivery.destination.as_str(), &delivery.target)
-    }
-
-    fn ready_at(&self) -> Option<i64> {
-        match &self.transition.state {
-            DeliveryState::Waiting { ready_at } => Some(micros(*ready_at)),
-            DeliveryState::Running { .. }
-            | DeliveryState::Delivered
-            | DeliveryState::Dead
-            | DeliveryState::Superseded
-            | DeliveryState::Cancelled
-            | DeliveryState::Purged => None,
-        }
     }
 }
 
@@ -137,7 +119,10 @@ async fn finish_rows(connection: &Connection, ends: &[End]) -> Sql<Vec<Ended>> {
     let fences: Vec<i64> = ends.iter().map(|end| end.delivery.fence).collect();
     let transitions = || ends.iter().map(|end| &end.transition);
     let states: Vec<&str> = transitions().map(|to| to.state.as_str()).collect();
-    let ready_at: Vec<Option<i64>> = ends.iter().map(End::ready_at).collect();
+    let ready_at: Vec<Option<i64>> = ends
+        .iter()
+        .map(|end| end.transition.state.ready_at().map(micros))
+        .collect();
     let notes: Vec<_> = transitions().map(|to| stored_text(&to.note)).collect();
     let errors: Vec<_> = transitions()
         .zip(&notes)

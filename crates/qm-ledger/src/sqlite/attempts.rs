@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use qm_core::alarm::Metric;
 use qm_core::alert::NewAlert;
-use qm_core::delivery::{Delivery, DeliveryState, Transition};
+use qm_core::delivery::{Delivery, Transition};
 use qm_core::id::{DeliveryId, NodeName};
 use qm_core::ports::ledger::{Attempt, Claim};
 use qm_core::{Error, Kind};
@@ -16,6 +16,7 @@ use super::line::Standing;
 use super::overtaking::{self, Place};
 use super::statements::{Statements as _, micros, only};
 use super::{alerts, departures, line, loads};
+use crate::words::{last_error, no_end};
 
 /// The number of the next attempt of delivery `?1`.
 macro_rules! next_number {
@@ -98,16 +99,11 @@ pub(super) fn finish(
     alert: Option<&NewAlert>,
     at: Timestamp,
 ) -> Sql<()> {
-    let (ready_at, last_error) = match &transition.state {
-        DeliveryState::Running { .. } | DeliveryState::Cancelled | DeliveryState::Purged => {
-            return Err(Error::new(Kind::Bug, "an attempt cannot end like this")
-                .with("state", transition.state.as_str())
-                .into());
-        }
-        DeliveryState::Delivered => (None, None),
-        DeliveryState::Waiting { ready_at } => (Some(micros(*ready_at)), Some(&transition.note)),
-        DeliveryState::Dead | DeliveryState::Superseded => (None, Some(&transition.note)),
-    };
+    if !transition.state.ends_attempt() {
+        return Err(no_end(&transition.state).into());
+    }
+    let ready_at = transition.state.ready_at().map(micros);
+    let last_error = last_error(transition, &transition.note);
     let finished = transition.is_rejected.then_some(REJECTED);
     let ended = connection.first(
         FINISH,

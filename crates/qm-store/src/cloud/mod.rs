@@ -34,7 +34,7 @@ use futures_util::TryStreamExt as _;
 use opendal::ErrorKind;
 use std::sync::Arc;
 
-use crate::seen_folders::SeenFolders;
+use crate::seen_names::SeenNames;
 use content::CloudContent;
 use errors::store_error;
 use held::Held;
@@ -63,7 +63,7 @@ pub struct CloudBucket {
 struct Shared {
     store: Store,
     held: Held,
-    seen_folders: SeenFolders,
+    seen_folders: SeenNames,
 }
 
 impl CloudBucket {
@@ -72,7 +72,7 @@ impl CloudBucket {
             shared: Arc::new(Shared {
                 store,
                 held: Held::default(),
-                seen_folders: SeenFolders::default(),
+                seen_folders: SeenNames::default(),
             }),
         }
     }

@@ -49,7 +49,7 @@ use self::part_sink::KeySink;
 use self::small_files::SmallFiles;
 use self::staged::{Parts, StagedUpload};
 use self::token::UploadToken;
-use crate::seen_folders::SeenFolders;
+use crate::seen_names::SeenNames;
 use qm_core::config::S3Place;
 use qm_core::id::VersionId;
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
@@ -85,9 +85,9 @@ pub struct S3Bucket {
     hidden: Hidden,
     arena: Arc<Arena>,
     small_files: Arc<SmallFiles>,
-    seen_folders: SeenFolders,
+    seen_folders: SeenNames,
     /// Names that got a file here a moment ago, which the ledger may not tell yet.
-    new_files: SeenFolders,
+    new_files: SeenNames,
     /// Set once it has said that it cannot make an object only over what was seen.
     lacks_conditions: AtomicBool,
 }
@@ -139,8 +139,8 @@ impl S3Bucket {
             hidden: Hidden::default(),
             arena: options.arena,
             small_files: Arc::default(),
-            seen_folders: SeenFolders::default(),
-            new_files: SeenFolders::default(),
+            seen_folders: SeenNames::default(),
+            new_files: SeenNames::default(),
             lacks_conditions: AtomicBool::default(),
         })
     }

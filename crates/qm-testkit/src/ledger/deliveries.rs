@@ -133,7 +133,10 @@ impl State {
             .filter(|index| {
                 let delivery = &self.rows[*index].delivery;
                 delivery.destination == claim.destination
-                    && ready_at(delivery).is_some_and(|ready_at| ready_at <= claim.now)
+                    && delivery
+                        .state
+                        .ready_at()
+                        .is_some_and(|ready_at| ready_at <= claim.now)
             })
             .collect();
         order.sort_by_key(|index| (self.rows[*index].delivery.arrival, *index));
@@ -175,7 +178,7 @@ impl State {
     fn next_ready(&self) -> Option<Timestamp> {
         (0..self.rows.len())
             .filter(|index| !self.is_blocked(*index))
-            .filter_map(|index| ready_at(&self.rows[index].delivery))
+            .filter_map(|index| self.rows[index].delivery.state.ready_at())
             .min()
     }
 
@@ -183,7 +186,12 @@ impl State {
         let mut names: Vec<DestinationName> = (0..self.rows.len())
             .filter(|index| !self.is_blocked(*index))
             .map(|index| &self.rows[index].delivery)
-            .filter(|delivery| ready_at(delivery).is_some_and(|ready_at| ready_at <= now))
+            .filter(|delivery| {
+                delivery
+                    .state
+                    .ready_at()
+                    .is_some_and(|ready_at| ready_at <= now)
+            })
             .map(|delivery| delivery.destination.clone())
             .collect();
         names.sort();
@@ -271,18 +279,6 @@ fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
 
 pub(super) fn is_same_target(one: &Delivery, other: &Delivery) -> bool {
     one.destination == other.destination && one.target == other.target
-}
-
-pub(super) fn ready_at(delivery: &Delivery) -> Option<Timestamp> {
-    match delivery.state {
-        DeliveryState::Waiting { ready_at } => Some(ready_at),
-        DeliveryState::Running { .. }
-        | DeliveryState::Delivered
-        | DeliveryState::Dead
-        | DeliveryState::Superseded
-        | DeliveryState::Cancelled
-        | DeliveryState::Purged => None,
-    }
 }
 
 /// Of two states with the same word the one whose time comes first, or whose node.
@@ -390,7 +386,8 @@ impl Deliveries for MemoryLedger {
             |state| {
                 let rows = state.deliveries.rows.iter_mut();
                 let deliveries = rows.map(|row| &mut row.delivery);
-                let ahead = deliveries.filter(|d| ready_at(d).is_some() && d.updated_at > now);
+                let ahead =
+                    deliveries.filter(|d| d.state.ready_at().is_some() && d.updated_at > now);
                 let mut count = 0;
                 for delivery in ahead {
                     delivery.state = DeliveryState::Waiting { ready_at: now };
@@ -423,7 +420,7 @@ impl Deliveries for MemoryLedger {
         Ok(self.read(|state| {
             let deliveries = state.deliveries.rows.iter().map(|row| &row.delivery);
             let mut waiting: Vec<Delivery> = deliveries
-                .filter(|delivery| delivery.route == *route && ready_at(delivery).is_some())
+                .filter(|delivery| delivery.route == *route && delivery.state.ready_at().is_some())
                 .cloned()
                 .collect();
             waiting.sort_by_key(|delivery| delivery.arrival);

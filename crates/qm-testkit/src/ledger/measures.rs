@@ -10,7 +10,7 @@ use qm_core::load::Counts;
 use qm_core::ports::ledger::{Measures, StateCount, TableCounts};
 use std::collections::BTreeMap;
 
-use super::deliveries::{self, ready_at};
+use super::deliveries;
 use super::{LedgerState, MemoryLedger};
 
 /// Attempts in the order in which they began.
@@ -44,7 +44,7 @@ impl State {
             let at_once = u64::try_from(running.count()).unwrap_or(u64::MAX) + place;
             let ready_at = before
                 .find(delivery.id)
-                .and_then(|row| ready_at(&row.delivery));
+                .and_then(|row| row.delivery.state.ready_at());
             let begun = Measured {
                 delivery: delivery.id,
                 destination: delivery.destination.clone(),

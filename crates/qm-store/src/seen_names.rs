@@ -1,5 +1,5 @@
-//! Folders of an object store that were seen lately. Every upload asks whether its folder is there,
-//! and most go into the same one.
+//! Names of an object store that were seen lately: folders, which every upload asks for and most go
+//! into the same one, and files that are new.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 use qm_core::name::Prefix;
 
-/// Others may remove a folder meanwhile. A file that goes into it all the same brings it back, and
+/// Others may remove it meanwhile. A file that goes into a folder all the same brings it back, and
 /// nothing else happens.
 const KEPT: Duration = Duration::from_secs(5);
-/// A client that makes folders faster is asked about again.
-const FOLDERS_MAX: usize = 4096;
+/// A client that makes names faster is asked about again.
+const NAMES_MAX: usize = 4096;
 
 #[derive(Default)]
-pub(crate) struct SeenFolders(Mutex<Seen>);
+pub(crate) struct SeenNames(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
@@ -31,7 +31,7 @@ pub(crate) struct Asked {
     forgotten: u64,
 }
 
-impl SeenFolders {
+impl SeenNames {
     /// To be called before the store is asked for what is noted then.
     pub(crate) fn asked(&self) -> Asked {
         Asked {
@@ -46,7 +46,7 @@ impl SeenFolders {
         if seen.forgotten != asked.forgotten {
             return;
         }
-        if seen.at.len() >= FOLDERS_MAX {
+        if seen.at.len() >= NAMES_MAX {
             seen.at.clear();
         }
         seen.at.insert(folder, asked.at);
@@ -76,7 +76,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_folder_is_known_for_a_moment() {
-        let seen = SeenFolders::default();
+        let seen = SeenNames::default();
         let asked = seen.asked();
         tokio::time::advance(KEPT / 2).await;
         seen.note(folder("in"), asked);
@@ -87,7 +87,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_removed_is_not_known() {
-        let seen = SeenFolders::default();
+        let seen = SeenNames::default();
         seen.note(folder("in"), seen.asked());
         let asked = seen.asked();
         seen.forget(&folder("in"));
@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn there_are_never_too_many() {
-        let seen = SeenFolders::default();
-        for number in 0..=FOLDERS_MAX {
+        let seen = SeenNames::default();
+        for number in 0..=NAMES_MAX {
             seen.note(folder(&number.to_string()), seen.asked());
         }
         assert_eq!(seen.0.lock().at.len(), 1);
