@@ -16,8 +16,9 @@ use crate::pass::Faults;
 use crate::{Pass, Ports, Reconciler};
 use running::Running;
 
-/// More than can be read at once, so that those being read hide no other.
-const BATCH: u32 = 256;
+/// So many more than can be read at once that those being read hide no other; the rest would be
+/// looked up for nothing.
+const BATCH: u32 = 16;
 /// Each holds one piece of one file in memory, whatever the file's size.
 const PARALLEL: usize = 8;
 

@@ -25,9 +25,17 @@ use crate::words::{last_error, no_end};
 const HELD_BACK_AFTER_US: i64 = Metric::HELD_BACK_AFTER.as_micros() as i64;
 
 /// One that was ready for long enough is held back if the last one that began there before it had
-/// not ended by then. What is read is what was there before.
-pub(super) const BEGIN: &str = "WITH was AS (
+/// not ended by then. What is read is what was there before; of a destination it is read once.
+pub(super) const BEGIN: &str = "WITH was AS MATERIALIZED (
          SELECT number, destination, ready_at FROM deliveries WHERE number = ANY ($1)),
+     place AS MATERIALIZED (
+         SELECT p.destination,
+             (SELECT count(*) FROM deliveries r
+                 WHERE r.destination = p.destination AND r.state = 'running') AS running,
+             (SELECT coalesce(o.ended_at, $4) FROM attempts o
+                 WHERE o.destination = p.destination AND o.began_at < $4
+                 ORDER BY o.began_at DESC LIMIT 1) AS last_ended_at
+         FROM (SELECT DISTINCT destination FROM was) p),
      begun AS (
          UPDATE deliveries SET state = 'running', ready_at = NULL, node = $2, epoch = $3,
              attempts = attempts + 1, fence = fence + 1, updated_at = $4
@@ -36,13 +44,10 @@ pub(super) const BEGIN: &str = "WITH was AS (
      SELECT b.number,
          coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery = b.number), 0) + 1,
          $4, w.destination,
-         (SELECT count(*) FROM deliveries r
-             WHERE r.destination = w.destination AND r.state = 'running')
-             + row_number() OVER (ORDER BY array_position($1, b.number)),
-         w.ready_at <= $4 - $5 AND coalesce((SELECT coalesce(o.ended_at, $4) FROM attempts o
-             WHERE o.destination = w.destination AND o.began_at < $4
-             ORDER BY o.began_at DESC LIMIT 1) > w.ready_at, false)
-     FROM begun b JOIN was w ON w.number = b.number";
+         p.running + row_number() OVER (ORDER BY array_position($1, b.number)),
+         w.ready_at <= $4 - $5 AND coalesce(p.last_ended_at > w.ready_at, false)
+     FROM begun b JOIN was w ON w.number = b.number
+         JOIN place p ON p.destination = w.destination";
 
 /// Begins attempts of waiting ones whose lines are locked.
 pub(super) async fn begin(connection: &Connection, numbers: &[i64], now: Timestamp) -> Sql<()> {

@@ -4,8 +4,9 @@ use qm_core::delivery::DeliveryState;
 use qm_core::ports::ledger::Deliveries as _;
 use qm_testkit::ledger::sample::{claim, delivery, finish, minute, transition, upload_and_deliver};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::cluster::{self, client, open};
 use crate::support::DEADLINE;
@@ -13,6 +14,11 @@ use crate::support::DEADLINE;
 const COUNT: u8 = 128;
 /// One that came first, all that came meanwhile, and what the machine did in between.
 const TRANSACTIONS_MAX: i64 = 16;
+const ANALYSED: u8 = 3;
+const AT_ONCE: u32 = 8;
+/// Found and changed, and a few that others looked at.
+const ROWS_MAX: i64 = 4;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Every transaction leaves a number in the row of its session.
 async fn transactions(database: &str) -> i64 {
@@ -45,6 +51,54 @@ async fn foreign_postgres_ends_share_transactions() {
     let count = transactions(&database).await - before;
     println!("{COUNT} ends in {count} transactions");
     assert!(count <= TRANSACTIONS_MAX, "{count}");
+}
+
+/// How many entries of lines the server has read to learn whose turn it is. What a session reads is
+/// counted when it ends.
+async fn lines_read(database: &str) -> i64 {
+    const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()
+             AND backend_type = 'client backend'";
+    const READ: &str = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes
+         WHERE relname = 'lines' AND indexrelname <> 'lines_pkey'";
+    let client = client(database).await;
+    let number = async |sql| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    let alone = async {
+        while number(OTHERS).await > 0 {
+            sleep(PAUSE).await;
+        }
+    };
+    timeout(DEADLINE, alone).await.unwrap();
+    number(READ).await
+}
+
+/// Before anybody has analysed anything, as when the first long line grows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_postgres_a_claim_reads_no_more_than_it_takes() {
+    let cluster = cluster::shared();
+    let database = cluster.database();
+    let ledger = open(&database, "node").await;
+    for number in 1..=COUNT {
+        upload_and_deliver(&ledger, &number.to_string(), number).await;
+        if number == ANALYSED {
+            client(&database)
+                .await
+                .execute("ANALYZE", &[])
+                .await
+                .unwrap();
+        }
+    }
+    drop(ledger);
+    let before = lines_read(&database).await;
+    let ledger = open(&database, "node").await;
+    let mut claimed = 0;
+    while claimed < usize::from(COUNT) {
+        claimed += claim(&ledger, 0, AT_ONCE).await.len();
+    }
+    drop(ledger);
+    let read = lines_read(&database).await - before;
+    println!("{COUNT} claims read {read} entries of lines");
+    assert!(read <= i64::from(COUNT) * ROWS_MAX, "{read}");
 }
 
 /// What was called is recorded, whether anybody waits for it or not.
