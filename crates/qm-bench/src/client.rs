@@ -8,6 +8,12 @@ use std::process::{Child, Command, Stdio};
 use crate::bare_session::BareSession;
 use crate::plan::Cipher;
 
+/// What `sftp` ends with when its connection ends.
+const NOT_CONNECTED: i32 = 255;
+
+/// How often a session comes that is dropped at the door.
+const TRIES: u32 = 3;
+
 /// How to reach a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -86,19 +92,62 @@ impl Target {
     }
 }
 
+/// How a session ended.
+enum Ended {
+    Well,
+    /// Nobody let it in: of many who come at once a server may drop some.
+    AtTheDoor(String),
+}
+
 impl Session {
     /// Waits for its end.
     pub(crate) fn finish(self) -> Result<()> {
+        match self.ended()? {
+            Ended::Well => Ok(()),
+            Ended::AtTheDoor(why) => bail!("sftp failed: {why}"),
+        }
+    }
+
+    /// Waits for its end.
+    fn ended(self) -> Result<Ended> {
         let output = self.child.wait_with_output().context("waiting for sftp")?;
         if output.status.success() {
+            return Ok(Ended::Well);
+        }
+        let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if output.status.code() == Some(NOT_CONNECTED) && errors.starts_with("Connection closed") {
+            return Ok(Ended::AtTheDoor(errors));
+        }
+        bail!("sftp failed ({}): {errors}", output.status);
+    }
+}
+
+/// Who is dropped at the door comes again, as a partner's program does.
+pub(crate) fn run_at_once(target: &Target, batches: &[String]) -> Result<()> {
+    let mut waiting: Vec<(u32, &String)> = (0..).zip(batches).collect();
+    for _ in 0..TRIES {
+        let sessions: Vec<_> = waiting
+            .iter()
+            .map(|(index, batch)| target.start(Cipher::Aes128Gcm, *index, batch))
+            .collect();
+        // All are waited for before the first error is told: none may run into the next measurement.
+        let ended: Vec<Result<Ended>> = sessions
+            .into_iter()
+            .map(|session| session.and_then(Session::ended))
+            .collect();
+        let mut dropped = Vec::new();
+        for (ended, session) in ended.into_iter().zip(waiting) {
+            if let Ended::AtTheDoor(_) = ended? {
+                dropped.push(session);
+            }
+        }
+        if dropped.is_empty() {
             return Ok(());
         }
-        bail!(
-            "sftp failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        eprintln!("{} of {} come again", dropped.len(), batches.len());
+        waiting = dropped;
     }
+    bail!("{} sessions were not let in", waiting.len());
 }
 
 /// A path as a batch wants it.

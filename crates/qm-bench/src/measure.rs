@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::amount::Amount;
-use crate::client::{Target, quoted};
+use crate::client::{quoted, run_at_once};
 use crate::files;
 use crate::keys::KeyPair;
 use crate::options::Options;
@@ -391,19 +391,6 @@ fn timed(server: &Server, work: impl FnOnce() -> Result<()>) -> Result<Sample> {
         idle_memory_bytes: server.idle_memory_bytes,
         peak_memory_bytes: usage.peak_memory_bytes,
     })
-}
-
-fn run_at_once(target: &Target, batches: &[String]) -> Result<()> {
-    let sessions: Vec<_> = (0..)
-        .zip(batches)
-        .map(|(index, batch)| target.start(Cipher::Aes128Gcm, index, batch))
-        .collect();
-    // All are waited for before the first error is told: none may run into the next measurement.
-    let ended: Vec<Result<()>> = sessions
-        .into_iter()
-        .map(|session| session.and_then(crate::client::Session::finish))
-        .collect();
-    ended.into_iter().collect()
 }
 
 pub(crate) fn put(local: &Path, remote: &Path) -> String {

@@ -76,6 +76,8 @@ pub struct Operation {
     /// For a rename: true if `version` gets a second name among the kept, because a delivery still
     /// looks for its bytes under the old key.
     pub keep_moved: bool,
+    /// True if what it lands on is still a temp name: staged bytes under it are no object yet.
+    pub is_hidden: bool,
 }
 
 impl Operation {
@@ -126,4 +128,12 @@ pub struct NameChange {
     pub at: Timestamp,
     /// The audit record, written in the same transaction.
     pub audit: crate::audit::AuditRecord,
+}
+
+impl NameChange {
+    /// What [`Operation::is_hidden`] will be.
+    pub fn is_hidden(&self) -> bool {
+        let version = self.version.as_ref();
+        self.arrival.is_none() && version.is_some_and(|version| version.staged.is_some())
+    }
 }

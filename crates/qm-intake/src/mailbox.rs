@@ -25,6 +25,21 @@ pub(crate) struct AccountMailbox {
 
 #[async_trait]
 impl Mailbox for AccountMailbox {
+    async fn resolve(&self, path: &[u8], activity: Activity) -> Result<MailboxPath> {
+        let resolved = MailboxPath::parse(path);
+        if resolved.is_ok() {
+            return resolved;
+        }
+        // As it was sent: it has no canonical name.
+        let act = Act {
+            actor: self.actor.clone(),
+            source: self.source,
+            activity,
+            subject: path.escape_ascii().to_string(),
+        };
+        self.shared.recorded(&act, resolved).await
+    }
+
     async fn stat(&self, path: &MailboxPath) -> Result<Entry> {
         self.entry(path).await
     }

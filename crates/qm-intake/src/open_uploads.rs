@@ -86,6 +86,13 @@ impl OpenUploads {
             .collect()
     }
 
+    /// Everybody's uploads in progress in a bucket.
+    pub(crate) fn in_bucket(&self, bucket: &BucketName) -> Vec<ObjectKey> {
+        let open = self.open.lock();
+        let there = open.keys().filter(|(_, path)| path.bucket == *bucket);
+        there.map(|(_, path)| path.key.clone()).collect()
+    }
+
     /// Whether the ledger may have partials of the account in a folder.
     pub(crate) fn has_broken_off_in(
         &self,

@@ -2,6 +2,7 @@
 //! way as what partners do: staged, recorded, audited.
 
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::Shared;
@@ -14,6 +15,7 @@ use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
 use qm_core::ports::bucket::{
     Attributes, Content, Entry, EntryKind, HoldNames, Listing, Rewrapped, Space,
 };
+use qm_core::ports::ledger::KeptVersion;
 use qm_core::ports::mailbox::{Existing, Mailbox, Upload, VersionEntry, WriteOptions};
 use qm_core::{Error, Kind, Result};
 
@@ -148,8 +150,49 @@ impl Mailbox for OperatorMailbox {
             shared: Arc::clone(&self.shared),
             bucket: bucket.clone(),
         };
-        let done = self.shared.bucket(bucket)?.rewrap(&kept, &names).await;
+        let done = self.shared.rewrap(bucket, &kept, &names).await;
         self.shared.recorded(&act, done).await
+    }
+}
+
+impl Shared {
+    /// What is not finished keeps the envelope that it was begun with, which only says that it may
+    /// be an old one: counted as failed, so that nobody destroys what it needs.
+    async fn rewrap(
+        &self,
+        name: &BucketName,
+        kept: &[KeptVersion],
+        names: &BucketNames,
+    ) -> Result<Rewrapped> {
+        let bucket = self.bucket(name)?;
+        let unfinished = self.unfinished(name, bucket.needs_token()).await?;
+        let mut done = bucket.rewrap(kept, names).await?;
+        for key in unfinished {
+            done.checked += 1;
+            done.failed += 1;
+            done.last_failure = Some(format!(
+                "{key}: its upload is not finished: it keeps the envelope that it was begun with until it is, or is removed"
+            ));
+        }
+        Ok(done)
+    }
+
+    /// Uploads in progress, those that broke off and, in a store of objects, those under temp names.
+    async fn unfinished(
+        &self,
+        bucket: &BucketName,
+        has_hidden: bool,
+    ) -> Result<BTreeSet<ObjectKey>> {
+        let ledger = &self.parts.ledger;
+        let mut unfinished = BTreeSet::from_iter(self.open.in_bucket(bucket));
+        let partials = ledger.partials().await?;
+        let mut rest: Vec<ObjectPath> = partials.into_iter().map(|partial| partial.path).collect();
+        if has_hidden {
+            rest.extend(ledger.hidden().await?.into_iter().map(|(path, _)| path));
+        }
+        let rest = rest.into_iter().filter(|path| path.bucket == *bucket);
+        unfinished.extend(rest.map(|path| path.key));
+        Ok(unfinished)
     }
 }
 

@@ -8,11 +8,14 @@ use crate::Reject;
 ///
 /// As JSON: an array of items as DynamoDB types them, each with its reason in a member `_reason`
 /// (`__reason`, and so on, where the row has a column of that name). As CSV: line, column and reason
-/// before the row's own cells, none of which a spreadsheet would take for a formula.
+/// before the row's own cells, none of which a spreadsheet would take for a formula. The first reject
+/// gives the header; what a later one has besides stands behind, with its name.
 #[derive(Debug)]
 pub struct RejectsWriter {
     format: RejectsFormat,
     is_begun: bool,
+    /// Of CSV.
+    header: Vec<String>,
 }
 
 impl RejectsWriter {
@@ -21,6 +24,7 @@ impl RejectsWriter {
         Self {
             format,
             is_begun: false,
+            header: Vec::new(),
         }
     }
 
@@ -35,22 +39,33 @@ impl RejectsWriter {
                 }
                 RejectsFormat::Csv => {
                     if is_first {
-                        let names = reject.cells.iter().map(|(name, _)| name.as_str());
+                        let names = reject.cells.iter().map(|(name, _)| name.clone());
+                        self.header = names.collect();
+                        let names = self.header.iter().map(String::as_str);
                         csv_row(["line", "column", "reason"].into_iter().chain(names), to);
                     }
-                    let line = reject.line.to_string();
-                    let column = reject.column.as_deref().unwrap_or_default();
-                    let cells = reject.cells.iter();
-                    let cells = cells.map(|(_, cell)| cell.as_deref().unwrap_or_default());
-                    csv_row(
-                        [line.as_str(), column, &reject.reason]
-                            .into_iter()
-                            .chain(cells),
-                        to,
-                    );
+                    self.csv_reject(reject, to);
                 }
             }
         }
+    }
+
+    fn csv_reject(&self, reject: &Reject, to: &mut Vec<u8>) {
+        let line = reject.line.to_string();
+        let column = reject.column.as_deref().unwrap_or_default();
+        let mut row = vec![line.as_str(), column, &reject.reason];
+        let mut left: Vec<_> = reject.cells.iter().collect();
+        for name in &self.header {
+            let at = left.iter().position(|(of, _)| of == name);
+            let cell = at.and_then(|at| left.remove(at).1.as_deref());
+            row.push(cell.unwrap_or_default());
+        }
+        let besides: Vec<String> = left
+            .iter()
+            .filter_map(|(name, cell)| Some(format!("{name}: {}", cell.as_deref()?)))
+            .collect();
+        row.extend(besides.iter().map(String::as_str));
+        csv_row(row.into_iter(), to);
     }
 
     /// Appends what ends the file.
@@ -200,5 +215,22 @@ mod tests {
              3,ID,the key is empty,'=1+1,\"x,\"\"y\"\"\",,'-2,\"'\t@x\",a=b\r\n",
         );
         check(RejectsFormat::Csv, &[], "");
+    }
+
+    /// Of a row that is too long, and one that the table refused with its own columns.
+    #[test]
+    fn cells_stand_under_their_names() {
+        check(
+            RejectsFormat::Csv,
+            &[
+                reject(&[("a", Some("1")), ("b", None)]),
+                reject(&[("a", Some("2")), ("b", Some("3")), ("column 3", Some("4"))]),
+                reject(&[("b", Some("5")), ("c", Some("6")), ("d", None)]),
+            ],
+            "line,column,reason,a,b\r\n\
+             3,ID,the key is empty,1,\r\n\
+             3,ID,the key is empty,2,3,column 3: 4\r\n\
+             3,ID,the key is empty,,5,c: 6\r\n",
+        );
     }
 }

@@ -24,6 +24,7 @@ const DUCKDB: &str = "
 import sys, time, duckdb
 connection = duckdb.connect()
 connection.execute('SET threads = 1')
+connection.execute('SET enable_progress_bar = false')
 began = time.perf_counter()
 connection.execute('''
     SELECT count(*), sum(id), sum(price), sum(length(name)), sum(length(note)), count(in_stock), max(since), max(seen_at)

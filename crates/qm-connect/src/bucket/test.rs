@@ -86,6 +86,7 @@ impl BucketConnector {
             replaces: None,
             keep_aside: false,
             keep_moved: false,
+            is_hidden: false,
         };
         bucket.run(&remove).await?;
         for folder in new_folders {

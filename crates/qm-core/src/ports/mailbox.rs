@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::access::Principal;
 use super::bucket::{Attributes, Chunk, Content, Entry, Listing, Rewrapped, Space};
+use crate::audit::Activity;
 use crate::id::{Sha256Digest, VersionId};
 use crate::name::MailboxPath;
 use crate::{Error, Kind, Result};
@@ -29,6 +30,11 @@ pub trait Mailboxes: Send + Sync {
 /// in the running revision at that moment, and records what it refuses.
 #[async_trait]
 pub trait Mailbox: Send + Sync {
+    /// A client's path, named for something that is recorded if it is refused.
+    async fn resolve(&self, path: &[u8], _activity: Activity) -> Result<MailboxPath> {
+        MailboxPath::parse(path)
+    }
+
     /// What is under a name; `NotFound` if nothing. Tells the truth at all times: an upload of
     /// this account in progress or broken off shows with the bytes received.
     async fn stat(&self, path: &MailboxPath) -> Result<Entry>;

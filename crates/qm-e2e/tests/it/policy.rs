@@ -65,6 +65,12 @@ fn foreign_s1_03_and_04_the_mailbox_is_the_root_and_nothing_else_is_reached() ->
         session.run("result = status_of(lambda: upload(sftp, b'../agent2/a.csv', b'a'))")?;
     assert_eq!(status[0], json!("permission denied"));
     assert!(tree(&world.bucket("agent2"))?.is_empty() && tree(&world.bucket("agent1"))?.is_empty());
+    let audit = world.audit()?;
+    let climbed = audit.with(&[("ACTOR", "agent1"), ("SUBJECT", "../agent2/a.csv")]);
+    ensure!(
+        !climbed.is_empty() && climbed.iter().all(|row| row.get("ACTIVITY") == "upload"),
+        "{audit:#?}"
+    );
     Ok(())
 }
 

@@ -34,6 +34,7 @@ async fn record(connection: &Connection, change: &NameChange) -> Sql<Operation> 
         add_version(connection, version).await?;
         partials::forget(connection, version.id).await?;
     }
+    let is_hidden = change.is_hidden();
     let mut operation = Operation {
         seq: OperationSeq(0),
         path: change.path.clone(),
@@ -42,6 +43,7 @@ async fn record(connection: &Connection, change: &NameChange) -> Sql<Operation> 
         replaces: change.replaces,
         keep_aside: change.keep_aside,
         keep_moved: change.keep_moved,
+        is_hidden,
     };
     let arrival = match (change.arrival, &operation.version) {
         (Some(cause), Some(version)) => {
@@ -143,8 +145,7 @@ async fn complete(connection: &Connection, operation: &Operation) -> Sql<()> {
     match (&operation.change, &operation.version) {
         (Change::Remove, _) | (_, None) => current_names::clear(connection, &lands_on).await?,
         (Change::Publish | Change::Rename { .. } | Change::Restore, Some(version)) => {
-            let is_hidden = is_staged && arrival.is_none();
-            current_names::set(connection, &lands_on, version.id, is_hidden).await?;
+            current_names::set(connection, &lands_on, version.id, operation.is_hidden).await?;
         }
     }
     if let (Change::Restore, Some(version)) = (&operation.change, &operation.version) {

@@ -231,7 +231,7 @@ pub(super) async fn take_over(connection: &Connection) -> Sql<()> {
 
 const PENDING: &str = concat!(
     "SELECT o.seq, o.bucket, o.key, o.change, o.renamed_to, o.replaces, o.keep_aside,
-     o.keep_moved, o.version IS NOT NULL, ",
+     o.keep_moved, v.staged IS NOT NULL AND o.arrival IS NULL, o.version IS NOT NULL, ",
     version_columns!(),
     " FROM operations o LEFT JOIN versions v ON v.id = o.version
      WHERE o.state = 'pending' AND o.node = $1 AND o.epoch = $2 ORDER BY o.seq"
@@ -252,6 +252,7 @@ pub(super) async fn pending(
                 replaces: columns.parsed_if_any(str::parse)?,
                 keep_aside: columns.value()?,
                 keep_moved: columns.value()?,
+                is_hidden: columns.value()?,
                 version: if columns.value()? {
                     Some(columns.version()?)
                 } else {

@@ -35,6 +35,7 @@ fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
         add_version(connection, version)?;
         partials::forget(connection, version.id)?;
     }
+    let is_hidden = change.is_hidden();
     let mut operation = Operation {
         seq: OperationSeq(0),
         path: change.path,
@@ -43,6 +44,7 @@ fn record(connection: &Connection, change: NameChange) -> Sql<Operation> {
         replaces: change.replaces,
         keep_aside: change.keep_aside,
         keep_moved: change.keep_moved,
+        is_hidden,
     };
     let arrival = match (change.arrival, &operation.version) {
         (Some(cause), Some(version)) => Some(arrivals::add(
@@ -140,8 +142,7 @@ fn complete(connection: &Connection, operation: &Operation) -> Sql<()> {
     match (&operation.change, &operation.version) {
         (Change::Remove, _) | (_, None) => current_names::clear(connection, &lands_on)?,
         (Change::Publish | Change::Rename { .. } | Change::Restore, Some(version)) => {
-            let is_hidden = is_staged && arrival.is_none();
-            current_names::set(connection, &lands_on, version.id, is_hidden)?;
+            current_names::set(connection, &lands_on, version.id, operation.is_hidden)?;
         }
     }
     if let (Change::Restore, Some(version)) = (&operation.change, &operation.version) {

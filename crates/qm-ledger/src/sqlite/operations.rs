@@ -154,7 +154,7 @@ fn refuse_unless(connection: &Connection, seq: OperationSeq, state: &str) -> Sql
 
 pub(super) const PENDING: &str = concat!(
     "SELECT o.seq, o.bucket, o.key, o.change, o.renamed_to, o.replaces, o.keep_aside,
-     o.keep_moved, o.version IS NOT NULL, ",
+     o.keep_moved, v.staged IS NOT NULL AND o.arrival IS NULL, o.version IS NOT NULL, ",
     version_columns!(),
     " FROM operations o LEFT JOIN versions v ON v.id = o.version
      WHERE o.seq IN (SELECT operation FROM pending_names) ORDER BY o.seq"
@@ -169,6 +169,7 @@ pub(super) fn pending(connection: &Connection) -> Sql<Vec<Operation>> {
             replaces: columns.parsed_if_any(str::parse)?,
             keep_aside: columns.value()?,
             keep_moved: columns.value()?,
+            is_hidden: columns.value()?,
             version: if columns.value()? {
                 Some(columns.version()?)
             } else {

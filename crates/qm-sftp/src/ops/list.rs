@@ -1,6 +1,6 @@
 //! OPENDIR and READDIR: a folder of any size in replies of bounded size.
 
-use qm_core::name::MailboxPath;
+use qm_core::audit::Activity;
 use qm_core::ports::bucket::Entry;
 use qm_core::{Error, Kind, Result};
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ const ENTRY_OVERHEAD_BYTES: usize = 4 + 4 + 24 + 64;
 /// Fails if the folder is not there: clients use it as `cd`.
 pub(super) async fn opendir(session: &mut Session, path: &[u8]) -> Result<Answer> {
     let place = session.handles.place()?;
-    let path = MailboxPath::parse(path)?;
+    let path = session.mailbox.resolve(path, Activity::Open).await?;
     let listing = session.mailbox.list(&path).await?;
     // What is above the root shows as the root itself.
     let own = session.mailbox.stat(&path).await?;

@@ -1,6 +1,6 @@
 //! OPEN. Everything that can be refused is refused here: most clients report no later error.
 
-use qm_core::name::MailboxPath;
+use qm_core::audit::Activity;
 use qm_core::ports::mailbox::WriteOptions;
 use qm_core::{Error, Kind, Result};
 
@@ -15,7 +15,12 @@ pub(super) async fn open(
     attributes: WireAttributes,
 ) -> Result<Answer> {
     let place = session.handles.place()?;
-    let path = MailboxPath::parse(path)?;
+    let activity = if flags.writes() {
+        Activity::Upload
+    } else {
+        Activity::Open
+    };
+    let path = session.mailbox.resolve(path, activity).await?;
     let open = if flags.writes() {
         let options = WriteOptions {
             create: flags.creates(),

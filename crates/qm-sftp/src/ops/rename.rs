@@ -2,7 +2,7 @@
 //! name.
 
 use qm_core::Result;
-use qm_core::name::MailboxPath;
+use qm_core::audit::Activity;
 use qm_core::ports::mailbox::Existing;
 
 use super::Answer;
@@ -14,8 +14,8 @@ pub(super) async fn rename(
     to: &[u8],
     existing: Existing,
 ) -> Result<Answer> {
-    let from = MailboxPath::parse(from)?;
-    let to = MailboxPath::parse(to)?;
+    let from = session.mailbox.resolve(from, Activity::Rename).await?;
+    let to = session.mailbox.resolve(to, Activity::Rename).await?;
     session.mailbox.rename(&from, &to, existing).await?;
     Ok(Answer::Done)
 }

@@ -2,6 +2,7 @@
 //! them by habit, and nobody here has a numeric owner.
 
 use qm_core::Result;
+use qm_core::audit::Activity;
 use qm_core::name::MailboxPath;
 use qm_core::ports::bucket::Attributes;
 
@@ -14,7 +15,7 @@ pub(super) async fn setstat(
     path: &[u8],
     attributes: WireAttributes,
 ) -> Result<Answer> {
-    let path = MailboxPath::parse(path)?;
+    let path = session.mailbox.resolve(path, Activity::Setstat).await?;
     if let Some(writing) = session.handles.upload_to(&path) {
         if let Some(size_bytes) = attributes.size_bytes {
             writing.upload.set_size(size_bytes).await?;

@@ -134,7 +134,7 @@ impl S3Bucket {
                 .await?;
             self.complete(&upload, &version, Existing::Replace).await?;
             self.unhide(to).await?;
-        } else if qm_core::temp_name::is_temp(to.file_name(), &[]) {
+        } else if operation.is_hidden {
             self.parts_of(&upload, &version).await?;
             self.hide(operation, to, &version, upload).await?;
         } else {

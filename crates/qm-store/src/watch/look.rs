@@ -135,7 +135,14 @@ impl ListingWatch {
                 self.settling.forget(&key);
                 continue;
             };
-            if now_it_is != mark {
+            // A listing of a sealed bucket takes a file of others for sealed, and so for shorter; an
+            // object never grows under its name.
+            let is_same = if self.is_directory {
+                now_it_is == mark
+            } else {
+                now_it_is.modified == mark.modified
+            };
+            if !is_same {
                 let now = self.ports.clock.now();
                 self.settling.see(&key, now_it_is, now);
                 continue;
@@ -146,7 +153,7 @@ impl ListingWatch {
                 None => false,
             };
             if !is_known {
-                events.push(mark.event(key.as_str(), current.as_ref(), &self.ports));
+                events.push(now_it_is.event(key.as_str(), current.as_ref(), &self.ports));
             }
             told.push((key, mark));
         }

@@ -206,7 +206,11 @@ impl Work {
         let table = self.place.quoted();
         let keep =
             format!("DROP TABLE IF EXISTS {kept}; CREATE TABLE {kept} AS SELECT * FROM {table}");
-        Ok(self.session.client.batch_execute(&keep).await?)
+        self.session.client.batch_execute(&keep).await?;
+        let forget = loads::forget_kept(&self.place.beside(loads::NAME));
+        let client = &self.session.client;
+        client.execute(&forget, &[&self.place.name()]).await?;
+        Ok(())
     }
 
     async fn send(&mut self) -> Sql<()> {

@@ -64,6 +64,13 @@ pub(crate) fn insert(loads: &str) -> String {
     )
 }
 
+/// Table: what earlier replacements replaced is kept no longer.
+pub(crate) fn forget_kept(loads: &str) -> String {
+    format!(
+        "UPDATE {loads} SET is_kept = false WHERE table_name = $1 AND mode = 'replace' AND is_kept"
+    )
+}
+
 /// Table, arrival, source: whether a later version of the source is in the table, or, after a
 /// replacement, any later file.
 pub(crate) fn is_overtaken(loads: &str) -> String {

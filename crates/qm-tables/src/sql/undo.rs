@@ -48,14 +48,14 @@ pub(crate) fn refusal(load: Option<Recorded>, built_on: i64) -> Result<Undoable>
     if !load.is_kept {
         return Err(
             refused("nothing was kept that the load could be taken back with")
-                .help("write `undo = true` into the destination; it counts for later loads"),
+                .help("`undo = true` in the destination counts for later loads; of replacements only what the latest replaced is kept"),
         );
     }
     if what == Undo::Replaced && built_on > 0 {
         return Err(refused(format!(
             "{built_on} later loads into the table build on this one"
         ))
-        .help("take back the latest first"));
+        .help("only the latest replacement can be taken back"));
     }
     Ok(Undoable {
         what,

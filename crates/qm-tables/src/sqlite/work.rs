@@ -238,6 +238,8 @@ impl Work {
             "DROP TABLE IF EXISTS main.{kept};
              CREATE TABLE main.{kept} AS SELECT * FROM main.{table};"
         ))?;
+        self.connection
+            .execute(&loads::forget_kept(loads::NAME), [&self.table])?;
         Ok(())
     }
 

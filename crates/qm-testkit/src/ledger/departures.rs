@@ -192,6 +192,7 @@ fn vanished(
         replaces: Some(version),
         keep_aside: false,
         keep_moved: false,
+        is_hidden: false,
     };
     state.names.operations.push(names::Row {
         operation,

@@ -179,6 +179,7 @@ fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Opera
             ));
         }
     }
+    let is_hidden = change.is_hidden();
     let operation = Operation {
         seq: OperationSeq(next_number(state.names.operations.len())),
         path: change.path,
@@ -187,6 +188,7 @@ fn record(state: &mut LedgerState, change: NameChange, run: Run) -> Result<Opera
         replaces: change.replaces,
         keep_aside: change.keep_aside,
         keep_moved: change.keep_moved,
+        is_hidden,
     };
     if let Some(version) = &operation.version {
         state

@@ -192,7 +192,7 @@ impl CommandLine {
             Command::Inbox(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Install(options) => install::run(&options),
-            Command::Teardown(options) => teardown::run(&options),
+            Command::Teardown(options) => Box::pin(teardown::run(&options)).await,
         }
     }
 }

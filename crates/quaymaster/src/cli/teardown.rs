@@ -5,10 +5,14 @@ use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::configuration;
 use super::install::{BINARY, BUCKET, CONFIG, DATA, Machine, SECRETS, UNIT_FILE};
-use qm_core::config::BucketPlace;
-use qm_core::name::RESERVED_COMPONENT;
+use super::{configuration, explain};
+use crate::node::one_bucket;
+use qm_core::Kind;
+use qm_core::config::{BucketPlace, Config};
+use qm_core::id::BucketName;
+use qm_core::name::{Prefix, RESERVED_COMPONENT};
+use qm_core::ports::bucket::Bucket;
 
 #[derive(Args)]
 pub(crate) struct TeardownOptions {
@@ -17,9 +21,10 @@ pub(crate) struct TeardownOptions {
     root: PathBuf,
 }
 
-pub(crate) fn run(options: &TeardownOptions) -> anyhow::Result<()> {
+pub(crate) async fn run(options: &TeardownOptions) -> anyhow::Result<()> {
     let machine = Machine::at(&options.root)?;
-    for folder in bucket_folders(&machine)? {
+    let config = edited(&machine)?;
+    for folder in bucket_folders(&machine, config.as_ref()) {
         if let Some(file) = first_file(&folder)? {
             bail!(
                 "the bucket in {} is not empty: {} is there\n  help: move its files away first; nothing was removed",
@@ -27,6 +32,9 @@ pub(crate) fn run(options: &TeardownOptions) -> anyhow::Result<()> {
                 file.display()
             );
         }
+    }
+    if let Some(config) = &config {
+        refuse_full_stores(config).await?;
     }
     machine
         .systemctl(&["disable", "--now", "quaymaster"])
@@ -57,34 +65,82 @@ pub(crate) fn run(options: &TeardownOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The buckets of the installed configuration, and install's own.
-fn bucket_folders(machine: &Machine) -> anyhow::Result<Vec<PathBuf>> {
-    let mut folders = vec![machine.path(BUCKET)];
-    if machine.path(CONFIG).exists() && !machine.is_own_config() {
-        let config = configuration::load(&machine.path(CONFIG))?.config;
-        folders.extend(
-            config
-                .buckets
-                .into_values()
-                .filter_map(|bucket| match bucket.place {
-                    BucketPlace::Directory(folder) => Some(folder),
-                    BucketPlace::S3(_) | BucketPlace::Gcs(_) | BucketPlace::Azure(_) => None,
-                }),
-        );
+/// The installed configuration, if somebody edited it: install's own has no other bucket.
+fn edited(machine: &Machine) -> anyhow::Result<Option<Config>> {
+    let file = machine.path(CONFIG);
+    if !file.exists() || machine.is_own_config() {
+        return Ok(None);
     }
+    Ok(Some(configuration::load(&file)?.config))
+}
+
+/// The buckets in folders: those of the configuration, and install's own.
+fn bucket_folders(machine: &Machine, config: Option<&Config>) -> Vec<PathBuf> {
+    let mut folders = vec![machine.path(BUCKET)];
+    let buckets = config
+        .into_iter()
+        .flat_map(|config| config.buckets.values());
+    folders.extend(buckets.filter_map(|bucket| match &bucket.place {
+        BucketPlace::Directory(folder) => Some(folder.clone()),
+        BucketPlace::S3(_) | BucketPlace::Gcs(_) | BucketPlace::Azure(_) => None,
+    }));
     folders.retain(|folder| folder.is_dir());
-    Ok(folders)
+    folders
+}
+
+/// What is in an object store stays there, but the ledger goes that knows of it, and with the data
+/// folder the keys that may have sealed it.
+async fn refuse_full_stores(config: &Config) -> anyhow::Result<()> {
+    for (name, place) in stores(config) {
+        let bucket = one_bucket(config, name).await.with_context(|| {
+            format!(
+                "whether bucket {name} in {place} is empty cannot be asked\n  help: take it out of the \
+                 configuration if its files are not wanted; nothing was removed"
+            )
+        })?;
+        if let Some(file) = first_object(&*bucket).await? {
+            bail!(
+                "bucket {name} in {place} is not empty: {file} is there\n  help: move its files away first, \
+                 or take it out of the configuration if it is not wanted, its encryption key neither; nothing \
+                 was removed"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn stores(config: &Config) -> impl Iterator<Item = (&BucketName, &BucketPlace)> {
+    let buckets = config.buckets.iter();
+    let stores = buckets.filter(|(_, bucket)| !matches!(bucket.place, BucketPlace::Directory(_)));
+    stores.map(|(name, bucket)| (name, &bucket.place))
+}
+
+/// A name at the top of the bucket.
+async fn first_object(bucket: &dyn Bucket) -> anyhow::Result<Option<String>> {
+    let listed = bucket.list(&Prefix::default()).await;
+    let mut listing = match listed {
+        Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+        listing => listing.map_err(explain)?,
+    };
+    while let Some(entries) = listing.next().await.map_err(explain)? {
+        if let Some(entry) = entries.into_iter().next() {
+            return Ok(Some(entry.name));
+        }
+    }
+    Ok(None)
 }
 
 /// The first file of the bucket that is not ours; versions that are kept count as files.
 fn first_file(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
         let entry = entry?;
+        let is_folder = entry.file_type()?.is_dir();
+        // Locks and marks lie there, and what nobody was answered for.
         let is_ours = folder.ends_with(RESERVED_COMPONENT);
-        if is_ours && (entry.file_name() == "staging" || entry.file_name() == "lock") {
+        if is_ours && (!is_folder || entry.file_name() == "staging") {
             continue;
         }
-        if !entry.file_type()?.is_dir() {
+        if !is_folder {
             return Ok(Some(entry.path()));
         }
         if let Some(file) = first_file(&entry.path())? {
@@ -120,7 +176,9 @@ mod tests {
             path
         };
         fs::create_dir_all(bucket.path().join("north/empty")).unwrap();
-        make(".quaymaster/lock");
+        for mark in ["lock", "deposits.lock", "sealed"] {
+            make(&format!(".quaymaster/{mark}"));
+        }
         make(".quaymaster/staging/01ARZ3NDEKTSV4RRFFQ69G5FAV");
         assert_eq!(first_file(bucket.path()).unwrap(), None);
         let kept = make(".quaymaster/kept/01ARZ3NDEKTSV4RRFFQ69G5FAV");

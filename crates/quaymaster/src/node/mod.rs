@@ -43,7 +43,7 @@ use qm_intake::{Intake, Parts, TakenOver};
 use qm_sftp::{HostKey, Listening, Server, SftpConfig};
 pub(crate) use qm_store::Durability;
 pub(crate) use running::Running;
-pub(crate) use trial::connectors_for;
+pub(crate) use trial::{connectors_for, one_bucket};
 
 /// How often the node says in the ledger that it is alive: some times within the lease of a shared
 /// ledger.

@@ -1,5 +1,6 @@
 //! Destinations without a node: what commands need that try one, or look one up.
 
+use anyhow::Context as _;
 use std::sync::{Arc, OnceLock};
 
 use super::buckets::{By, OpenBuckets, Opener};
@@ -28,6 +29,25 @@ pub(crate) async fn connectors_for(
         )
         | None => None,
     };
+    let opened = open(config, wanted, &secrets).await?;
+    Ok(Connectors::new(secrets, Arc::new(Opened(opened))))
+}
+
+/// A bucket of the configuration, as it is below what else the node does with it.
+pub(crate) async fn one_bucket(
+    config: &Config,
+    name: &BucketName,
+) -> anyhow::Result<Arc<dyn Bucket>> {
+    let secrets: Arc<dyn Secrets> = Arc::new(secret_stores(config)?);
+    let opened = open(config, Some(name), &secrets).await?;
+    opened.get(name).context("a bucket of the configuration")
+}
+
+async fn open(
+    config: &Config,
+    wanted: Option<&BucketName>,
+    secrets: &Arc<dyn Secrets>,
+) -> anyhow::Result<OpenBuckets> {
     let mut buckets = config.buckets.clone();
     buckets.retain(|name, _| Some(name) == wanted);
     let keys = EncryptionKeyStore::new(config.node.encryption_keys.clone(), Arc::new(SystemClock));
@@ -37,13 +57,12 @@ pub(crate) async fn connectors_for(
         durability: Durability::Full,
         keys: Arc::new(keys),
         arena: Arc::new(OnceLock::new()),
-        secrets: Arc::clone(&secrets),
+        secrets: Arc::clone(secrets),
         // That of a running node is its own.
         spill: config.node.data.join("spill/of-commands"),
         partial_kept: config.node.partial_kept,
     };
-    let opened = OpenBuckets::default().of(&buckets, &opener).await?;
-    Ok(Connectors::new(secrets, Arc::new(Opened(opened))))
+    OpenBuckets::default().of(&buckets, &opener).await
 }
 
 struct Opened(OpenBuckets);

@@ -59,6 +59,37 @@ fn foreign_more_objects_than_a_list_has_are_all_delivered() -> Outcome {
     Ok(())
 }
 
+/// Its listing takes files of others for sealed ones, which are shorter than they look.
+#[test]
+fn foreign_a_sealed_bucket_of_s3_takes_what_others_put_there() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let mut world = World::new()?;
+    world.move_to_s3(&server)?;
+    world.deliver_everything();
+    world
+        .configuration
+        .set("encryption_key.landing", r#"provider = "file""#)
+        .set("bucket.landing", r#"encryption_key = "landing""#)
+        .set("bucket.landing.watch", r#"every = "1s""#)
+        .set("bucket.landing.watch", r#"settle = "2s""#);
+    let mut others = python()?;
+    others.args(["-c", OTHERS, &server.endpoint(), "3"]);
+    run(&mut others)?.ok()?;
+    world.start()?;
+    wait::until_true("all are there", || {
+        let folder = world.share("exports");
+        Ok(folder.exists() && tree(&folder)?.len() >= 3)
+    })?;
+    wait_until_delivered(&world)?;
+    for number in 0..3 {
+        let delivered = world.share(format!("exports/{number:04}.csv"));
+        assert_content(&delivered, format!("{number}\n").as_bytes());
+    }
+    assert_eq!(world.deliveries()?.0.len(), 3);
+    Ok(())
+}
+
 #[test]
 fn what_others_put_into_a_watched_bucket_is_delivered_once() -> Outcome {
     let mut world = World::new()?;

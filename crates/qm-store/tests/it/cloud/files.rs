@@ -311,6 +311,7 @@ pub(super) fn operation(name: &str, change: Change, version: &Version) -> Operat
         replaces: None,
         keep_aside: false,
         keep_moved: false,
+        is_hidden: false,
     }
 }
 

@@ -135,6 +135,25 @@ async fn a_file_of_somebody_else_is_not_touched() {
     assert_eq!(&kept.unwrap().read(0, 10).await.unwrap()[..], b"theirs");
 }
 
+/// Which suffixes are temporary is the account's: the ledger knows, the bucket does not.
+#[tokio::test]
+async fn renamed_to_another_temp_name_it_is_no_object() {
+    let server = Server::start().await;
+    let own = world(&server).await;
+    let version = own.put_as(1, "in/a.csv.wip", FINAL, "one").await;
+    let to_wip = rename("in/a.csv.wip", "in/b.csv.wip", Some(&version));
+    own.bucket.run(&to_wip).await.unwrap();
+    assert!(!own.is_there("in/b.csv").await && !own.is_there(FINAL).await);
+    assert_eq!(own.names("in").await, ["b.csv.wip"]);
+    let again = world(&server).await;
+    let path = operation("in/b.csv.wip", Change::Publish, Some(&version)).path;
+    again.bucket.remember(&path, &version).await.unwrap();
+    let to_final = rename("in/b.csv.wip", "in/b.csv", Some(&version));
+    again.bucket.run(&to_final).await.unwrap();
+    assert_eq!(&again.read("in/b.csv").await[..], b"one");
+    assert_eq!(again.names("in").await, ["b.csv"]);
+}
+
 #[tokio::test]
 async fn it_is_remembered_after_a_restart() {
     let server = Server::start().await;

@@ -13,6 +13,7 @@ use qm_core::id::{BucketName, OperationSeq, VersionId};
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::{Change, Operation, Version};
 use qm_core::ports::bucket::{Bucket, Chunk, DigestBy, Entry, Staging};
+use qm_core::temp_name::is_temp;
 use qm_store::{Arena, S3Bucket, S3Contents, S3Limits, S3Options};
 
 pub(super) const ACCESS_KEY: &str = "AKIDTESTTESTTESTTEST";
@@ -201,6 +202,11 @@ pub(super) fn prefix(text: &str) -> Prefix {
 
 /// An operation as the ledger would return it.
 pub(super) fn operation(path: &str, change: Change, version: Option<&Version>) -> Operation {
+    let lands_on = match &change {
+        Change::Rename { to } => to.clone(),
+        Change::Publish | Change::Remove | Change::Restore => key(path),
+    };
+    let is_staged = version.is_some_and(|version| version.staged.is_some());
     Operation {
         seq: OperationSeq(1),
         path: ObjectPath {
@@ -212,6 +218,7 @@ pub(super) fn operation(path: &str, change: Change, version: Option<&Version>) -
         replaces: None,
         keep_aside: false,
         keep_moved: false,
+        is_hidden: is_staged && is_temp(lands_on.file_name(), &[".wip".to_owned()]),
     }
 }
 

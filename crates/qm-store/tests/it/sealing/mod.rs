@@ -129,6 +129,7 @@ fn operation(name: &str, change: Change, version: &Version, keep: Option<&Versio
         replaces: keep.map(|version| version.id),
         keep_aside: keep.is_some(),
         keep_moved: false,
+        is_hidden: false,
     }
 }
 

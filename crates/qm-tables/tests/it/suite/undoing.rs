@@ -64,6 +64,9 @@ async fn replaced_rows_come_back(database: &dyn Database) {
         let said = undo(&scene, &files[2]).await.unwrap();
         assert_eq!(said, "1 rows were removed and the 2 before them put back");
         assert_eq!(scene.texts(&["ID", "Title"]).await, ["b|2", "c|2"]);
+        let gone = undo(&scene, &files[1]).await.unwrap_err();
+        assert!(gone.contains("nothing was kept"), "{gone}");
+        assert_eq!(scene.texts(&["ID", "Title"]).await, ["b|2", "c|2"]);
     }
 }
 

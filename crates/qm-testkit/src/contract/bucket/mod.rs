@@ -220,6 +220,7 @@ fn operation(
         replaces: keeps.map(|version| version.id),
         keep_aside: keeps.is_some(),
         keep_moved: false,
+        is_hidden: false,
     }
 }
 

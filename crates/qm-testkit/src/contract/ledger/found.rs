@@ -213,6 +213,7 @@ pub async fn uploads_without_an_object_are_hidden(ledger: &dyn Ledger) {
     let one = |name: &str, number| (name.to_owned(), staged(number));
     let operation = ledger.record(upload_temp("a.part", 1)).await.unwrap();
     assert_eq!(operation.version, Some(staged(1)));
+    assert!(operation.is_hidden);
     let pending = ledger.pending().await.unwrap();
     assert_eq!(pending, std::slice::from_ref(&operation));
     assert_eq!(hidden(ledger).await, [], "not completed yet");
