@@ -45,17 +45,17 @@ pub(crate) fn refusal(load: Option<Recorded>, built_on: i64) -> Result<Undoable>
     if load.counts.loaded() == 0 {
         return Err(refused("the load changed nothing in the table"));
     }
-    if !load.is_kept {
-        return Err(
-            refused("nothing was kept that the load could be taken back with")
-                .help("`undo = true` in the destination counts for later loads; of replacements only what the latest replaced is kept"),
-        );
-    }
     if what == Undo::Replaced && built_on > 0 {
         return Err(refused(format!(
             "{built_on} later loads into the table build on this one"
         ))
         .help("only the latest replacement can be taken back"));
+    }
+    if !load.is_kept {
+        return Err(
+            refused("nothing was kept that the load could be taken back with")
+                .help("`undo = true` in the destination counts for later loads; of replacements only what the latest replaced is kept"),
+        );
     }
     Ok(Undoable {
         what,
