@@ -15,6 +15,35 @@ fn rewrapped_while_no_node_runs_nothing_needs_the_old_generation() -> Outcome {
     nothing_needs_the_old_generation(false)
 }
 
+/// It keeps the envelope that it was begun with: nobody may be told that nothing is left.
+#[test]
+fn foreign_an_upload_that_is_not_finished_counts_as_failed() -> Outcome {
+    let mut world = World::new()?;
+    world.account("north")?;
+    world
+        .configuration
+        .set("encryption_key.landing", r#"provider = "file""#)
+        .set("bucket.landing", r#"encryption_key = "landing""#);
+    world.start()?;
+    let mut session = world.paramiko("north")?;
+    session.run(
+        "
+        file = sftp.open('a.csv', 'w')
+        file.write(b'id\\n1\\n')
+        file.flush()
+        result = None
+        ",
+    )?;
+    world.quaymaster(&["key", "rotate", "landing"])?.ok()?;
+    let rewrap = ["key", "rewrap", "landing"];
+    let said = world.quaymaster(&rewrap)?.failed()?;
+    said.says("north/a.csv: its upload is not finished")?;
+    session.run("file.close()\nresult = None")?;
+    let said = world.quaymaster(&rewrap)?.ok()?;
+    said.says("landing: 1 sealed versions, 1 have new envelopes")?;
+    Ok(())
+}
+
 fn nothing_needs_the_old_generation(is_running: bool) -> Outcome {
     let mut world = World::new()?;
     world
