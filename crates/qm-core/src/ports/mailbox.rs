@@ -30,7 +30,7 @@ pub trait Mailboxes: Send + Sync {
 /// in the running revision at that moment, and records what it refuses.
 #[async_trait]
 pub trait Mailbox: Send + Sync {
-    /// A client's path, named for something that is recorded if it is refused.
+    /// A client's path, and what it is wanted for: whoever records refusals records that of a path.
     async fn resolve(&self, path: &[u8], _activity: Activity) -> Result<MailboxPath> {
         MailboxPath::parse(path)
     }

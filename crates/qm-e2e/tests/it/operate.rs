@@ -1,7 +1,7 @@
 //! What operators do beside serving: status, demo, install, teardown, stopping.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{Background, World, binary, csv, due_in};
+use qm_e2e::{Background, S3Server, World, binary, csv, due_in};
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -158,6 +158,42 @@ fn install_may_be_repeated_and_teardown_loses_no_file() -> Outcome {
         .collect();
     assert_eq!(left, ["etc/quaymaster/quaymaster.toml"]);
     world.quaymaster(&["teardown", "--root", root_text])?.ok()?;
+    Ok(())
+}
+
+/// The keys that may have sealed them would go with the data folder.
+#[test]
+fn foreign_teardown_refuses_while_a_bucket_on_s3_has_a_file() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let objects = server.make_bucket("landing")?;
+    let world = World::new()?;
+    let root = world.path("root");
+    fs::create_dir(&root)?;
+    let root_text = root.to_str().context("our folders are text")?;
+    world.quaymaster(&["install", "--root", root_text])?.ok()?;
+    let edited = format!(
+        "[node]\ndata = {:?}\n[listen.sftp]\naddress = \"127.0.0.1:0\"\n[bucket.landing]\nurl = \"s3://landing\"\n\
+         region = \"us-east-1\"\nendpoint = {:?}\n",
+        root.join("var/lib/quaymaster"),
+        server.endpoint()
+    );
+    fs::write(root.join("etc/quaymaster/quaymaster.toml"), edited)?;
+    let file = objects.join("a.csv");
+    fs::write(&file, "a\n")?;
+    let teardown = ["teardown", "--root", root_text];
+    let refused = world.quaymaster(&teardown)?.failed()?;
+    ensure!(
+        refused.stderr.contains("is not empty") && refused.stderr.contains("a.csv"),
+        "{refused}"
+    );
+    ensure!(
+        root.join("var/lib/quaymaster").exists(),
+        "its keys are gone"
+    );
+    fs::remove_file(&file)?;
+    world.quaymaster(&teardown)?.ok()?;
+    ensure!(!root.join("var/lib/quaymaster").exists(), "it is left");
     Ok(())
 }
 

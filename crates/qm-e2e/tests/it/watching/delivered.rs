@@ -29,17 +29,23 @@ with ThreadPoolExecutor(8) as pool:
 /// For what takes half a minute on a machine that has nothing else to do.
 const LIMIT: Duration = Duration::from_mins(5);
 
-#[test]
-fn foreign_more_objects_than_a_list_has_are_all_delivered() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let server = S3Server::start(folder.path())?;
+/// Everything that others put into its bucket on S3 is delivered.
+fn watched_on_s3(server: &S3Server, settle: &str) -> anyhow::Result<World> {
     let mut world = World::new()?;
-    world.move_to_s3(&server)?;
+    world.move_to_s3(server)?;
     world.deliver_everything();
     world
         .configuration
         .set("bucket.landing.watch", r#"every = "1s""#)
-        .set("bucket.landing.watch", r#"settle = "1s""#);
+        .set("bucket.landing.watch", &format!("settle = {settle:?}"));
+    Ok(world)
+}
+
+#[test]
+fn foreign_more_objects_than_a_list_has_are_all_delivered() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let mut world = watched_on_s3(&server, "1s")?;
     let mut others = python()?;
     others.args(["-c", OTHERS, &server.endpoint(), &MANY.to_string()]);
     run(&mut others)?.ok()?;
@@ -64,15 +70,11 @@ fn foreign_more_objects_than_a_list_has_are_all_delivered() -> Outcome {
 fn foreign_a_sealed_bucket_of_s3_takes_what_others_put_there() -> Outcome {
     let folder = tempfile::tempdir()?;
     let server = S3Server::start(folder.path())?;
-    let mut world = World::new()?;
-    world.move_to_s3(&server)?;
-    world.deliver_everything();
+    let mut world = watched_on_s3(&server, "2s")?;
     world
         .configuration
         .set("encryption_key.landing", r#"provider = "file""#)
-        .set("bucket.landing", r#"encryption_key = "landing""#)
-        .set("bucket.landing.watch", r#"every = "1s""#)
-        .set("bucket.landing.watch", r#"settle = "2s""#);
+        .set("bucket.landing", r#"encryption_key = "landing""#);
     let mut others = python()?;
     others.args(["-c", OTHERS, &server.endpoint(), "3"]);
     run(&mut others)?.ok()?;
