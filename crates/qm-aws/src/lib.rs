@@ -1,7 +1,11 @@
 //! How an AWS service (or one that speaks like it) is reached, and as whom: one set-up for all
 //! clients, one way to read their errors. Credentials come from where AWS's own tools look for
-//! them: environment, profile, web identity, container, instance; a role may be assumed on top.
+//! them: environment, profile, web identity, container, instance. A profile that is named goes before
+//! all of them; a role may be assumed on top.
 
+use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
@@ -32,7 +36,10 @@ pub async fn sdk_config(access: &AwsAccess) -> Result<SdkConfig> {
                 .build(),
         );
     if let Some(profile) = &access.profile {
-        loader = loader.profile_name(profile);
+        let credentials = of_profile(profile, access.region.as_deref()).await;
+        loader = loader
+            .profile_name(profile)
+            .credentials_provider(credentials);
     }
     if let Some(region) = &access.region {
         loader = loader.region(Region::new(region.clone()));
@@ -127,6 +134,22 @@ fn answered(code: &str) -> Error {
             "the storage service could not do this; please try again later",
         ),
     }
+}
+
+/// What is named means that one: left to the usual order, credentials in the environment, which are
+/// the same for everything, would hide it.
+async fn of_profile(profile: &str, region: Option<&str>) -> ProfileFileCredentialsProvider {
+    let region = if let Some(region) = region {
+        Some(Region::new(region.to_owned()))
+    } else {
+        let chain = DefaultRegionChain::builder().profile_name(profile);
+        chain.build().region().await
+    };
+    let config = ProviderConfig::without_region().with_region(region);
+    ProfileFileCredentialsProvider::builder()
+        .configure(&config)
+        .profile_name(profile)
+        .build()
 }
 
 async fn assumed(base: &SdkConfig, role: &str, external_id: Option<&str>) -> AssumeRoleProvider {

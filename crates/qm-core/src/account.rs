@@ -24,8 +24,11 @@ pub struct Account {
     pub ssh_keys: Vec<SshPublicKey>,
     /// Where logins may come from; empty means anywhere.
     pub networks: Vec<IpNet>,
-    /// What the account sees as `/`.
+    /// What the account sees of a bucket.
     pub mailbox: MailboxRoot,
+    /// The path under which the account sees it: `/`, or that of a server which it was used to.
+    #[serde(default)]
+    pub home: Prefix,
     /// What it may do there.
     pub may: BTreeSet<Verb>,
     /// Extensions it may upload; `None` means any.

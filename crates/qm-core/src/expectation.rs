@@ -167,9 +167,11 @@ impl Expectation {
         self.slots(zone, now, horizon).into_iter().next()
     }
 
-    /// True if the arrival is one that the expectation waits for, whenever it came.
-    pub fn counts(&self, arrival: &Arrival) -> bool {
+    /// True if the arrival is one that the expectation waits for, whenever it came. `sender` is the
+    /// partner whose account sent it; `None` for an operator, and for an account that is no more.
+    pub fn counts(&self, arrival: &Arrival, sender: Option<&PartnerName>) -> bool {
         arrival.cause == Cause::Upload
+            && sender.is_none_or(|sender| *sender == self.partner)
             && arrival.version.size_bytes >= self.min_size_bytes
             && self.files.matches(&arrival.path)
             && self.types.as_ref().is_none_or(|types| {

@@ -19,6 +19,7 @@ pub mod id;
 pub mod load;
 mod local_time;
 pub mod lookup;
+pub mod message_text;
 pub mod name;
 pub mod notification;
 pub mod operation;

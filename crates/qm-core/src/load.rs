@@ -1,6 +1,7 @@
 //! Loads: what became of the rows of a file that went into a table.
 
 use crate::alert::Text;
+use crate::message_text::{Fact, MessageKind};
 use crate::name::ObjectPath;
 
 /// Rows by what became of them. Each row read is counted once more, as one of the others.
@@ -102,7 +103,36 @@ impl Load {
         self.counts.note()
     }
 
-    /// The message to those who want to know of every load.
+    /// Which message those get who want to know of every load.
+    pub fn message(&self) -> MessageKind {
+        match self.status() {
+            LoadStatus::Loaded => MessageKind::Loaded,
+            LoadStatus::Partly => MessageKind::PartlyLoaded,
+            LoadStatus::AllRejected => MessageKind::AllRejected,
+            LoadStatus::NoRows => MessageKind::NoRows,
+        }
+    }
+
+    /// What the placeholders of a configured text stand for.
+    pub fn facts(&self, source: &ObjectPath) -> Vec<Fact> {
+        let counts = self.counts;
+        let rejects = self.rejects.as_ref().map(|path| format!("s3://{path}"));
+        vec![
+            ("engine", self.engine.to_owned()),
+            ("table", self.table.clone()),
+            ("source", format!("s3://{source}")),
+            ("rejects", rejects.unwrap_or_else(|| "nowhere".to_owned())),
+            ("counts", self.note()),
+            ("read", counts.read.to_string()),
+            ("inserted", counts.inserted.to_string()),
+            ("updated", counts.updated.to_string()),
+            ("unchanged", counts.unchanged.to_string()),
+            ("rejected", counts.rejected.to_string()),
+            ("superseded", counts.superseded.to_string()),
+        ]
+    }
+
+    /// What they are told unless the configuration has a text of its own.
     pub fn text(&self, source: &ObjectPath) -> Text {
         let (table, engine) = (&self.table, self.engine);
         let from = format!("s3://{source}");
@@ -170,6 +200,9 @@ mod tests {
         assert_eq!(text.subject, "DynamoDB table load status");
         let said = text.body.strip_suffix(&format!("\n\n{}", load.note()));
         assert_eq!((load.status(), said), (expect.0, Some(expect.1)));
+        let facts = load.facts(&path("raw-data/products.csv"));
+        let named: Vec<&str> = facts.iter().map(|(name, _)| *name).collect();
+        assert_eq!(named, load.message().placeholders());
     }
 
     #[test]

@@ -58,10 +58,7 @@ impl MailboxPath {
                 "" | "." => {}
                 ".." => {
                     if components.pop().is_none() {
-                        return Err(Error::new(
-                            Kind::Refused,
-                            "that path is outside your own folder",
-                        ));
+                        return Err(outside());
                     }
                 }
                 name => {
@@ -87,6 +84,45 @@ impl MailboxPath {
             }
         }
         Self::parse(&kept.join(&b'/'))
+    }
+
+    /// [`MailboxPath::parse`] for a client that sees its root as the folder `home`: a path from `/`
+    /// has to lead into it.
+    pub fn parse_at(home: &Prefix, bytes: &[u8]) -> Result<Self> {
+        let path = Self::parse(bytes)?;
+        if bytes.starts_with(b"/") {
+            path.below(home).ok_or_else(outside)
+        } else {
+            Ok(path)
+        }
+    }
+
+    /// What REALPATH answers to a client that sees its root as the folder `home`: whatever leads out
+    /// of it ends there.
+    pub fn real_at(home: &Prefix, bytes: &[u8]) -> Result<String> {
+        let path = Self::parse_clamped(bytes)?;
+        let path = if bytes.starts_with(b"/") {
+            path.below(home).unwrap_or_default()
+        } else {
+            path
+        };
+        Ok(match (home.is_root(), path.is_root()) {
+            (true, _) => path.to_string(),
+            (false, true) => format!("/{home}"),
+            (false, false) => format!("/{home}{path}"),
+        })
+    }
+
+    /// The path from a folder that it lies in.
+    fn below(self, folder: &Prefix) -> Option<Self> {
+        if folder.is_root() {
+            return Some(self);
+        }
+        let rest = self.0.strip_prefix(folder.as_str())?;
+        match rest.strip_prefix('/') {
+            Some(below) => Some(Self(below.to_owned())),
+            None => rest.is_empty().then(Self::default),
+        }
     }
 
     /// True for the root of the mailbox.
@@ -253,6 +289,10 @@ impl fmt::Display for ObjectPath {
     }
 }
 
+fn outside() -> Error {
+    Error::new(Kind::Refused, "that path is outside your own folder")
+}
+
 fn check_component(name: &str) -> Result<()> {
     if name.len() > COMPONENT_BYTES_MAX {
         return Err(invalid(
@@ -328,6 +368,46 @@ mod tests {
             Ok("na\u{ef}ve caf\u{e9}/e\u{301}.csv"),
         );
         check(b"/~root/$(id)/-rf", Ok("~root/$(id)/-rf"));
+    }
+
+    #[test]
+    fn paths_of_a_client_that_sees_its_folder_elsewhere() {
+        #[track_caller]
+        fn check(path: &str, expect: Result<&str, Kind>, real: &str) {
+            let home = Prefix::parse("landing/agency").unwrap();
+            let parsed = MailboxPath::parse_at(&home, path.as_bytes());
+            let parsed = parsed.as_ref().map(MailboxPath::as_str);
+            assert_eq!(parsed.map_err(Error::kind), expect);
+            let found = MailboxPath::real_at(&home, path.as_bytes());
+            assert_eq!(found.unwrap(), real);
+        }
+        check("", Ok(""), "/landing/agency");
+        check("in/a.csv", Ok("in/a.csv"), "/landing/agency/in/a.csv");
+        check("/landing/agency/", Ok(""), "/landing/agency");
+        check(
+            "/landing/agency/in/../a.csv",
+            Ok("a.csv"),
+            "/landing/agency/a.csv",
+        );
+        check("landing", Ok("landing"), "/landing/agency/landing");
+        for outside in [
+            "/",
+            "/a.csv",
+            "/landing",
+            "/landing/agency/..",
+            "/landing/agency2/a.csv",
+            "/landing/agency/../agency2",
+            "..",
+            "../agency2/a.csv",
+        ] {
+            let real = if outside == "../agency2/a.csv" {
+                // From its own folder it leads nowhere else.
+                "/landing/agency/agency2/a.csv"
+            } else {
+                "/landing/agency"
+            };
+            check(outside, Err(Kind::Refused), real);
+        }
     }
 
     #[test]

@@ -8,8 +8,27 @@ use crate::node::binary;
 
 /// The blocks of commands, in their order.
 pub fn blocks(document: &str) -> impl Iterator<Item = &str> {
+    fenced(document, "```sh\n")
+}
+
+/// What a terminal shows behind its `$ `, a list for each block.
+pub fn sessions(document: &str) -> impl Iterator<Item = Vec<&str>> {
+    fenced(document, "```console\n").map(typed)
+}
+
+/// The examples of configurations.
+pub fn examples(document: &str) -> impl Iterator<Item = &str> {
+    fenced(document, "```toml\n")
+}
+
+fn typed(block: &str) -> Vec<&str> {
+    let lines = block.lines();
+    lines.filter_map(|line| line.strip_prefix("$ ")).collect()
+}
+
+fn fenced<'d>(document: &'d str, opening: &'static str) -> impl Iterator<Item = &'d str> {
     document
-        .split("```sh\n")
+        .split(opening)
         .skip(1)
         .filter_map(|rest| rest.split_once("\n```"))
         .map(|(block, _)| block)

@@ -26,7 +26,7 @@ mod world;
 pub use clock::{Due, due_in, now};
 pub use configuration::Configuration;
 pub use content::{Random, csv, digest, digest_of, workbook};
-pub use http_proxy::HttpProxy;
+pub use http_proxy::{Hold, HttpProxy};
 pub use keys::{Algorithm, KeyPair};
 pub use mail_server::{Mail, MailServer, free_port};
 pub use moto::Moto;

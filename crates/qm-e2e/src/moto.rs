@@ -9,19 +9,23 @@ use std::path::Path;
 use crate::clients::python;
 use crate::process::Background;
 
-/// Says on which port it listens, which the server itself only logs.
-const PROGRAM: &str = "
+/// With what makes it answer as S3 does; then it says on which port it listens, which the server
+/// itself only logs.
+const PROGRAM: &str = concat!(
+    include_str!("../../../recipes/s3_corrected.py"),
+    "
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 server = make_server('127.0.0.1', 0, DomainDispatcherApplication(create_backend_app), threaded=True)
 print('listening on', server.server_port, flush=True)
 server.serve_forever()
-";
+"
+);
 /// moto reads the service from the credential's scope and believes it.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/kms/aws4_request, \
                              SignedHeaders=host, Signature=0";
 
-/// A server that speaks AWS KMS, SQS and others.
+/// A server that speaks S3, KMS, SQS and others.
 #[derive(Debug)]
 pub struct Moto {
     address: SocketAddr,
@@ -47,6 +51,11 @@ impl Moto {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Calls KMS as an administrator would, by the name of the operation.

@@ -215,6 +215,11 @@ impl World {
         self.list(&["delivery", "list"], None)
     }
 
+    /// What was told of files that others put into buckets, newest first.
+    pub fn inbox(&self) -> Result<Rows> {
+        self.list(&["inbox", "list"], None)
+    }
+
     /// All alerts, newest first.
     pub fn alerts(&self) -> Result<Rows> {
         self.list(&["alert", "list"], None)

@@ -136,7 +136,26 @@ impl AccountMailbox {
         let account = self.account()?;
         account.check(Verb::Read)?;
         let object = Self::object(&account, path)?;
-        self.bucket(&account)?.open(&object.key).await
+        match self.bucket(&account)?.open(&object.key).await {
+            Err(error) if error.kind() == Kind::NotFound => {
+                let unpublished = self.refused_to_read(&object).await?;
+                Err(unpublished.unwrap_or(error))
+            }
+            opened => opened,
+        }
+    }
+
+    /// Why the account cannot read what it sees under a name that shows no file yet.
+    async fn refused_to_read(&self, object: &ObjectPath) -> Result<Option<Error>> {
+        let received = self.shared.open.received_bytes(self.holder.name(), object);
+        let sentence = if received.is_some() {
+            "this file is still being uploaded; it can be read when it is complete"
+        } else if self.partial(object).await?.is_some() {
+            "the upload of this file broke off; it can be read when the rest of it was sent"
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Error::new(Kind::Refused, sentence)))
     }
 
     pub(crate) async fn change_attributes(
@@ -241,6 +260,13 @@ impl AccountMailbox {
             rows_of,
             account: self.holder.recorded(),
             act: act.clone(),
+        };
+        // Before the names are taken that others may wait for.
+        let _turn = match &wanted.rows_of {
+            Some(rows) if rows.is_of_workbook() => {
+                Some(self.shared.turns.take(self.holder.recorded()).await)
+            }
+            Some(_) | None => None,
         };
         let renamed = self.shared.change_name(wanted).await;
         if renamed.is_ok() && arrives {

@@ -21,6 +21,7 @@ mod recover;
 mod refusal;
 mod screening;
 mod sources;
+mod turns;
 mod upload;
 mod versions;
 mod write;
@@ -44,6 +45,7 @@ use qm_core::ports::ledger::Ledger;
 use qm_core::ports::mailbox::{Mailbox, Mailboxes};
 use qm_core::{Error, Kind, Result};
 use refusal::Refusals;
+use turns::Turns;
 
 pub use recover::{Recovered, TakenOver};
 
@@ -92,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) locks: Locks,
     pub(crate) open: OpenUploads,
     pub(crate) refusals: Refusals,
+    pub(crate) turns: Turns,
 }
 
 impl Intake {
@@ -103,6 +106,7 @@ impl Intake {
                 locks: Locks::default(),
                 open: OpenUploads::default(),
                 refusals: Refusals::default(),
+                turns: Turns::default(),
             }),
         }
     }

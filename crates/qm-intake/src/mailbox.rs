@@ -25,8 +25,16 @@ pub(crate) struct AccountMailbox {
 
 #[async_trait]
 impl Mailbox for AccountMailbox {
+    fn locate(&self, path: &[u8]) -> Result<MailboxPath> {
+        MailboxPath::parse_at(&self.account()?.home, path)
+    }
+
+    fn real_path(&self, path: &[u8]) -> Result<String> {
+        MailboxPath::real_at(&self.account()?.home, path)
+    }
+
     async fn resolve(&self, path: &[u8], activity: Activity) -> Result<MailboxPath> {
-        let resolved = MailboxPath::parse(path);
+        let resolved = self.locate(path);
         if resolved.is_ok() {
             return resolved;
         }

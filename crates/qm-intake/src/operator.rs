@@ -237,6 +237,7 @@ fn everything_in(bucket: BucketName) -> Result<Account> {
             bucket,
             prefix: Prefix::default(),
         },
+        home: Prefix::default(),
         may: Verb::ALL.into(),
         types: None,
         temp_suffixes: Vec::new(),

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use qm_core::account::Account;
 use qm_core::config::Declaration;
-use qm_core::ports::bucket::{Chunk, Content, Staged};
+use qm_core::ports::bucket::{Bucket, Chunk, Content, Staged};
 use qm_core::{Error, Kind, Result};
-use qm_rows::{Check, Report, RowsFile};
+use qm_rows::{Check, Report, RowsFile, is_workbook};
 
 /// Reads of a file that did not come in order.
 const READ_BYTES: u32 = 1024 * 1024;
@@ -18,18 +18,31 @@ pub(crate) struct Screening {
     declaration: Declaration,
     /// While all bytes came in order: what was read, and where the next byte is.
     stream: Option<(Box<Check>, u64)>,
+    /// Why it was not read while it came, though all came in order.
+    crowded: Option<Error>,
 }
 
 impl Screening {
-    /// `None` if the account may send any rows under this name.
-    pub(crate) fn begin(account: &Account, name: &str) -> Option<Self> {
+    /// `None` if the account may send any rows under this name. A workbook is held in memory: where
+    /// what was received can be read again, only when it is its turn.
+    pub(crate) fn begin(account: &Account, name: &str, bucket: &dyn Bucket) -> Option<Self> {
         let declaration = account.declared(name)?.clone();
-        let stream = check(&declaration, name).ok();
+        let is_read_later = is_workbook(&declaration, name) && !bucket.needs_token();
+        let stream = (!is_read_later).then(|| check(&declaration, name).ok());
         Some(Self {
             name: name.to_owned(),
             declaration,
-            stream: stream.map(|check| (Box::new(check), 0)),
+            stream: stream.flatten().map(|mut check| {
+                check.share_memory();
+                (Box::new(check), 0)
+            }),
+            crowded: None,
         })
+    }
+
+    /// True if it takes much memory.
+    pub(crate) fn is_of_workbook(&self) -> bool {
+        is_workbook(&self.declaration, &self.name)
     }
 
     /// True if it reads as the account's rules have it now.
@@ -43,8 +56,15 @@ impl Screening {
             let Some((check, next)) = &mut self.stream else {
                 return;
             };
-            if chunk.offset != *next || check.push(&chunk.bytes).is_err() {
+            let pushed = if chunk.offset == *next {
+                check.push(&chunk.bytes)
+            } else {
                 self.stream = None;
+                return;
+            };
+            if let Err(error) = pushed {
+                self.stream = None;
+                self.crowded = (error.kind() == Kind::Limit).then_some(error);
                 return;
             }
             *next += chunk.bytes.len() as u64;
@@ -67,19 +87,32 @@ impl Screening {
         if let Some((check, next)) = self.stream.take()
             && next == size_bytes
         {
-            return check.finish();
+            return finished(*check).await;
         }
         let mut check = check(&self.declaration, &self.name)?;
         let mut offset = 0;
         while offset < size_bytes {
-            let bytes = staged.read(offset, READ_BYTES).await.map_err(unreadable)?;
+            let read = staged.read(offset, READ_BYTES).await;
+            let bytes = read.map_err(|error| self.unreadable(error))?;
             if bytes.is_empty() {
                 break;
             }
             offset += bytes.len() as u64;
             check.push(&bytes)?;
         }
-        check.finish()
+        finished(check).await
+    }
+
+    fn unreadable(&mut self, error: Error) -> Error {
+        if error.kind() != Kind::Unsupported {
+            return error;
+        }
+        if let Some(crowded) = self.crowded.take() {
+            return crowded;
+        }
+        let sentence = "the rows of a file that did not come from beginning to end cannot be checked here; please send \
+                        the whole file again";
+        refused(sentence.to_owned()).source(error)
     }
 }
 
@@ -89,6 +122,13 @@ pub(crate) struct RowsOf {
     pub(crate) declaration: Declaration,
     /// What is wrong with them, once they were refused.
     pub(crate) faults: Arc<OnceLock<Report>>,
+}
+
+impl RowsOf {
+    /// True if looking at them takes much memory.
+    pub(crate) fn is_of_workbook(&self) -> bool {
+        is_workbook(&self.declaration, &self.name)
+    }
 }
 
 /// The same of a file that is stored already.
@@ -103,10 +143,15 @@ pub(crate) async fn check_content(content: &dyn Content, rows: &RowsOf) -> Resul
         offset += bytes.len() as u64;
         check.push(&bytes)?;
     }
-    let report = check.finish()?;
+    let report = finished(check).await?;
     verdict(&report).inspect_err(|_| {
         rows.faults.get_or_init(|| report);
     })
+}
+
+/// A workbook is read only now, which may take seconds.
+async fn finished(check: Check) -> Result<Report> {
+    qm_threads::run(move || check.finish()).await
 }
 
 /// Refuses what is not as declared.
@@ -126,13 +171,4 @@ fn check(declaration: &Declaration, name: &str) -> Result<Check> {
 
 fn refused(sentence: String) -> Error {
     Error::new(Kind::Refused, sentence).with("rule", "rows")
-}
-
-fn unreadable(error: Error) -> Error {
-    if error.kind() != Kind::Unsupported {
-        return error;
-    }
-    let sentence = "the rows of a file that did not come from beginning to end cannot be checked here; please send \
-                    the whole file again";
-    refused(sentence.to_owned()).source(error)
 }

@@ -204,7 +204,8 @@ impl AccountUpload {
             .unwrap_or_else(|| self.path.key.file_name().to_owned());
         let screening = self.screening.take();
         let same = screening.filter(|screening| screening.is_of(account));
-        let Some(mut screening) = same.or_else(|| Screening::begin(account, &name)) else {
+        let Some(mut screening) = same.or_else(|| Screening::begin(account, &name, &*self.bucket))
+        else {
             return Ok(());
         };
         let report = screening.report(&mut *self.staged, size_bytes).await?;
@@ -239,6 +240,18 @@ impl AccountUpload {
         } else {
             Existing::Replace
         }
+    }
+
+    /// Waits on nobody's thread, and not for a session that goes away meanwhile.
+    async fn ended_in_turn(self: Box<Self>) -> Result<()> {
+        let ended = tokio::spawn(async move {
+            let _turn = self.shared.turns.take(self.holder.recorded()).await;
+            qm_threads::carry(Box::pin(self.ended())).await
+        });
+        ended.await.unwrap_or_else(|stopped| {
+            let error = Error::new(Kind::Unavailable, "the server is stopping");
+            Err(error.during("check a workbook").source(stopped))
+        })
     }
 
     async fn ended(mut self: Box<Self>) -> Result<()> {
@@ -405,6 +418,13 @@ impl Upload for AccountUpload {
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
+        if self
+            .screening
+            .as_ref()
+            .is_some_and(Screening::is_of_workbook)
+        {
+            return self.ended_in_turn().await;
+        }
         // A session that goes away must not stop it between record and action.
         qm_threads::carry(Box::pin(self.ended())).await
     }

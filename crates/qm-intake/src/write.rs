@@ -50,6 +50,7 @@ impl AccountMailbox {
             final_name
                 .as_deref()
                 .unwrap_or_else(|| object.key.file_name()),
+            &*bucket,
         );
         let mut upload = AccountUpload {
             shared: Arc::clone(&self.shared),

@@ -53,7 +53,14 @@ impl Check {
         })
     }
 
-    /// Reads on. Once the file is refused, nothing more is looked at.
+    /// For a file that comes as slowly as its sender likes, beside any number of others: a workbook's
+    /// bytes are held within memory that all such share.
+    pub fn share_memory(&mut self) {
+        self.rows.share_room();
+    }
+
+    /// Reads on. Once the file is refused, nothing more is looked at. `Limit` if the memory that is
+    /// shared does not suffice: this file, from its first byte, later.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() && self.refused.is_none() {

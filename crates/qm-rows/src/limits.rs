@@ -14,3 +14,5 @@ pub(crate) const GZIP_RATIO: u64 = 200;
 pub(crate) const GZIP_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of a workbook: it is held whole while it is read.
 pub(crate) const WORKBOOK_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of all workbooks together that are checked while they are uploaded: four of the largest.
+pub(crate) const UPLOADS_BYTES: usize = 4 * WORKBOOK_BYTES;

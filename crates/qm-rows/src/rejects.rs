@@ -217,6 +217,36 @@ mod tests {
         check(RejectsFormat::Csv, &[], "");
     }
 
+    /// In a cell, in the name of a column, and where a reject has its own.
+    #[test]
+    fn whatever_a_formula_may_begin_with_has_an_apostrophe_before_it() {
+        for (cell, expect) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@sum(1)", "'@sum(1)"),
+            ("\t=1", "\"'\t=1\""),
+            ("\r=1", "\"'\r=1\""),
+            ("\n=1", "\"'\n=1\""),
+            ("=a(\"b\";1)", "\"'=a(\"\"b\"\";1)\""),
+            ("=", "'="),
+            ("1=1", "1=1"),
+            (" -1", " -1"),
+            ("'=1", "'=1"),
+        ] {
+            let of = Reject {
+                column: Some(cell.to_owned()),
+                ..reject(&[(cell, Some(cell))])
+            };
+            let besides = reject(&[(cell, None), ("b", Some("1"))]);
+            let written = format!(
+                "line,column,reason,{expect}\r\n3,{expect},the key is empty,{expect}\r\n\
+                 3,ID,the key is empty,,b: 1\r\n"
+            );
+            check(RejectsFormat::Csv, &[of, besides], &written);
+        }
+    }
+
     /// Of a row that is too long, and one that the table refused with its own columns.
     #[test]
     fn cells_stand_under_their_names() {

@@ -62,6 +62,15 @@ impl Rows {
         })
     }
 
+    /// Says that it is one of many that are read at once, none of which can wait: a workbook's bytes are
+    /// held within the memory that they share, or `push` fails with `Limit`.
+    pub(crate) fn share_room(&mut self) {
+        match &mut self.reader {
+            Reader::Excel(excel) => excel.share_room(),
+            Reader::Csv(_) | Reader::Json(_) => {}
+        }
+    }
+
     /// Reads on. Says how many of the bytes it took: fewer than there are only if the output is full.
     /// Of a workbook nothing comes out before [`Rows::finish`].
     pub fn push(&mut self, bytes: &[u8], output: &mut Output) -> Result<usize> {
@@ -185,6 +194,13 @@ impl Reader {
             Self::Excel(excel) => excel.finish(collector, output),
         }
     }
+}
+
+/// True for a file that is held in memory while it is read: whoever reads many of them says how many at
+/// a time.
+pub fn is_workbook(declaration: &Declaration, name: &str) -> bool {
+    let format = declaration.format.or_else(|| format_of(name).ok());
+    matches!(format, Some(RowFormat::Xlsx | RowFormat::Xls))
 }
 
 /// How the rows of a file are written, by its name; `.gz` after it does not count.

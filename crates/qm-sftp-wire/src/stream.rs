@@ -50,6 +50,19 @@ impl Writer {
         self.0.flush().await
     }
 
+    /// Sends as much as is taken at once.
+    pub async fn send_some(&mut self, bytes: &mut impl Buf) -> io::Result<()> {
+        match self.0.write_buf(bytes).await? {
+            0 if bytes.has_remaining() => Err(io::ErrorKind::WriteZero.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets go of everything that was sent.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().await
+    }
+
     /// Sends nothing more.
     pub async fn close(&mut self) -> io::Result<()> {
         self.0.shutdown().await

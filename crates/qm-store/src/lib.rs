@@ -21,6 +21,7 @@ mod s3;
 mod sealing;
 mod seen_names;
 mod staged;
+mod unnamed;
 mod watch;
 
 #[cfg(any(feature = "gcs", feature = "azure"))]

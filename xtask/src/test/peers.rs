@@ -57,6 +57,14 @@ const CLIENTS: &[Peer] = &[
         package: "putty-tools",
         programs: &["psftp", "puttygen"],
     },
+    Peer {
+        package: "systemd",
+        programs: &["systemd-analyze"],
+    },
+    Peer {
+        package: "strace",
+        programs: &["strace"],
+    },
 ];
 
 /// Besides PATH: where Debian puts servers, which a user's PATH often lacks.

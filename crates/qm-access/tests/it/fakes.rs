@@ -101,6 +101,7 @@ pub(crate) fn account(name: &str, keys: &[&str], networks: &[&str]) -> Account {
             bucket: BucketName::parse("landing").unwrap(),
             prefix: Prefix::parse(name).unwrap(),
         },
+        home: Prefix::default(),
         may: Verb::DEFAULT.into(),
         types: None,
         temp_suffixes: vec![],

@@ -26,7 +26,8 @@ column.seen_at.type = "timestamp"
 column.note.type = "text"
 "#;
 
-const HEADER: &str = "id,name,price,in_stock,since,seen_at,note";
+/// The names of its columns.
+pub(super) const HEADER: &str = "id,name,price,in_stock,since,seen_at,note";
 
 impl Rows {
     pub(super) fn write(path: &Path, count: u64) -> Result<Self> {

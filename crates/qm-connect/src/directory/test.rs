@@ -5,7 +5,7 @@ use qm_core::ports::connector::Finding;
 use qm_core::{Error, Kind, Result};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use super::place::{Missing, Place, Site};
 use super::turn::Turn;
@@ -15,6 +15,7 @@ use qm_core::ports::findings::Findings;
 const NAME: &str = "test";
 const TARGET: &str = ".qm-test";
 const BYTES: &[u8] = b"quaymaster tries whether it can deliver here\n";
+const NEWER: &[u8] = b"quaymaster tries whether a newer file replaces an older one here\n";
 
 /// Stops at the first failure.
 pub(super) fn test(site: &Site) -> Vec<Finding> {
@@ -69,5 +70,35 @@ fn deliver(site: &Site, place: &Place, findings: &mut Findings) -> Result<()> {
     place.publish()?;
     place.sync()?;
     findings.found("it appeared at once and whole".to_owned());
+    findings.begin("replacing it");
+    replace(place)?;
+    findings.found("a newer file takes the name of an older one in one step".to_owned());
     Ok(())
+}
+
+/// A newer file under the name, which is then what is there.
+fn replace(place: &Place) -> Result<()> {
+    let failed = |operation, cause: &std::io::Error| {
+        place.fault(operation, Errno::from_io_error(cause).unwrap_or(Errno::IO))
+    };
+    let mut file = File::from(place.create_temp()?);
+    file.write_all(NEWER)
+        .map_err(|cause| failed("writing the temporary file", &cause))?;
+    place.publish()?;
+    let mut held = Vec::new();
+    if let Some(target) = place.open_target()? {
+        // One byte more is enough to see that it is another file.
+        let most = NEWER.len() as u64 + 1;
+        File::from(target)
+            .take(most)
+            .read_to_end(&mut held)
+            .map_err(|cause| failed("reading the file", &cause))?;
+    }
+    if held == NEWER {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Unavailable,
+        "the folder shows another file under the name than the one that was put there last",
+    ))
 }

@@ -9,12 +9,15 @@ use qm_sftp_wire::{OpenFlags, WireAttributes, extension};
 
 use super::faults::fault;
 use super::names::{Names, join};
+use super::publish::Way;
 use super::session::{Line, Session};
 use super::{SftpConnector, publish, upload};
 use qm_core::ports::findings::Findings;
 
 const CONTENT: &[u8] =
     b"quaymaster tests whether it can deliver here; this file is removed at once\n";
+/// Of another length, which tells them apart under the name.
+const NEWER: &[u8] = b"quaymaster tests whether a newer file can replace an older one here\n";
 
 pub(super) async fn probe(connector: &SftpConnector) -> Vec<Finding> {
     let mut findings = Findings::default();
@@ -123,22 +126,14 @@ async fn write(
         .map_err(|_| Error::new(Kind::Unavailable, "there is no randomness for a name"))?;
     let mark = format!("{:016x}", u64::from_be_bytes(mark));
     let names = Names::beside(join(folder, &format!(".quaymaster-test-{mark}")), &mark);
-    findings.begin("write");
-    if let Err(error) = put(client, &names.temp).await {
-        let _ = client.call(call::remove(&names.temp)).await;
+    if let Err(error) = write_and_replace(connector, client, &names, findings).await {
+        // Whoever was silent is not waited for twice more.
+        if error.kind() != Kind::Timeout {
+            let _ = client.call(call::remove(&names.temp)).await;
+            let _ = client.call(call::remove(&names.target)).await;
+        }
         return Err(error);
     }
-    findings.found(format!("{} bytes arrived", CONTENT.len()));
-    findings.begin("rename");
-    let named = publish::publish(client, &names, &connector.known_way).await;
-    let way = match named {
-        Ok((way, _)) => way,
-        Err(outcome) => {
-            let _ = client.call(call::remove(&names.temp)).await;
-            return Err(cause(outcome));
-        }
-    };
-    findings.found(format!("by {}", way.words()));
     findings.begin("remove");
     let removed = client.call(call::remove(&names.target)).await;
     removed.map_err(|error| fault("removing the test file", &names.target, error))?;
@@ -146,13 +141,47 @@ async fn write(
     Ok(())
 }
 
-async fn put(client: &mut Client, temp: &str) -> Result<()> {
+/// As a delivery does it, and then a newer one of the same name.
+async fn write_and_replace(
+    connector: &SftpConnector,
+    client: &mut Client,
+    names: &Names,
+    findings: &mut Findings,
+) -> Result<()> {
+    findings.begin("write");
+    put(client, &names.temp, CONTENT).await?;
+    findings.found(format!("{} bytes arrived", CONTENT.len()));
+    findings.begin("rename");
+    let way = name(connector, client, names, CONTENT).await?;
+    findings.found(format!("by {}", way.words()));
+    findings.begin("replace");
+    put(client, &names.temp, NEWER).await?;
+    let way = name(connector, client, names, NEWER).await?;
+    findings.found(way.words_of_replacing().to_owned());
+    Ok(())
+}
+
+/// Gives the temp file its name, and looks at what is under it then.
+async fn name(
+    connector: &SftpConnector,
+    client: &mut Client,
+    names: &Names,
+    content: &[u8],
+) -> Result<Way> {
+    let named = publish::publish(client, names, &connector.known_way).await;
+    let (way, looked) = named.map_err(cause)?;
+    let size_bytes = content.len() as u64;
+    publish::look_again(client, names, looked, size_bytes).await?;
+    Ok(way)
+}
+
+async fn put(client: &mut Client, temp: &str, content: &'static [u8]) -> Result<()> {
     let failed = |error| fault("writing a test file", temp, error);
     let flags = OpenFlags(OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
     let opened = call::open(temp, flags, &WireAttributes::default());
     let file = client.call(opened).await.map_err(failed)?;
-    let content = Bytes::from_static(CONTENT);
-    client.write(&file, 0, content).await.map_err(failed)?;
+    let bytes = Bytes::from_static(content);
+    client.write(&file, 0, bytes).await.map_err(failed)?;
     let settled = client.settle().await;
     let closed = client.call(call::close(&file)).await;
     settled.and(closed).map_err(failed)?;
@@ -161,14 +190,14 @@ async fn put(client: &mut Client, temp: &str) -> Result<()> {
         .await
         .map_err(failed)?
         .size_bytes;
-    if held == CONTENT.len() as u64 {
+    if held == content.len() as u64 {
         return Ok(());
     }
     Err(Error::new(
         Kind::Unavailable,
         "the server holds another number of bytes",
     )
-    .with("size_bytes", CONTENT.len())
+    .with("size_bytes", content.len())
     .with("held_bytes", held))
 }
 

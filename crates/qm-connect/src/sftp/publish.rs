@@ -30,6 +30,19 @@ impl Way {
             Self::RemoveFirst => "removal and rename, for the server cannot replace a file",
         }
     }
+
+    /// What becomes of a file that has the name.
+    pub(super) fn words_of_replacing(self) -> &'static str {
+        match self {
+            Self::Replace => "a newer file takes the name of an older one in one step",
+            Self::Plain => {
+                "a newer file takes the name of an older one, by a rename of the server that replaces"
+            }
+            Self::RemoveFirst => {
+                "an older file is removed before a newer one takes its name: for a moment there is none"
+            }
+        }
+    }
 }
 
 /// The way that worked with this server.

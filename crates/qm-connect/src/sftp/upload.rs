@@ -202,13 +202,9 @@ async fn send(
     parcel: &Parcel<'_>,
 ) -> Result<()> {
     let version = parcel.version;
-    let read_bytes = match parcel.pace {
-        Some(_) => PACED_BYTES,
-        None => client.write_bytes_max() * WRITES_A_READ,
-    };
     let mut digest = Context::new(&SHA256);
     let mut end = 0;
-    let mut next = parcel.content.read(0, read_bytes).await?;
+    let mut next = parcel.content.read(0, read_bytes(client, parcel)).await?;
     // One read beyond the recorded size is enough to see that there is more.
     while !next.is_empty() && end <= version.size_bytes {
         let piece = next;
@@ -218,6 +214,7 @@ async fn send(
         let skipped = usize::try_from(start.saturating_sub(begin)).unwrap_or(usize::MAX);
         let unsent = piece.slice(skipped.min(piece.len())..);
         let offset = end - unsent.len() as u64;
+        let read_bytes = read_bytes(client, parcel);
         let sending = send_piece(client, file, offset, unsent, parcel.pace);
         let (read, sent) = tokio::join!(parcel.content.read(end, read_bytes), sending);
         if let Err(error) = sent {
@@ -239,6 +236,14 @@ async fn send(
     .with("version", version.id)
     .with("size_bytes", version.size_bytes)
     .with("sent_bytes", end))
+}
+
+/// Little for a server that is slow: every read is told as progress.
+fn read_bytes(client: &Client, parcel: &Parcel<'_>) -> u32 {
+    match parcel.pace {
+        Some(_) => PACED_BYTES,
+        None => client.write_bytes() * WRITES_A_READ,
+    }
 }
 
 async fn send_piece(

@@ -181,7 +181,7 @@ async fn a_test_tries_everything_and_leaves_nothing() {
     fs::write(share.path("a.csv"), BYTES).unwrap();
     let findings = share.connector().test().await;
     assert_eq!(failed(&findings), Vec::<&str>::new(), "{findings:?}");
-    assert_eq!(findings.len(), 7, "{findings:?}");
+    assert_eq!(findings.len(), 8, "{findings:?}");
     assert_eq!(share.names(), ["a.csv"]);
 }
 

@@ -19,6 +19,7 @@ use crate::id::{
     AccountName, BucketName, DeclarationName, DestinationName, EncryptionKeyName, ExpectationName,
     NotifierName, RouteName,
 };
+use crate::message_text::Texts;
 use crate::retry::RetryPolicy;
 
 pub use bucket::{AwsAccess, Bucket, BucketPlace, CloudPlace, S3Encryption, S3Place, Watch};
@@ -57,6 +58,9 @@ pub struct Config {
     /// What the rows of files are.
     #[serde(default)]
     pub declarations: BTreeMap<DeclarationName, Declaration>,
+    /// What messages say in place of the usual.
+    #[serde(default)]
+    pub texts: Texts,
 }
 
 /// This node.
@@ -77,6 +81,9 @@ pub struct Node {
     pub partial_alert_after: Duration,
     /// From so many dead letters on somebody is told of their number; `None` for never.
     pub dead_letters_alert: Option<u32>,
+    /// A dead letter that nobody took care of for so long is told of; `None` for never.
+    #[serde(default)]
+    pub dead_letters_alert_after: Option<Duration>,
     /// A delivery that has been open for so long is told of; `None` for never.
     pub undelivered_alert_after: Option<Duration>,
     /// How long a dead letter waits for a redrive before it is purged, which is told; `None` for

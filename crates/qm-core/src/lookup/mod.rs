@@ -1,6 +1,8 @@
 //! What a secret that a lookup found says: an SFTP server and what may be sent there. JSON, as
 //! operators of the systems that came before have it in their secret stores.
 
+mod way_there;
+
 use serde_json::{Map, Value};
 
 use crate::config::Sftp;
@@ -29,8 +31,9 @@ pub struct LookedUp {
 
 /// Reads the secret: `host`, `port` (22), `username`, `private_key`, `private_key_passphrase`, `password`,
 /// `known_hosts` (a list or lines), `remote_dir` (`.`), `create_dir` (false), `pattern`, `pattern_type` (`glob` or `regex`),
-/// `remote_name`; also the spellings `Username`, `PrivateKey`, `Password`. Other fields are left alone, and an empty text
-/// is none. Numbers and truth values may be texts, as consoles of secret stores write them. No error shows a value.
+/// `remote_name`, `proxy`, `proxy_password`, `source_address`; also the spellings `Username`, `PrivateKey`, `Password`. Other
+/// fields are left alone, and an empty text is none. Numbers and truth values may be texts, as consoles of secret stores
+/// write them. No error shows a value.
 pub fn parse(secret: &Secret) -> Result<LookedUp> {
     let text = secret.reveal();
     if text.len() > SECRET_BYTES_MAX {
@@ -65,8 +68,8 @@ pub fn parse(secret: &Secret) -> Result<LookedUp> {
                 None => Template::parse(".")?,
             },
             create_folders: fields.truth("create_dir")?,
-            proxy: None,
-            source_address: None,
+            proxy: fields.proxy()?,
+            source_address: fields.source_address()?,
         },
         pattern: fields.pattern()?,
         name: fields.template("remote_name")?,
@@ -81,11 +84,7 @@ impl Fields {
         let host = self
             .text("host")?
             .ok_or_else(|| invalid("the secret has no `host`"))?;
-        let is_host = host.len() <= HOST_BYTES_MAX
-            && host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
-        if !is_host {
+        if !is_host(host) {
             return Err(wrong("host", "is not a host name or an address"));
         }
         Ok(host.to_owned())
@@ -200,6 +199,13 @@ impl Fields {
             .get(name)
             .filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
+}
+
+fn is_host(text: &str) -> bool {
+    (1..=HOST_BYTES_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'))
 }
 
 fn wrong(field: &'static str, what: &str) -> Error {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{Proxy, ProxyKind};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -111,6 +112,34 @@ fn spellings() {
 }
 
 #[test]
+fn ways_there() {
+    let way = |fields: Value| parse(&with(&fields)).unwrap().place;
+    let socks = way(json!({"proxy": "socks5://proxy.example.org:1080"}));
+    assert_eq!(
+        socks.proxy,
+        Some(Proxy {
+            kind: ProxyKind::Socks5,
+            host: "proxy.example.org".to_owned(),
+            port: 1080,
+            login: None,
+        })
+    );
+    let http = way(json!({
+        "proxy": "http://quay@[2001:db8::1]:3128/",
+        "proxy_password": "canary-proxy",
+        "source_address": "2001:db8::7",
+    }));
+    let proxy = http.proxy.unwrap();
+    assert_eq!(
+        (proxy.kind, proxy.host.as_str(), proxy.port),
+        (ProxyKind::HttpConnect, "2001:db8::1", 3128)
+    );
+    let password = Secret::new("canary-proxy".to_owned());
+    assert_eq!(proxy.login, Some(("quay".to_owned(), password)));
+    assert_eq!(http.source_address, Some("2001:db8::7".parse().unwrap()));
+}
+
+#[test]
 fn what_is_missing_or_wrong() {
     for (fields, names) in [
         (json!({"host": null}), "no `host`"),
@@ -136,6 +165,22 @@ fn what_is_missing_or_wrong() {
             "`pattern`",
         ),
         (json!({"pattern_type": "canary"}), "`pattern_type`"),
+        (json!({"proxy": "canary.example.org:1080"}), "`proxy`"),
+        (json!({"proxy": "socks4://canary:1080"}), "`proxy`"),
+        (json!({"proxy": "socks5://canary"}), "`proxy`"),
+        (json!({"proxy": "socks5://canary:0"}), "`proxy`"),
+        (json!({"proxy": "socks5://canary/x:1080"}), "`proxy`"),
+        (
+            json!({"proxy": "socks5://u:canary@p:1080", "proxy_password": "x"}),
+            "`proxy`",
+        ),
+        (json!({"proxy": "socks5://canary@p:1080"}), "`proxy`"),
+        (
+            json!({"proxy": "socks5://p:1080", "proxy_password": "canary"}),
+            "`proxy_password`",
+        ),
+        (json!({"proxy_password": "canary"}), "`proxy_password`"),
+        (json!({"source_address": "canary"}), "`source_address`"),
         (json!({"known_hosts": 7}), "`known_hosts`"),
         (json!({"known_hosts": [7]}), "`known_hosts`"),
         (json!({"known_hosts": ["canary canary"]}), "`known_hosts`"),
@@ -185,7 +230,8 @@ proptest! {
     fn no_value_shows_anywhere(
         name in prop::sample::select(vec![
             "host", "port", "username", "private_key", "private_key_passphrase", "password", "known_hosts",
-            "remote_dir", "create_dir", "pattern", "pattern_type", "remote_name",
+            "remote_dir", "create_dir", "pattern", "pattern_type", "remote_name", "proxy", "proxy_password",
+            "source_address",
         ]),
         shape in 0_u8..4,
         text in "[{}()|@*#/ \\\\a-z\n]{0,12}canary42[{}()|@*#/ \\\\a-z\n]{0,12}",

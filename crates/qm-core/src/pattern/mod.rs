@@ -31,10 +31,10 @@ impl Pattern {
     /// Parses `bucket/pattern`; a trailing `/` means everything below.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > PATH_BYTES_MAX {
-            return Err(Error::new(
-                Kind::Invalid,
-                "the pattern is longer than 1,024 bytes",
-            ));
+            return Err(
+                Error::new(Kind::Invalid, "the pattern is longer than 1,024 bytes")
+                    .help("no path is longer; let `*` and `**` stand for parts of it"),
+            );
         }
         let (bucket, rest) = text.split_once('/').unwrap_or((text, ""));
         if bucket.contains(['*', '?']) {

@@ -330,6 +330,12 @@ pub trait Listing: Send + Sync {
     /// The next entries in no particular order; `None` at the end. Bounded: a folder of a million
     /// entries is never in memory at once.
     async fn next(&mut self) -> Result<Option<Vec<Entry>>>;
+
+    /// The first of what it passed over so far, because no path can name it: whole, as the store has
+    /// it. Told once.
+    fn take_unnamed(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A file or folder as listed.

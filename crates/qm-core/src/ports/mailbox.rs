@@ -30,9 +30,20 @@ pub trait Mailboxes: Send + Sync {
 /// in the running revision at that moment, and records what it refuses.
 #[async_trait]
 pub trait Mailbox: Send + Sync {
-    /// A client's path, and what it is wanted for: whoever records refusals records that of a path.
-    async fn resolve(&self, path: &[u8], _activity: Activity) -> Result<MailboxPath> {
+    /// What a client's path names.
+    fn locate(&self, path: &[u8]) -> Result<MailboxPath> {
         MailboxPath::parse(path)
+    }
+
+    /// A client's path in canonical form, as the client sees it: `..` does not leave the mailbox.
+    fn real_path(&self, path: &[u8]) -> Result<String> {
+        MailboxPath::parse_clamped(path).map(|path| path.to_string())
+    }
+
+    /// [`Mailbox::locate`], with what it is wanted for: whoever records refusals records that of a
+    /// path.
+    async fn resolve(&self, path: &[u8], _activity: Activity) -> Result<MailboxPath> {
+        self.locate(path)
     }
 
     /// What is under a name; `NotFound` if nothing. Tells the truth at all times: an upload of

@@ -57,7 +57,8 @@ impl NamePattern {
             return Err(Error::new(
                 Kind::Invalid,
                 "the regular expression is longer than 1,024 bytes",
-            ));
+            )
+            .help("shorten it, or write several: one that matches is enough"));
         }
         // Alone first: `a)|(b` is none, though with something around it it would be one.
         let whole = compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z")));

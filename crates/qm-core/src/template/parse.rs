@@ -14,7 +14,7 @@ const PLACEHOLDERS: &str = "there are {name}, {stem}, {extension}, {key}, {folde
 
 pub(super) fn parts(text: &str) -> Result<Vec<Part>> {
     if text.is_empty() || text.len() > PATH_BYTES_MAX {
-        return Err(invalid("a template has 1 to 1,024 bytes"));
+        return Err(invalid("a template has 1 to 1,024 bytes").help(PLACEHOLDERS));
     }
     let mut parts = Vec::new();
     let mut literal = String::new();

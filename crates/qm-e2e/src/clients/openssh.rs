@@ -1,11 +1,12 @@
 //! OpenSSH's `sftp` and `scp`.
 
 use anyhow::Result;
+use std::fs;
 use std::process::Command;
 
 use super::client;
 use crate::keys::KeyPair;
-use crate::process::{Ran, run, run_with_input};
+use crate::process::{Background, Ran, run, run_with_input};
 use crate::world::{HOST_ALIAS, World};
 
 impl World {
@@ -20,6 +21,18 @@ impl World {
         let mut command = self.openssh("sftp", key)?;
         command.args(["-b", "-"]).arg(format!("{user}@127.0.0.1"));
         run_with_input(&mut command, batch)
+    }
+
+    /// `sftp` with a batch of commands, beside the test.
+    pub fn sftp_beside(&self, user: &str, batch: &str) -> Result<Background> {
+        let file = self.path("batch");
+        fs::write(&file, batch)?;
+        let mut command = self.openssh("sftp", &self.key(user)?)?;
+        command
+            .arg("-b")
+            .arg(&file)
+            .arg(format!("{user}@127.0.0.1"));
+        Background::start(&mut command, &self.path("logs"), "sftp")
     }
 
     /// `scp` as the account; `arguments` name what and where, remote ones as `remote:PATH`.

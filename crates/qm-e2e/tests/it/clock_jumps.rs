@@ -22,10 +22,21 @@ fn faketime() -> Result<PathBuf> {
         .context("libfaketime is installed by `cargo xtask test`")
 }
 
-fn set_clock(file: &Path, ahead: &str) -> Outcome {
+pub(crate) fn set_clock(file: &Path, ahead: &str) -> Outcome {
     let new = file.with_extension("new");
     fs::write(&new, ahead)?;
     fs::rename(&new, file).context("setting the clock")
+}
+
+/// The environment of a node whose wall clock is set by this file.
+pub(crate) fn environment(clock: &Path) -> Result<[(&'static str, String); 5]> {
+    Ok([
+        ("LD_PRELOAD", faketime()?.display().to_string()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("NO_FAKE_STAT", "1".to_owned()),
+    ])
 }
 
 #[test]
@@ -33,12 +44,9 @@ fn foreign_clock_jumps_lose_and_repeat_nothing() -> Outcome {
     let mut world = World::new()?;
     let clock = world.path("clock");
     set_clock(&clock, "+0")?;
-    world
-        .environment("LD_PRELOAD", faketime()?.display().to_string())
-        .environment("FAKETIME_TIMESTAMP_FILE", clock.display().to_string())
-        .environment("FAKETIME_NO_CACHE", "1")
-        .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .environment("NO_FAKE_STAT", "1");
+    for (name, value) in environment(&clock)? {
+        world.environment(name, value);
+    }
     world.account("north")?;
     world.configuration.may_everything("north");
     world.deliver_everything();

@@ -20,19 +20,34 @@ const ENDS: [&str; 5] = [
     " undone ",
 ];
 
-fn in_shell(folder: &Path, commands: &str) -> anyhow::Result<Ran> {
-    run(&mut shell(
-        folder,
-        &folder.join("quaymaster.toml"),
-        commands,
-    )?)?
-    .ok()
+/// Somebody at a terminal, which knows what was exported in it, and nothing else.
+struct Terminal<'f> {
+    folder: &'f Path,
+    exported: String,
+}
+
+impl Terminal<'_> {
+    fn run(&mut self, commands: &str) -> anyhow::Result<Ran> {
+        let typed = format!("{}{commands}", self.exported);
+        let mut shell = shell(self.folder, Path::new(""), &typed)?;
+        let ran = run(shell.env_remove("QUAYMASTER_CONFIG"))?.ok()?;
+        for line in commands.lines().filter(|line| line.starts_with("export ")) {
+            self.exported.push_str(line);
+            self.exported.push('\n');
+        }
+        Ok(ran)
+    }
 }
 
 #[test]
 fn every_command_of_the_document_works_and_says_what_it_should() -> Outcome {
     let world = World::new()?;
     let folder = world.local("");
+    let new_terminal = || Terminal {
+        folder: &folder,
+        exported: String::new(),
+    };
+    let mut terminal = new_terminal();
     let mut node = None;
     let mut put = 0;
     let mut said = String::new();
@@ -44,14 +59,16 @@ fn every_command_of_the_document_works_and_says_what_it_should() -> Outcome {
                 "node",
                 &[],
             )?);
+            // It does not return.
+            terminal = new_terminal();
             continue;
         }
-        let ran = in_shell(&folder, block)?;
+        let ran = terminal.run(block)?;
         said.push_str(&ran.to_string());
         put += block.matches("object put ").count();
         if node.is_some() {
             until_true("what was put is loaded", || {
-                let list = in_shell(&folder, "quaymaster load list")?.stdout;
+                let list = terminal.run("quaymaster load list")?.stdout;
                 let ended = list
                     .lines()
                     .filter(|line| ENDS.iter().any(|end| line.contains(end)));

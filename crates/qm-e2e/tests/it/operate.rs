@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use qm_e2e::{Background, S3Server, World, binary, csv, due_in};
 use rustix::process::Signal;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -39,6 +39,90 @@ fn status_shows_endpoint_fingerprint_buckets_notifiers_and_what_is_due() -> Outc
     }
     world.stop()?;
     world.quaymaster(&["status"])?.ok()?.says("stopped")?;
+    Ok(())
+}
+
+#[test]
+fn health_fails_unless_the_node_of_the_data_folder_answers() -> Outcome {
+    let mut world = World::new()?;
+    world.write_configuration()?;
+    let health = |world: &World| world.quaymaster(&["health"]);
+    let none = "no node runs on the data folder";
+    health(&world)?.failed()?.says(none)?;
+    world.start()?;
+    health(&world)?.ok()?.says("answers")?;
+    let data = world.path("data");
+    let by_folder = ["health", "--data", data.to_str().context("text")?];
+    world.quaymaster(&by_folder)?.ok()?;
+
+    world.node()?.process().signal(Signal::STOP)?;
+    let frozen = health(&world)?;
+    world.node()?.process().signal(Signal::CONT)?;
+    frozen.failed()?.says("did not answer within")?;
+    health(&world)?.ok()?;
+
+    world.kill()?;
+    ensure!(data.join("operator.sock").exists(), "a stale socket");
+    health(&world)?.failed()?.says(none)?;
+    world.start()?;
+    health(&world)?.ok()?;
+    world.stop()?;
+    health(&world)?.failed()?.says(none)?;
+    Ok(())
+}
+
+/// What root makes in the folder of the node's user, the node could not use.
+#[test]
+fn root_works_in_no_data_folder_of_another_user_and_makes_nothing_there() -> Outcome {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "this test is root where another user works: run `cargo xtask test` as root"
+    );
+    let mut world = World::new()?;
+    world.account("north")?;
+    world.deliver_everything();
+    world.write_configuration()?;
+    let data = world.path("data");
+    let refused = |world: &World, commands: &[&str]| -> Outcome {
+        chown(&data, Some(65534), None)?;
+        let before = tree(&world.path(""))?;
+        for command in commands {
+            let arguments: Vec<&str> = command.split(' ').collect();
+            let ran = world.quaymaster(&arguments)?.failed()?;
+            ran.says("sudo -u 'nobody' quaymaster")?;
+        }
+        assert_eq!(tree(&world.path(""))?, before);
+        Ok(())
+    };
+    fs::create_dir(&data)?;
+    let everywhere = [
+        "serve",
+        "apply",
+        "status",
+        "key list",
+        "health",
+        "object ls",
+    ];
+    refused(&world, &everywhere)?;
+    // They open nothing.
+    world.quaymaster(&["check"])?.ok()?;
+    world.quaymaster(&["plan"])?.ok()?;
+
+    chown(&data, Some(0), None)?;
+    world.start()?;
+    world.stop()?;
+    refused(&world, &everywhere)?;
+    let with_a_ledger = [
+        "plan",
+        "metrics",
+        "account key list north",
+        "delivery redrive --all",
+        "key create landing",
+        "destination test share",
+    ];
+    refused(&world, &with_a_ledger)?;
+    chown(&data, Some(0), None)?;
+    world.quaymaster(&["status"])?.ok()?;
     Ok(())
 }
 

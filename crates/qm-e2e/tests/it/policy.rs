@@ -74,6 +74,45 @@ fn foreign_s1_03_and_04_the_mailbox_is_the_root_and_nothing_else_is_reached() ->
     Ok(())
 }
 
+/// Programs of partners who come from another server have its paths in them.
+#[test]
+fn foreign_s1_03_a_mailbox_is_seen_under_the_path_its_owner_is_used_to() -> Outcome {
+    let mut world = World::new()?;
+    world.account("agent1")?;
+    world.configuration.set(
+        "partner.agent1.account.agent1",
+        r#"home = "/landing/agent1""#,
+    );
+    world.start()?;
+    world.write_local("a.csv", "a\n")?;
+    world
+        .sftp(
+            "agent1",
+            "pwd\ncd ..\npwd\nput a.csv\nput a.csv /landing/agent1/b.csv\nls /landing/agent1\n",
+        )?
+        .ok()?
+        .says("Remote working directory: /landing/agent1\n")?
+        .says("/landing/agent1/b.csv")?;
+    for name in ["a.csv", "b.csv"] {
+        assert_content(&world.bucket("agent1").join(name), b"a\n");
+    }
+    for target in [
+        "/a.csv",
+        "/landing/a.csv",
+        "/landing/agent2/a.csv",
+        "../a.csv",
+    ] {
+        world
+            .sftp("agent1", &format!("put a.csv {target}\n"))?
+            .failed()?;
+    }
+    assert_eq!(tree(&world.bucket(""))?.len(), 3);
+    let audit = world.audit()?;
+    let outside = audit.with(&[("ACTOR", "agent1"), ("SUBJECT", "/landing/agent2/a.csv")]);
+    ensure!(!outside.is_empty(), "{audit:#?}");
+    Ok(())
+}
+
 #[test]
 fn foreign_s1_05_to_08_types_by_name_and_by_content() -> Outcome {
     let world = agencies()?;

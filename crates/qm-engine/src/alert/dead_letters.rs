@@ -1,7 +1,7 @@
-//! Deliveries as a whole: too many dead letters, or one that has been open for too long. Told
-//! once, and that it is over once it is.
+//! Deliveries as a whole: too many dead letters, one that nobody took care of for too long, or a
+//! delivery that has been open for too long. Told once, and that it is over once it is.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use qm_core::Result;
 use qm_core::alert::{NewAlert, Text};
 use qm_core::config::Config;
@@ -18,6 +18,8 @@ use crate::{Pass, Ports};
 
 /// The key of the alert about the number of dead letters.
 const NUMBER_KEY: &str = "dead-letters";
+/// The key of the alert about the age of dead letters.
+const OLD_KEY: &str = "old-dead-letters";
 /// The key of the alert about the age of what is open.
 const AGE_KEY: &str = "undelivered";
 
@@ -34,20 +36,24 @@ pub(crate) fn screened_key(route: &RouteName) -> String {
 /// Raises and resolves; when the oldest one will have been open for too long.
 pub(super) async fn look(ports: &Ports, config: &Config, pace: &Pace, faults: &mut Faults) -> Pass {
     let now = ports.clock.now();
-    let every = config
-        .node
-        .undelivered_alert_after
-        .map_or(REST_MAX, |after| after.min(REST_MAX))
+    let node = &config.node;
+    let ages = [node.undelivered_alert_after, node.dead_letters_alert_after];
+    let every = ages
+        .into_iter()
+        .flatten()
+        .fold(REST_MAX, Duration::min)
         .max(Duration::from_secs(1));
     if let Some(until) = pace.rests_until(now, every) {
         return Pass::default().at(Some(until));
     }
     let number = faults.keep(number(ports, config, now).await);
+    let letters = faults.keep(letters(ports, config, now).await);
     let age = faults.keep(age(ports, config, now).await);
     let routes = faults.keep(routes(ports, config, now).await);
     let mut pass = age.unwrap_or_default();
-    pass.has_progressed |= number == Some(true) || routes == Some(true);
-    if number.is_some() && age.is_some() && routes.is_some() {
+    let done = [number, letters, routes];
+    pass.has_progressed |= done.contains(&Some(true));
+    if age.is_some() && done.iter().all(Option::is_some) {
         pace.looked(now, pass.next);
     }
     pass
@@ -73,6 +79,29 @@ async fn number(ports: &Ports, config: &Config, now: Timestamp) -> Result<bool> 
         ),
     };
     ports.ledger.resolve(NUMBER_KEY, Some(over), now).await
+}
+
+/// Told of anew when those of before were all taken care of. A redrive that fails makes a young one.
+async fn letters(ports: &Ports, config: &Config, now: Timestamp) -> Result<bool> {
+    let Some(after) = config.node.dead_letters_alert_after else {
+        return ports.ledger.resolve(OLD_KEY, None, now).await;
+    };
+    let span = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+    let old = DeliveryFilter {
+        state: Some(DeliveryState::Dead.as_str()),
+        unchanged_since: Some(now.saturating_sub(span).unwrap_or(Timestamp::MIN)),
+        limit: 1,
+        ..DeliveryFilter::default()
+    };
+    let old = ports.ledger.deliveries(old).await?;
+    if let Some(letter) = old.first() {
+        return ports.ledger.raise(forgotten(config, letter, now)).await;
+    }
+    let over = Text {
+        subject: "No dead letter is too old any more".to_owned(),
+        body: "Those that were have been redriven, cancelled or purged.".to_owned(),
+    };
+    ports.ledger.resolve(OLD_KEY, Some(over), now).await
 }
 
 /// The alerts of routes that have no dead letter left are over. Asked of the rows and not
@@ -132,6 +161,35 @@ fn many(config: &Config, dead: u64, now: Timestamp) -> NewAlert {
                  them again by itself. Each file is still there.\n\nWhich and why: quaymaster delivery list \
                  --state dead\nWhen the cause is mended: quaymaster delivery redrive --all\nIf they are not \
                  wanted any more: quaymaster delivery cancel ID"
+            ),
+        },
+        notifiers: config.node.alert.clone(),
+        at: now,
+    }
+}
+
+fn forgotten(config: &Config, letter: &Delivery, now: Timestamp) -> NewAlert {
+    let Delivery {
+        id,
+        source,
+        destination,
+        updated_at,
+        ..
+    } = letter;
+    let purged = match config.node.dead_letters_kept {
+        None => "",
+        Some(_) => " They are purged when their time is over (`dead_letters_kept`).",
+    };
+    NewAlert {
+        key: OLD_KEY.to_owned(),
+        text: Text {
+            subject: "Dead letters have not been taken care of".to_owned(),
+            body: format!(
+                "The delivery of {source} to {destination} was given up at {updated_at}, and nothing was done \
+                 about it since; others may be as old or older.{purged}\n\nMore of it: quaymaster delivery \
+                 show {id}\nAll of them: quaymaster delivery list --state dead\nWhen the cause is mended: \
+                 quaymaster delivery redrive --all\nIf they are not wanted any more: quaymaster delivery \
+                 cancel ID"
             ),
         },
         notifiers: config.node.alert.clone(),

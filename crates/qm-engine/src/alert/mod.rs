@@ -1,5 +1,5 @@
 //! Reconciler `alert`: hands messages to notifiers until they take them, and tells of uploads
-//! that broke off and were not resumed, of many dead letters, of deliveries that take too long, and of what
+//! that broke off and were not resumed, of many and of old dead letters, of deliveries that take too long, and of what
 //! alarms on destinations watch.
 
 mod alarms;

@@ -7,6 +7,7 @@ use qm_core::alert::Notification;
 use qm_core::config::{Config, Notifier};
 use qm_core::delivery::verdict;
 use qm_core::id::NotifierName;
+use qm_core::message_text::MessageKind;
 use qm_core::ports::connector::NotifierPort;
 use qm_core::retry::{Next, RetryPolicy};
 use qm_core::{Error, Kind, Result};
@@ -75,7 +76,7 @@ async fn send_queue(
 /// False if it is to be tried again.
 async fn send(ports: &Ports, config: &Config, notification: &Notification) -> Result<bool> {
     let sent = match notifier(ports, config, notification) {
-        Ok((notifier, policy)) => hand_over(notifier.as_ref(), notification)
+        Ok((notifier, policy)) => hand_over(notifier.as_ref(), &worded(config, notification))
             .await
             .map_err(|error| (error, policy)),
         Err(gone) => Err((gone, RetryPolicy::pauses(Vec::new()))),
@@ -140,6 +141,19 @@ fn notifier(
         )
     })?;
     Ok((notifier, policy))
+}
+
+/// With what the configuration puts around every message.
+fn worded(config: &Config, notification: &Notification) -> Notification {
+    let usual = notification.text.clone();
+    let facts = [
+        ("subject", usual.subject.clone()),
+        ("body", usual.body.clone()),
+    ];
+    Notification {
+        text: MessageKind::Every.text(&config.texts, usual, &facts),
+        ..notification.clone()
+    }
 }
 
 async fn hand_over(notifier: &dyn NotifierPort, notification: &Notification) -> Result<()> {

@@ -37,9 +37,12 @@ pub(super) fn report_of(config: &Config, destination: &DestinationName) -> Vec<N
 /// were rejected included.
 pub(super) fn notice(config: &Config, delivery: &Delivery, load: &Load) -> Option<Notice> {
     let notifiers = report_of(config, &delivery.destination);
+    let source = &delivery.source;
     (!notifiers.is_empty()).then(|| Notice {
         key: format!("load:{}", delivery.id),
-        text: load.text(&delivery.source),
+        text: load
+            .message()
+            .text(&config.texts, load.text(source), &load.facts(source)),
         notifiers,
     })
 }

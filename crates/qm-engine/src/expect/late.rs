@@ -9,6 +9,7 @@ use qm_core::alert::{missed_key, recovered};
 use qm_core::config::Config;
 use qm_core::expectation::Expectation;
 use qm_core::id::ExpectationName;
+use qm_core::message_text::MessageKind;
 use qm_core::ports::ledger::RecordedSlot;
 use std::collections::BTreeMap;
 
@@ -102,7 +103,7 @@ async fn look_at(
     let opens = slot.slot.opens;
     let looked_until = scanned.0.lock().get(&key).copied();
     let from = looked_until.map_or(opens, |until| opens.max(until));
-    let Some(arrival) = first_counted(ports, expectation, from, now).await? else {
+    let Some(arrival) = first_counted(ports, config, expectation, from..=now).await? else {
         if now.duration_since(slot.evaluated_at) <= WAITS_FOR {
             scanned.0.lock().insert(key, settled.max(from));
             return Ok(false);
@@ -112,13 +113,17 @@ async fn look_at(
         return Ok(true);
     };
     let subject = Subject::of(expectation, config);
-    let text = recovered(
+    let file = arrival.path.key.file_name();
+    let usual = recovered(
         &subject.folder,
         &subject.user,
         slot.slot.date,
-        arrival.path.key.file_name(),
+        file,
         arrival.at,
     );
+    let mut facts = subject.facts(expectation, &slot.slot);
+    facts.extend([("file", file.to_owned()), ("at", arrival.at.to_string())]);
+    let text = MessageKind::LateFile.text(&config.texts, usual, &facts);
     let alert_key = missed_key(&slot.expectation, slot.slot.date);
     let ledger = &ports.ledger;
     ledger

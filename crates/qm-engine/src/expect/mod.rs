@@ -12,8 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use qm_core::alert::user_of;
 use qm_core::config::Config;
-use qm_core::expectation::Expectation;
+use qm_core::expectation::{Expectation, Slot};
 use qm_core::id::RevisionNumber;
+use qm_core::message_text::Fact;
 use qm_core::name::Prefix;
 use qm_core::{Error, Kind, Result};
 
@@ -154,5 +155,17 @@ impl Subject {
             user: user_of(account.map(|account| &account.name), expectation).to_owned(),
             prefix,
         }
+    }
+
+    /// What the placeholders of a configured text stand for.
+    fn facts(&self, expectation: &Expectation, slot: &Slot) -> Vec<Fact> {
+        vec![
+            ("expectation", expectation.name.to_string()),
+            ("partner", expectation.partner.to_string()),
+            ("user", self.user.clone()),
+            ("folder", self.folder.clone()),
+            ("date", slot.date.to_string()),
+            ("due", slot.due.to_string()),
+        ]
     }
 }

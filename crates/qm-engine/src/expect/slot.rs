@@ -2,11 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use qm_core::Result;
-use qm_core::alert::{NewAlert, missed, missed_key};
+use qm_core::alert::{Folder, NewAlert, missed, missed_key};
 use qm_core::arrival::Arrival;
 use qm_core::config::Config;
 use qm_core::expectation::{Expectation, Slot, SlotState};
+use qm_core::message_text::MessageKind;
 use qm_core::ports::ledger::RecordedSlot;
+use std::ops::RangeInclusive;
 
 use super::{Subject, folder};
 use crate::Ports;
@@ -24,7 +26,7 @@ pub(super) async fn evaluate(
     expectation: &Expectation,
     slot: Slot,
 ) -> Result<bool> {
-    let met_by = first_counted(ports, expectation, slot.opens, slot.cutoff).await?;
+    let met_by = first_counted(ports, config, expectation, slot.opens..=slot.cutoff).await?;
     let now = ports.clock.now();
     let alert = match &met_by {
         Some(_) => None,
@@ -54,13 +56,19 @@ pub(super) async fn evaluate(
     Ok(is_new)
 }
 
-/// The first arrival with `from <= at <= until` that the expectation waits for.
+/// The first arrival of these times that the expectation waits for.
 pub(super) async fn first_counted(
     ports: &Ports,
+    config: &Config,
     expectation: &Expectation,
-    from: Timestamp,
-    until: Timestamp,
+    times: RangeInclusive<Timestamp>,
 ) -> Result<Option<Arrival>> {
+    let (from, until) = times.into_inner();
+    let counts = |arrival: &Arrival| {
+        let account = arrival.account.as_ref();
+        let account = account.and_then(|name| config.accounts.get(name));
+        expectation.counts(arrival, account.map(|account| &account.partner))
+    };
     let bucket = expectation.files.bucket();
     let below = expectation.files.static_prefix();
     let mut after = None;
@@ -71,7 +79,7 @@ pub(super) async fn first_counted(
             .await?;
         after = page.last().map(|arrival| arrival.seq);
         let is_last = page.len() < PAGE as usize;
-        let counted = page.into_iter().find(|a| expectation.counts(a));
+        let counted = page.into_iter().find(&counts);
         if counted.is_some() || is_last {
             return Ok(counted);
         }
@@ -87,7 +95,13 @@ async fn alert(
 ) -> NewAlert {
     let subject = Subject::of(expectation, config);
     let what = folder::look(ports, config, expectation.files.bucket(), &subject.prefix).await;
-    let mut text = missed(what, &subject.folder, &subject.user, slot);
+    let kind = match what {
+        Folder::Empty => MessageKind::NoFiles,
+        Folder::WithoutNew => MessageKind::NoNewFiles,
+    };
+    let usual = missed(what, &subject.folder, &subject.user, slot);
+    let facts = subject.facts(expectation, slot);
+    let mut text = kind.text(&config.texts, usual, &facts);
     if now.duration_since(slot.cutoff) > LATE_AFTER {
         use std::fmt::Write as _;
         let _ = write!(

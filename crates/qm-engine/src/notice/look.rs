@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::id::{ArrivalSeq, BucketName, VersionId};
-use qm_core::name::{ObjectKey, ObjectPath, RESERVED_COMPONENT};
+use qm_core::name::{ObjectKey, ObjectPath, Prefix, RESERVED_COMPONENT};
 use qm_core::notification::Sighting;
 use qm_core::operation::Version;
 use qm_core::ports::bucket::{Bucket, Entry, EntryKind};
@@ -43,7 +43,7 @@ impl Look<'_> {
     pub(super) async fn at(&self, sighting: &Sighting) -> Result<Seen> {
         let text = sighting.key.as_str();
         let done = |what: &str| Ok(Seen::Done(format!("`{}`: {what}", text.escape_debug())));
-        if text.is_empty() || text.ends_with('/') {
+        if is_marker(text) {
             return done("a folder marker");
         }
         if text.split('/').next() == Some(RESERVED_COMPONENT) {
@@ -223,4 +223,10 @@ fn not_yet(message: &'static str) -> Error {
     Error::new(Kind::Conflict, message)
         .during("looking at a file that was seen")
         .retry(Retry::Later)
+}
+
+/// What stands for a folder: its name with a `/` behind.
+fn is_marker(key: &str) -> bool {
+    let folder = key.strip_suffix('/').map(Prefix::parse);
+    key.is_empty() || folder.is_some_and(|folder| folder.is_ok_and(|folder| !folder.is_root()))
 }

@@ -84,6 +84,51 @@ async fn a_delivery_that_is_open_for_too_long_is_told_once_and_when_it_is_over()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_is_forgotten_is_told_once_and_when_it_is_over() {
+    const TOLD: &str = "Dead letters have not been taken care of";
+    let mut config = copying();
+    config.node.dead_letters_alert_after = Some(Duration::from_hours(4));
+    let world = World::new(config);
+    let share = world.destination("share");
+    share.acts([Act::Fail(Kind::Refused); 3]);
+    for number in 0..2 {
+        world.arrives(&format!("landing/north/{number}.csv")).await;
+    }
+    world.it_is("2026-11-20T12:00:00Z").await;
+    world.it_is("2026-11-20T16:00:00Z").await;
+    assert!(mails(&world).is_empty());
+    world.it_is("2026-11-20T16:01:00Z").await;
+    world.after_minutes(120).await;
+    assert_eq!(mails(&world), [TOLD]);
+    let sent = world.notifier("ops").sent();
+    let body = &sent
+        .iter()
+        .find(|m| m.text.subject == TOLD)
+        .unwrap()
+        .text
+        .body;
+    assert!(
+        body.contains("was given up at 2026-11-20T12:00:00Z") && body.contains("delivery redrive"),
+        "{body}"
+    );
+    // One is delivered, and one fails again: it is a new dead letter.
+    world.redrives().await;
+    world.settles().await;
+    world.after_minutes(1).await;
+    let over = "No dead letter is too old any more";
+    assert_eq!(mails(&world), [TOLD, over]);
+    world.after_minutes(230).await;
+    assert_eq!(mails(&world), [TOLD, over]);
+    world.after_minutes(20).await;
+    assert_eq!(mails(&world), [TOLD, over, TOLD]);
+    world.redrives().await;
+    world.settles().await;
+    world.after_minutes(1).await;
+    assert_eq!(mails(&world), [TOLD, over, TOLD, over]);
+    assert!(world.firing().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_told_what_was_not_asked_for() {
     let world = World::new(copying());
     world.destination("share").acts([Act::Fail(Kind::Refused)]);

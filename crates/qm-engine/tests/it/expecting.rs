@@ -1,4 +1,7 @@
 use qm_core::file_type::FileType;
+use qm_core::id::{AccountName, PartnerName};
+use qm_core::message_text::{MessageKind, OwnText, Words};
+use qm_core::pattern::Pattern;
 use qm_core::ports::ledger::Names as _;
 use qm_core::{Kind, config::Config};
 
@@ -64,6 +67,47 @@ async fn the_originals_texts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn configured_texts_are_said_in_place_of_the_originals() {
+    let mut config = expecting(&["north"]);
+    let mut say = |kind: MessageKind, subject: Option<&str>, body: &str| {
+        let words = |text: &str| Words::parse(text, kind).unwrap();
+        let own = OwnText {
+            subject: subject.map(words),
+            body: Some(words(body)),
+        };
+        config.texts.insert(kind, own);
+    };
+    let missed = "{expectation} of {partner}: {user}, {folder}, {date}, {due}";
+    say(MessageKind::NoFiles, Some("none"), missed);
+    say(MessageKind::NoNewFiles, None, missed);
+    let late = [missed, ", {at}"].concat();
+    say(MessageKind::LateFile, Some("{file}"), &late);
+    say(
+        MessageKind::Every,
+        Some("[prod] {subject}"),
+        "{body}\n-- \nnight shift",
+    );
+    let world = World::new(config);
+    world.settles().await;
+    world.it_is("2026-11-20T17:00:10Z").await;
+    world.it_is("2026-11-20T18:00:00Z").await;
+    world.arrives("landing/north/a.csv").await;
+    world.after_minutes(1).await;
+    world.it_is("2026-11-21T17:00:10Z").await;
+    let told = told(&world);
+    let said = "north of north: north, north, 2026-11-20, 2026-11-20T17:00:00Z";
+    assert_eq!(told[0], format!("[prod] none | {said}\n-- \nnight shift"));
+    assert!(
+        told[1].starts_with(&format!("[prod] a.csv | {said}, 2026-11-20T18:0")),
+        "{told:#?}"
+    );
+    assert_eq!(
+        told[2],
+        "[prod] No new files uploaded today | north of north: north, north, 2026-11-21, 2026-11-21T17:00:00Z\n-- \nnight shift"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_of_three_is_missing() {
     let world = World::new(expecting(&["east", "north", "south"]));
     world.settles().await;
@@ -97,6 +141,30 @@ async fn a_partner_is_not_satisfied_by_one_whose_name_begins_the_same() {
         &["Not uploaded any files | Client not uploaded any files to agent1"],
     )
     .await;
+}
+
+/// Two partners may have one folder.
+#[tokio::test(start_paused = true)]
+async fn an_upload_of_another_partner_fulfils_nothing() {
+    for (partner, messages) in [(Some("south"), 1), (Some("north"), 0), (None, 0)] {
+        let mut config = expecting(&["north"]);
+        let expectation = add_expectation(&mut config, "north", "daily");
+        expectation.files = Pattern::parse("landing/south/*").unwrap();
+        if let Some(partner) = partner {
+            add_account(&mut config, "south");
+            let south = AccountName::parse("south").unwrap();
+            let account = config.accounts.get_mut(&south).unwrap();
+            account.partner = PartnerName::parse(partner).unwrap();
+        }
+        let world = World::new(config);
+        world.settles().await;
+        world.arrives("landing/south/a.csv").await;
+        world.it_is("2026-11-20T17:00:10Z").await;
+        // Neither in time nor late.
+        world.arrives("landing/south/b.csv").await;
+        world.it_is("2026-11-20T18:00:00Z").await;
+        assert_eq!(told(&world).len(), messages, "{partner:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

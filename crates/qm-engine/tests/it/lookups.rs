@@ -2,13 +2,15 @@
 
 use parking_lot::Mutex;
 use qm_core::Kind;
-use qm_core::config::{Config, Deliver};
+use qm_core::config::{AfterDelivery, Config, Deliver};
 use qm_core::delivery::DeliveryState;
 use qm_core::id::RouteName;
 use qm_core::ports::ledger::{Alerts as _, Deliveries as _};
+use qm_core::retry::RetryPolicy;
 use qm_core::template::Template;
 use qm_testkit::outside::Act;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::settings::{add_lookup, config, notifier};
@@ -62,7 +64,10 @@ async fn each_folder_has_its_own_server() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_or_untagged_one_is_a_dead_letter_at_once() {
-    let world = World::new(pushing());
+    let mut config = pushing();
+    let route = config.routes.get_mut(&RouteName::parse("push").unwrap());
+    route.unwrap().after = AfterDelivery::Delete;
+    let world = World::new(config);
     world.doors.keeps("push/south", &secret("two.test", ""));
     world.doors.untags("push/south");
     let unknown = world.arrives("landing/north/a.csv").await;
@@ -74,7 +79,7 @@ async fn an_unknown_or_untagged_one_is_a_dead_letter_at_once() {
     // The route is told of once, while any of its dead letters is left.
     assert_eq!(world.mails("ops").len(), 1);
     assert_eq!(world.firing().await[0].key, "lookup:push");
-    assert!(world.hands.done().is_empty());
+    assert!(world.hands.done().is_empty(), "the files stay");
     assert_eq!(world.destination("two.test").attempts(), 0);
 
     world.doors.keeps("push/north", &secret("one.test", ""));
@@ -88,6 +93,10 @@ async fn an_unknown_or_untagged_one_is_a_dead_letter_at_once() {
     world.settles().await;
     world.after_minutes(1).await;
     assert!(world.firing().await.is_empty());
+    assert_eq!(
+        world.hands.done(),
+        ["landing/north/a.csv removed", "landing/south/a.csv removed"]
+    );
     world.arrives("landing/west/a.csv").await;
     world.after_minutes(1).await;
     assert_eq!(world.mails("ops").len(), 2, "it is told of anew");
@@ -135,6 +144,41 @@ async fn whoever_was_looked_up_says_which_names_and_under_which() {
     assert_eq!((landed.len(), landed[0].target.as_str()), (1, "a_2026.csv"));
     let words = "takes only files named *.csv";
     check_dead(&world.delivery_of(other.id).await, words);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_partner_may_have_a_retry_policy_of_its_own() {
+    let mut config = config();
+    for (partner, minutes) in [("north", &[5][..]), ("south", &[1, 2])] {
+        let pauses = minutes.iter().copied().map(Duration::from_mins).collect();
+        let arrives = format!("landing/{partner}/**");
+        add_lookup(&mut config, partner, &arrives).retry = RetryPolicy::pauses(pauses);
+    }
+    let world = World::new(config);
+    for (name, host) in [("push/north", "one.test"), ("push/south", "two.test")] {
+        world.doors.keeps(name, &secret(host, ""));
+        let fails = || Act::Fail(Kind::Unavailable);
+        world.destination(host).acts([fails(), fails(), fails()]);
+    }
+    world.arrives("landing/north/a.csv").await;
+    world.arrives("landing/south/b.csv").await;
+    world.settles().await;
+    world.after_minutes(1).await;
+    assert_eq!(
+        world.table().await,
+        [
+            "landing/north/a.csv north/push/north waiting 1",
+            "landing/south/b.csv south/push/south waiting 2"
+        ]
+    );
+    world.after_minutes(4).await;
+    assert_eq!(
+        world.table().await,
+        [
+            "landing/north/a.csv north/push/north dead 2",
+            "landing/south/b.csv south/push/south dead 3"
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,6 +43,7 @@ pub(crate) fn config() -> Config {
             partial_kept: Duration::from_hours(24),
             partial_alert_after: Duration::from_mins(30),
             dead_letters_alert: None,
+            dead_letters_alert_after: None,
             undelivered_alert_after: None,
             dead_letters_kept: None,
             ledger: LedgerPlace::Sqlite,
@@ -73,6 +74,7 @@ pub(crate) fn config() -> Config {
         routes: BTreeMap::new(),
         destinations: BTreeMap::new(),
         declarations: BTreeMap::new(),
+        texts: BTreeMap::new(),
     };
     add_notifier(&mut config, "ops");
     config
@@ -194,6 +196,7 @@ pub(crate) fn add_account(config: &mut Config, name: &str) {
             bucket: bucket("landing"),
             prefix: Prefix::parse(name).unwrap(),
         },
+        home: Prefix::default(),
         may: BTreeSet::new(),
         types: None,
         temp_suffixes: vec![],

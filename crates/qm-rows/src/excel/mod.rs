@@ -12,14 +12,20 @@ use qm_core::Result;
 
 use crate::collect::{Collector, too_many_columns};
 use crate::limits::{COLUMNS, ROW_BYTES, WORKBOOK_BYTES};
+use crate::room::Room;
 use crate::shape::{Fault, refused};
 use crate::{Finish, Output};
 use store::{Stored, StoredRow};
+
+/// Memory is asked for in steps of so much, not twice as much as there is.
+const STEP_BYTES: usize = 1024 * 1024;
 
 /// A workbook being received, then read.
 pub(crate) struct Excel {
     sheet: Option<String>,
     bytes: Vec<u8>,
+    /// Of `bytes`, if others want some of it as well.
+    room: Option<Room>,
     stored: Option<Stored>,
     row: StoredRow,
 }
@@ -29,17 +35,32 @@ impl Excel {
         Self {
             sheet,
             bytes: Vec::new(),
+            room: None,
             stored: None,
             row: StoredRow::default(),
         }
     }
 
+    /// To be held in the memory that uploads share.
+    pub(crate) fn share_room(&mut self) {
+        self.room = Some(Room::default());
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<usize> {
         if self.bytes.len() + bytes.len() > WORKBOOK_BYTES {
+            // The rest may be long in coming.
+            self.bytes = Vec::new();
+            self.room = None;
             return Err(refused(format!(
                 "the workbook is larger than {} MiB; send rows as CSV",
                 WORKBOOK_BYTES / 1024 / 1024
             )));
+        }
+        if let Some(room) = &mut self.room {
+            room.take(bytes.len())?;
+        }
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            self.bytes.reserve_exact(bytes.len().max(STEP_BYTES));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())

@@ -51,7 +51,7 @@ fn xlsx(bytes: Vec<u8>, sheet: Option<&str>) -> Result<Stored> {
             DataRef::DateTime(value) => (Tag::Exact, &*moment(*value)),
             DataRef::DateTimeIso(text) => (Tag::Exact, text.as_str()),
             DataRef::DurationIso(text) => (Tag::Text, text.as_str()),
-            DataRef::Error(error) => (Tag::Text, fault(error)),
+            DataRef::Error(error) => (Tag::Failed, fault(error)),
         };
         if !text.is_empty() {
             store.cell(row, column, tag, text)?;
@@ -179,4 +179,15 @@ fn damaged(error: XlsxError) -> Error {
     Error::new(Kind::Refused, sentence)
         .during("reading a workbook")
         .source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_many_cells_are_too_many_is_said() {
+        let said = "the sheet has more than 50000000 cells; send rows as CSV";
+        assert_eq!(too_many_cells().public_message(), said);
+    }
 }

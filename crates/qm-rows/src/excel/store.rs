@@ -23,6 +23,12 @@ pub(super) enum Tag {
     Text,
     /// A number, a date, a truth value.
     Exact,
+    /// What stands where a formula failed.
+    Failed,
+}
+
+impl Tag {
+    const ALL: [Self; 3] = [Self::Text, Self::Exact, Self::Failed];
 }
 
 /// Takes cells in the order of their rows.
@@ -70,6 +76,7 @@ impl StoredRow {
         match tag {
             Tag::Text => Raw::Text(text),
             Tag::Exact => Raw::Exact(text),
+            Tag::Failed => Raw::Failed(text),
         }
     }
 
@@ -156,7 +163,7 @@ impl Store {
                     continue;
                 };
                 write(column)?;
-                write(usize::from(*tag == Tag::Exact))?;
+                write(*tag as usize)?;
                 write(*start)?;
                 write(*end)?;
             }
@@ -194,7 +201,7 @@ fn read(from: &mut impl Read, row: &mut StoredRow) -> io::Result<bool> {
     row.is_too_long = next()? == 1;
     for _ in 0..next()? {
         let column = next()?;
-        let tag = if next()? == 1 { Tag::Exact } else { Tag::Text };
+        let tag = Tag::ALL.get(next()?).copied().unwrap_or(Tag::Text);
         row.cells.resize(column, None);
         row.cells.push(Some((tag, next()?, next()?)));
     }

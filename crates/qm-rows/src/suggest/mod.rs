@@ -4,12 +4,12 @@
 mod kinds;
 
 use flate2::read::MultiGzDecoder;
-use qm_core::Result;
 use qm_core::config::{Column, ColumnSource, ColumnType, DecimalMark, Declaration, Encoding};
+use qm_core::{Error, Kind, Result};
 use std::collections::HashSet;
 use std::io::Read as _;
 
-use crate::{Cell, Finish, Output, Rows, RowsFile};
+use crate::{Cell, Finish, Output, Rows, RowsFile, is_workbook};
 use kinds::{Guess, kind_of};
 
 /// So many rows are looked at: enough to meet a rare value, few enough to answer at once.
@@ -46,7 +46,7 @@ pub struct Suggestion {
     pub doubts: Vec<(String, String)>,
     /// Rows that were looked at.
     pub rows: u64,
-    /// Rows of them with too many or too few cells.
+    /// Rows of them with too many or too few cells, or an error of a sheet.
     pub rejected: u64,
     /// What was looked at.
     pub sample: Sample,
@@ -59,14 +59,27 @@ struct Values {
     has_empty: bool,
 }
 
-/// Looks at a file, or its beginning, and says what its rows seem to be.
-pub fn suggest(name: &str, bytes: &[u8], sample: Sample, naming: Naming) -> Result<Suggestion> {
+/// Looks at a file, or its beginning, and says what its rows seem to be. Of a workbook, at the sheet of
+/// that name, the first if none is named.
+pub fn suggest(
+    name: &str,
+    bytes: &[u8],
+    sample: Sample,
+    naming: Naming,
+    sheet: Option<&str>,
+) -> Result<Suggestion> {
     let (unpacked, sample) = unpacked(bytes, sample);
-    let encoding = encoding_of(unpacked.as_deref().unwrap_or(bytes));
     let as_text = Declaration {
-        encoding,
+        encoding: encoding_of(unpacked.as_deref().unwrap_or(bytes)),
+        sheet: sheet.map(str::to_owned),
         ..Declaration::default()
     };
+    if sheet.is_some() && !is_workbook(&as_text, name) {
+        return Err(Error::new(
+            Kind::Invalid,
+            "a sheet is named, and only Excel has one",
+        ));
+    }
     let looked_at = look(name, &as_text, bytes, sample)?;
     let mark = mark_of(&looked_at.columns);
     let mut names = HashSet::new();
@@ -99,10 +112,9 @@ pub fn suggest(name: &str, bytes: &[u8], sample: Sample, naming: Naming) -> Resu
     }
     Ok(Suggestion {
         declaration: Declaration {
-            encoding,
             decimal_mark: mark,
             columns,
-            ..Declaration::default()
+            ..as_text
         },
         key,
         doubts,

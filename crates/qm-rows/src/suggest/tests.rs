@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 #[track_caller]
 fn drafted(name: &str, bytes: &[u8]) -> Suggestion {
-    suggest(name, bytes, Sample::Whole, Naming::Sql).unwrap()
+    suggest(name, bytes, Sample::Whole, Naming::Sql, None).unwrap()
 }
 
 fn described(suggestion: &Suggestion) -> Vec<String> {
@@ -54,7 +54,8 @@ fn every_kind_of_column() {
     assert_eq!((found.key.as_deref(), found.rows), (Some("id"), 2));
     assert_eq!((found.rejected, found.sample), (0, Sample::Whole));
     assert!(found.declaration.columns[0].required);
-    let verbatim = suggest("a.csv", SHOP.as_bytes(), Sample::Whole, Naming::Verbatim).unwrap();
+    let bytes = SHOP.as_bytes();
+    let verbatim = suggest("a.csv", bytes, Sample::Whole, Naming::Verbatim, None).unwrap();
     assert_eq!(verbatim.declaration.columns[2].name, "Price (USD)");
 }
 
@@ -159,7 +160,7 @@ fn compressed_and_cut_files() {
     // Within the last row, which would else be one with too few cells.
     let cut = SHOP.rfind("large").unwrap();
     let bytes = &SHOP.as_bytes()[..cut];
-    let found = suggest("shop.csv", bytes, Sample::Beginning, Naming::Sql).unwrap();
+    let found = suggest("shop.csv", bytes, Sample::Beginning, Naming::Sql, None).unwrap();
     assert_eq!((found.rows, found.rejected), (1, 0));
 }
 
@@ -195,4 +196,45 @@ fn no_header_no_draft() {
     let found = drafted("a.csv", b"");
     assert_eq!(found.declaration.columns, []);
     assert_eq!((found.key, found.rows), (None, 0));
+}
+
+/// Workbooks as `crates/qm-rows/tests/it/excel.rs` reads them.
+#[test]
+fn a_sheet_by_its_name() {
+    // In the second, the only row whose ID is no number has an error.
+    const BOOKS: [(&str, &[u8], &str, &str); 2] = [
+        (
+            "a.xls",
+            include_bytes!("../../tests/it/data/products.xls"),
+            "`Notes`, `Data`, `Many`",
+            "ID -> id text",
+        ),
+        (
+            "a.xlsx",
+            include_bytes!("../../tests/it/data/products.xlsx"),
+            "`Notes`, `Data`",
+            "ID -> id integer",
+        ),
+    ];
+    let of = |name: &str, bytes: &[u8], sheet: Option<&str>| {
+        suggest(name, bytes, Sample::Whole, Naming::Sql, sheet)
+    };
+    for (name, bytes, sheets, id) in BOOKS {
+        let first = of(name, bytes, None).unwrap();
+        assert_eq!(first.declaration.sheet, None);
+        assert_eq!(described(&first), ["nothing here -> nothing_here text"]);
+        let found = of(name, bytes, Some("Data")).unwrap();
+        assert_eq!(found.declaration.sheet.as_deref(), Some("Data"));
+        assert_eq!(described(&found)[..2], [id, "Name -> name text"]);
+        let other = of(name, bytes, Some("Date")).unwrap_err();
+        assert_eq!(
+            other.public_message(),
+            format!("the workbook has no sheet `Date`; it has {sheets}")
+        );
+    }
+    let other = of("a.csv", b"ID,A\n1,x\n", Some("Data")).unwrap_err();
+    assert_eq!(
+        other.public_message(),
+        "a sheet is named, and only Excel has one"
+    );
 }

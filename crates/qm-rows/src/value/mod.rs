@@ -19,13 +19,15 @@ pub(crate) enum Raw<'a> {
     Text(&'a str),
     /// What a format with types of its own has: numbers with a point, dates as in ISO 8601.
     Exact(&'a str),
+    /// What a sheet shows where a formula failed.
+    Failed(&'a str),
 }
 
 impl<'a> Raw<'a> {
     pub(crate) fn text(self) -> Option<&'a str> {
         match self {
             Self::Missing => None,
-            Self::Text(text) | Self::Exact(text) => Some(text),
+            Self::Text(text) | Self::Exact(text) | Self::Failed(text) => Some(text),
         }
     }
 }
@@ -102,6 +104,9 @@ impl ValueReader {
             Raw::Missing => return Ok(Cell::Null),
             Raw::Text(text) => (text, false),
             Raw::Exact(text) => (text, true),
+            Raw::Failed(text) => {
+                return Err(format!("{} is an error in the sheet", quoted(text)));
+            }
         };
         if let Self::Text = self {
             return whole_text(text);

@@ -1,9 +1,10 @@
 //! What the loader that this replaces did, case by case, and what is done instead.
 
-use qm_core::config::{Declaration, Encoding, RejectsFormat};
-use qm_rows::RejectsWriter;
+use qm_core::Kind;
+use qm_core::config::{ColumnType, Declaration, Encoding, RejectsFormat};
+use qm_rows::{Check, RejectsWriter, RowsFile};
 
-use super::{File, plain};
+use super::{File, declared, plain};
 
 #[track_caller]
 fn check(bytes: &[u8], rows: &[&str], rejects: &[&str]) {
@@ -73,6 +74,20 @@ fn text_that_is_no_csv_is_refused_as_a_whole() {
         Some("this is not CSV with a header row: line 1 is `AWSTemplateFormatVersion: 2010-09-09`")
     );
     assert_eq!(read.read, 0);
+    // As an upload is refused when it ends.
+    let file = RowsFile {
+        name: "products.csv",
+        facts: None,
+    };
+    let mut check = Check::new(&declared(&[("ID", ColumnType::Text)]), &[], &file).unwrap();
+    check.push(yaml.as_bytes()).unwrap();
+    let refused = check.finish().unwrap().verdict().unwrap_err();
+    assert_eq!(refused.kind(), Kind::Refused);
+    let said = refused.public_message();
+    assert!(
+        said.starts_with("this is not CSV with a header row: "),
+        "{said}"
+    );
 }
 
 /// S3-10.

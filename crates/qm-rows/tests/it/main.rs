@@ -5,9 +5,12 @@
 mod chunks;
 mod csv;
 mod excel;
+mod formulas;
 mod golden;
 mod hostile;
 mod json;
+mod messages;
+mod room;
 mod types;
 
 use qm_core::config::{Column, ColumnSource, ColumnType, Declaration};

@@ -1,11 +1,12 @@
 //! Requests out, replies in, matched by their ids.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf, BufMut as _, Bytes, BytesMut};
 use qm_core::{Error, Kind, Result};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use crate::limits::{COLLECTED_BYTES, EARLY_BYTES, EXTENSIONS_MAX};
 use crate::stream::{self, Reader, Writer};
@@ -30,6 +31,8 @@ pub(super) struct Calls {
     early: HashMap<u32, Reply>,
     early_bytes: usize,
     patience: Option<Duration>,
+    /// Since it was last taken.
+    waited: Duration,
 }
 
 /// A request; its length and id are filled in when it is sent.
@@ -107,6 +110,7 @@ impl Calls {
             early: HashMap::new(),
             early_bytes: 0,
             patience,
+            waited: Duration::ZERO,
         };
         let greeting = calls.queue(Request::new(kind::INIT), &[]);
         calls.flush().await?;
@@ -122,6 +126,15 @@ impl Calls {
     /// How long the server may take for the next sign of life.
     pub(super) fn set_patience(&mut self, patience: Duration) {
         self.patience = Some(patience);
+    }
+
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    /// How long the server was waited for since the last call, until it took or gave something.
+    pub(super) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     /// True if nothing is under way.
@@ -150,8 +163,7 @@ impl Calls {
         }
         let id = self.begin(request, &data);
         let head = self.collected.split();
-        let sent = self.writer.send(head.chain(data));
-        within(self.patience, sent).await?;
+        self.send_all(head.chain(data)).await?;
         Ok(id)
     }
 
@@ -208,7 +220,10 @@ impl Calls {
                     body: packet.body,
                 });
             }
-            match within(self.patience, self.reader.next()).await? {
+            let asked = Instant::now();
+            let read = within(self.patience, self.reader.next()).await?;
+            self.waited += asked.elapsed();
+            match read {
                 Some(bytes) => self.framer.push(bytes),
                 None => return Err(lost()),
             }
@@ -237,7 +252,19 @@ impl Calls {
             return Ok(());
         }
         let collected = self.collected.split();
-        within(self.patience, self.writer.send(collected)).await
+        self.send_all(collected).await
+    }
+
+    /// The patience begins anew with everything that is taken.
+    async fn send_all(&mut self, bytes: impl Buf) -> Result<()> {
+        let mut bytes = bytes;
+        let asked = Instant::now();
+        while bytes.has_remaining() {
+            within(self.patience, self.writer.send_some(&mut bytes)).await?;
+        }
+        within(self.patience, self.writer.flush()).await?;
+        self.waited += asked.elapsed();
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod call;
 mod calls;
+mod stride;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::calls::{Calls, Refused, Request, not_sftp};
+use self::stride::Stride;
 use crate::limits::{DATA_BYTES_COMMON, DATA_BYTES_LEAST, DATA_BYTES_MAX};
 use crate::{OpenFlags, WireAttributes, decode_entry, decode_rewrapped, decode_versions};
 use crate::{Status, extension, kind};
@@ -32,7 +34,7 @@ const HEAD_BYTES: u64 = 1024;
 pub struct Client {
     calls: Calls,
     offers: Vec<Bytes>,
-    write_bytes_max: u32,
+    stride: Stride,
     /// WRITEs that wait for replies, in order, each with its length.
     writes: VecDeque<(u32, usize)>,
     writes_bytes: usize,
@@ -61,7 +63,7 @@ impl Client {
         patience: Duration,
     ) -> Result<Self> {
         let mut client = Self::greet(stream, Some(patience)).await?;
-        client.write_bytes_max = if client.offers(extension::LIMITS) {
+        let write_bytes_max = if client.offers(extension::LIMITS) {
             let limits = client.call(call::limits()).await?;
             let packet = limits.packet_bytes_max.saturating_sub(HEAD_BYTES);
             let given = [limits.write_bytes_max, packet].into_iter();
@@ -75,6 +77,7 @@ impl Client {
         } else {
             DATA_BYTES_COMMON
         };
+        client.stride = Stride::unknown(write_bytes_max);
         Ok(client)
     }
 
@@ -87,7 +90,7 @@ impl Client {
             calls,
             offers,
             // Our own server takes it.
-            write_bytes_max: DATA_BYTES_MAX,
+            stride: Stride::whole(DATA_BYTES_MAX),
             writes: VecDeque::new(),
             writes_bytes: 0,
         })
@@ -105,9 +108,14 @@ impl Client {
             .any(|name| &name[..] == extension.as_bytes())
     }
 
-    /// Data in one WRITE.
+    /// Data that the server takes in one WRITE; one that is slow gets less.
     pub fn write_bytes_max(&self) -> u32 {
-        self.write_bytes_max
+        self.stride.bytes_max()
+    }
+
+    /// Data that goes into one WRITE now.
+    pub fn write_bytes(&self) -> u32 {
+        self.stride.bytes()
     }
 
     /// True if nothing is under way: the session may be used for something else.

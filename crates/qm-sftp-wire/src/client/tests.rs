@@ -222,6 +222,64 @@ async fn a_server_that_takes_nothing_is_not_waited_for_either() {
     assert_eq!(error.kind(), Kind::Timeout);
 }
 
+/// It would take minutes for all that it takes in one WRITE, and is never silent.
+#[tokio::test(start_paused = true)]
+async fn a_slow_server_is_waited_for_as_long_as_it_moves() {
+    const BYTES_A_SECOND: u64 = 20;
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let server = tokio::spawn(async move {
+        request(&mut theirs).await;
+        theirs.write_all(&greeting(&[])).await.unwrap();
+        let mut taken_bytes = 0;
+        while let Some((_, id, rest)) = request(&mut theirs).await {
+            taken_bytes += rest.len();
+            let seconds = rest.len() as u64 / BYTES_A_SECOND;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            theirs.write_all(&status(&id, 0)).await.unwrap();
+        }
+        taken_bytes
+    });
+    let mut client = Client::open_with_patience(ours, PATIENCE).await.unwrap();
+    let file = call::RemoteFile {
+        handle: Bytes::from_static(b"h"),
+    };
+    let data = Bytes::from(vec![0; 100_000]);
+    client.write(&file, 0, data).await.unwrap();
+    client.settle().await.unwrap();
+    drop(client);
+    assert!(server.await.unwrap() > 100_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quick_server_is_sent_long_writes() {
+    let (count, mut writes) = tokio::sync::mpsc::unbounded_channel();
+    let mut client = client(greeting(&[extension::LIMITS]), move |kind, id| {
+        if kind == kind::WRITE {
+            count.send(()).unwrap();
+            return status(&id, 0);
+        }
+        let figures = [262_144_u64, 1, 261_120, 1].map(u64::to_be_bytes).concat();
+        packet(kind::EXTENDED_REPLY, &[&id, &figures])
+    })
+    .await
+    .unwrap();
+    let file = call::RemoteFile {
+        handle: Bytes::from_static(b"h"),
+    };
+    for piece in 0..2 {
+        let data = Bytes::from(vec![0; CLIENT_BYTES]);
+        client.write(&file, piece, data).await.unwrap();
+        client.settle().await.unwrap();
+    }
+    drop(client);
+    let mut total = 0;
+    while writes.recv().await.is_some() {
+        total += 1;
+    }
+    // As many short ones as may be under way, and then 17 for four megabytes.
+    assert!(total <= 64 + 2 * 17, "{total}");
+}
+
 #[tokio::test]
 async fn limits_that_make_no_sense_are_bounded() {
     for (packet_max, write_max, expect) in [
@@ -254,7 +312,7 @@ async fn a_refused_write_is_told_and_the_session_goes_on() {
         handle: Bytes::from_static(b"h"),
     };
     client
-        .write(&file, 0, Bytes::from(vec![0; 300_000]))
+        .write(&file, 0, Bytes::from(vec![0; 60_000]))
         .await
         .unwrap();
     let error = client.settle().await.unwrap_err();

@@ -22,21 +22,32 @@ struct Piece {
 }
 
 impl Client {
-    /// Sends a piece of a file, in parts that the server takes. Returns when it is on its way and few
-    /// enough others are: what becomes of it is told by a later piece or by [`Self::settle`].
+    /// Sends a piece of a file, in parts that the server takes, and takes in time. Returns when it is on
+    /// its way and few enough others are: what becomes of it is told by a later piece or by
+    /// [`Self::settle`].
     pub async fn write(&mut self, file: &RemoteFile, offset: u64, data: Bytes) -> Result<()> {
         let mut data = data;
         let mut offset = offset;
         while !data.is_empty() {
-            let part = data.split_to(data.len().min(self.write_bytes_max as usize));
-            let length = part.len();
             while self.writes.len() == CLIENT_REQUESTS
-                || (!self.writes.is_empty() && self.writes_bytes + length > CLIENT_BYTES)
+                || (!self.writes.is_empty()
+                    && self.writes_bytes + data.len().min(self.stride.bytes() as usize)
+                        > CLIENT_BYTES)
             {
                 self.answer_oldest().await?;
             }
+            if self.writes.is_empty() {
+                // What else was waited for tells nothing of WRITEs.
+                self.calls.take_waited();
+            }
+            let part = data.split_to(data.len().min(self.stride.bytes() as usize));
+            let length = part.len();
             let request = Request::new(kind::WRITE).string(&file.handle).u64(offset);
-            match self.calls.send(request, part).await {
+            let mut sent = self.calls.send(request, part).await;
+            if sent.is_ok() && self.stride.is_short() && !data.is_empty() {
+                sent = self.calls.flush().await.and(sent);
+            }
+            match sent {
                 Ok(id) => self.writes.push_back((id, length)),
                 Err(lost) => {
                     return Err(self.calls.refusal_before_the_end().await.unwrap_or(lost));
@@ -70,7 +81,12 @@ impl Client {
             return Ok(());
         };
         self.writes_bytes -= length;
-        self.calls.wait(id).await?.done()
+        let written = self.calls.wait(id).await?.done();
+        let waited = self.calls.take_waited();
+        if let Some(patience) = self.calls.patience() {
+            self.stride.answered(length, waited, patience);
+        }
+        written
     }
 
     /// Sends all that comes out of `source`, from the beginning of the file, and says how much

@@ -1,7 +1,6 @@
 //! `fsync@openssh.com`, `statvfs@openssh.com` and `fstatvfs@openssh.com`.
 
 use qm_core::Result;
-use qm_core::name::MailboxPath;
 
 use super::Answer;
 use crate::session::{Open, Session};
@@ -17,7 +16,7 @@ pub(super) async fn fsync(session: &mut Session, handle: HandleId) -> Result<Ans
 }
 
 pub(super) async fn statvfs(session: &Session, path: &[u8]) -> Result<Answer> {
-    MailboxPath::parse(path)?;
+    session.mailbox.locate(path)?;
     session.mailbox.space().await.map(Answer::Space)
 }
 

@@ -18,7 +18,6 @@ mod write;
 pub(crate) use read::read;
 pub(crate) use write::write;
 
-use qm_core::name::MailboxPath;
 use qm_core::ports::bucket::{Entry, Rewrapped, Space};
 use qm_core::ports::mailbox::{Existing, VersionEntry};
 use qm_core::{Error, Kind, Result};
@@ -42,7 +41,7 @@ enum Answer {
     Done,
     Opened(HandleId),
     Attributes(Entry),
-    Path(MailboxPath),
+    Path(String),
     Listed(Vec<Entry>),
     EndOfListing,
     Limits,
@@ -62,7 +61,7 @@ pub(crate) async fn answer(session: &mut Session, id: u32, operation: Operation)
         Ok(Answer::Attributes(entry)) => replies.attributes(id, &entry),
         Ok(Answer::Path(path)) => {
             let now = session.clock.now();
-            replies.names(id, &[Name::Path(&path.to_string())], now);
+            replies.names(id, &[Name::Path(&path)], now);
         }
         Ok(Answer::Listed(entries)) => {
             let names: Vec<Name<'_>> = entries.iter().map(Name::Listed).collect();
@@ -126,7 +125,7 @@ async fn execute(session: &mut Session, operation: Operation) -> Result<Answer> 
         Operation::Remove { path } => remove::remove(session, &path).await,
         Operation::Mkdir { path } => folder::mkdir(session, &path).await,
         Operation::Rmdir { path } => folder::rmdir(session, &path).await,
-        Operation::Realpath { path } => path::realpath(&path),
+        Operation::Realpath { path } => path::realpath(session, &path),
         Operation::Rename { from, to } => {
             rename::rename(session, &from, &to, Existing::Refuse).await
         }

@@ -1,7 +1,6 @@
 //! STAT, LSTAT and FSTAT.
 
 use jiff::Timestamp;
-use qm_core::name::MailboxPath;
 use qm_core::ports::bucket::{Entry, EntryKind};
 use qm_core::{Kind, Result};
 
@@ -13,7 +12,7 @@ use crate::wire::HandleId;
 const MODE_OF_NAMELESS: u32 = 0o600;
 
 pub(super) async fn stat(session: &Session, path: &[u8]) -> Result<Answer> {
-    let path = MailboxPath::parse(path)?;
+    let path = session.mailbox.locate(path)?;
     session.mailbox.stat(&path).await.map(Answer::Attributes)
 }
 

@@ -168,7 +168,7 @@ async fn who_leaves_without_trying_and_who_talks_nonsense() {
 }
 
 #[tokio::test]
-async fn rsa_signs_with_sha2_only() {
+async fn foreign_rsa_signs_with_sha2_only() {
     use russh::keys::HashAlg;
     let house = House::start().await;
     let machine = Machine::allowed(&house, "rsa");

@@ -6,7 +6,7 @@ use crate::house::{House, USER};
 use crate::machine::{Machine, content, run, succeeded};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_with_sftp() {
+async fn foreign_a_day_with_sftp() {
     let house = House::start().await;
     let client = Machine::allowed(&house, "ed25519");
     let big = content(3_000_001);
@@ -43,7 +43,7 @@ async fn a_day_with_sftp() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scp_both_ways_and_over_a_longer_file() {
+async fn foreign_scp_both_ways_and_over_a_longer_file() {
     let house = House::start().await;
     let client = Machine::allowed(&house, "ecdsa");
     let remote = |name: &str| format!("{USER}@127.0.0.1:{name}");
@@ -65,7 +65,7 @@ async fn scp_both_ways_and_over_a_longer_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resuming_and_appending() {
+async fn foreign_resuming_and_appending() {
     let house = House::start().await;
     let client = Machine::allowed(&house, "rsa");
     client.put("a.bin", content(500_000));
@@ -79,7 +79,7 @@ async fn resuming_and_appending() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_folder_with_ls() {
+async fn foreign_a_large_folder_with_ls() {
     let house = House::start().await;
     for number in 0..10_000 {
         house.fake.put(&format!("f{number}"), "x");
@@ -93,7 +93,7 @@ async fn a_large_folder_with_ls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_reach_the_exit_status() {
+async fn foreign_failures_reach_the_exit_status() {
     let house = House::start().await;
     let client = Machine::allowed(&house, "ed25519");
     client.put("a.csv", "x");
@@ -107,7 +107,7 @@ async fn failures_reach_the_exit_status() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_a_shell_and_a_command_are_refused() {
+async fn foreign_a_stranger_a_shell_and_a_command_are_refused() {
     let house = House::start().await;
     let stranger = Machine::stranger(&house);
     assert!(!stranger.sftp("ls\n").await.status.success());
@@ -130,7 +130,7 @@ async fn a_stranger_a_shell_and_a_command_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_are_exchanged_anew_in_the_middle() {
+async fn foreign_keys_are_exchanged_anew_in_the_middle() {
     let house = House::start().await;
     let client = Machine::allowed(&house, "ed25519");
     client.put("a.bin", content(20_000_000));

@@ -9,6 +9,7 @@ use super::errors::store_error;
 use super::metadata::says_sealed;
 use super::names;
 use super::store::{Head, modified};
+use crate::unnamed::Unnamed;
 use qm_core::name::{Prefix, RESERVED_COMPONENT};
 use qm_core::ports::bucket::{Entry, EntryKind, Listing};
 use qm_core::{Error, Kind, Result};
@@ -25,8 +26,7 @@ pub(super) struct CloudListing {
     /// What the names of the store begin with.
     path: String,
     batch: Vec<Entry>,
-    /// Keys that nobody could name.
-    unusable: u64,
+    unnamed: Unnamed,
 }
 
 impl CloudListing {
@@ -37,7 +37,7 @@ impl CloudListing {
             folder,
             path,
             batch: Vec::new(),
-            unusable: 0,
+            unnamed: Unnamed::default(),
         };
         let is_there = listing.fill().await?;
         if is_there || listing.folder.is_root() {
@@ -55,14 +55,14 @@ impl CloudListing {
         while self.batch.len() < BATCH_ENTRIES {
             let next = lister.try_next().await;
             let Some(found) = next.map_err(store_error("list a folder"))? else {
-                self.tell_unusable();
+                self.unnamed.warn(&self.folder);
                 return Ok(is_there);
             };
             is_there = true;
             match self.entry(&found) {
                 Found::Entry(entry) => self.batch.push(entry),
                 Found::Ours => {}
-                Found::Unusable => self.unusable += 1,
+                Found::Unusable => self.unnamed.add(found.path()),
             }
         }
         self.lister = Some(lister);
@@ -113,16 +113,6 @@ impl CloudListing {
             mode: FILE_MODE,
         })
     }
-
-    fn tell_unusable(&self) {
-        if self.unusable > 0 {
-            tracing::warn!(
-                folder = %self.folder,
-                count = self.unusable,
-                "Objects whose names nobody could use are not listed"
-            );
-        }
-    }
 }
 
 enum Found {
@@ -139,6 +129,10 @@ impl Listing for CloudListing {
         }
         let batch = std::mem::take(&mut self.batch);
         Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    fn take_unnamed(&mut self) -> Vec<String> {
+        self.unnamed.take()
     }
 }
 

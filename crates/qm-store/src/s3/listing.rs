@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::client::{Listed, Page, Range, S3Client};
 use super::{FILE_MODE, FOLDER_MODE};
+use crate::unnamed::Unnamed;
 use jiff::Timestamp;
 use qm_core::Result;
 use qm_core::name::{Prefix, RESERVED_COMPONENT};
@@ -29,9 +30,7 @@ pub(crate) struct FolderListing {
     hidden_folders: BTreeSet<String>,
     ready: Vec<Entry>,
     next: Next,
-    /// Keys that nobody could name here, and the first of them.
-    unnamed: u64,
-    first_unnamed: Option<String>,
+    unnamed: Unnamed,
 }
 
 enum Next {
@@ -61,8 +60,7 @@ impl FolderListing {
             hidden: begun.hidden,
             hidden_folders: begun.hidden_folders,
             next: Next::End,
-            unnamed: 0,
-            first_unnamed: None,
+            unnamed: Unnamed::default(),
         };
         let page = listing.page(None).await?;
         let is_there = listing.folder.is_root()
@@ -107,7 +105,7 @@ impl FolderListing {
             return;
         }
         if !self.can_be_named(name) {
-            self.count_unnamed(&object.key);
+            self.pass_over(&object.key);
         } else if !self.hidden.iter().any(|hidden| hidden.name == name) {
             let entry = Entry {
                 name: name.to_owned(),
@@ -133,7 +131,7 @@ impl FolderListing {
             self.hidden_folders.remove(name);
             self.ready.push(folder_entry(name));
         } else {
-            self.count_unnamed(prefix);
+            self.pass_over(prefix);
         }
     }
 
@@ -141,20 +139,13 @@ impl FolderListing {
         self.folder.join(name).is_ok()
     }
 
-    fn count_unnamed(&mut self, key: &str) {
-        self.unnamed += 1;
-        self.first_unnamed.get_or_insert_with(|| key.to_owned());
-    }
-
-    fn end(&mut self) {
-        if let Some(first) = self.first_unnamed.take() {
-            tracing::warn!(
-                folder = %self.folder,
-                count = self.unnamed,
-                first = %first.escape_debug(),
-                "keys that break the rules for names are not shown"
-            );
-        }
+    fn pass_over(&mut self, key: &str) {
+        let name = key.strip_prefix(&self.beginning).unwrap_or(key);
+        let path = match self.folder.as_str() {
+            "" => name.to_owned(),
+            folder => format!("{folder}/{name}"),
+        };
+        self.unnamed.add(&path);
     }
 }
 
@@ -163,7 +154,7 @@ impl Listing for FolderListing {
     async fn next(&mut self) -> Result<Option<Vec<Entry>>> {
         while self.ready.is_empty() {
             let Next::Page(token) = std::mem::replace(&mut self.next, Next::End) else {
-                self.end();
+                self.unnamed.warn(&self.folder);
                 return Ok(None);
             };
             match self.page(Some(&token)).await {
@@ -176,6 +167,10 @@ impl Listing for FolderListing {
         }
         let rest = self.ready.len().saturating_sub(BATCH_ENTRIES);
         Ok(Some(self.ready.split_off(rest)))
+    }
+
+    fn take_unnamed(&mut self) -> Vec<String> {
+        self.unnamed.take()
     }
 }
 

@@ -237,6 +237,10 @@ impl Listing for SealedListing {
         let entries = self.0.next().await?;
         Ok(entries.map(|entries| entries.into_iter().map(shown).collect()))
     }
+
+    fn take_unnamed(&mut self) -> Vec<String> {
+        self.0.take_unnamed()
+    }
 }
 
 /// An entry with the length that a reader sees. Damaged files are listed, too; opening them tells.

@@ -146,7 +146,11 @@ impl ListingWatch {
         }
         if let Some(walk) = self.walks.last_mut() {
             let is_whole = walk.is_whole;
-            match walk.next().await {
+            let next = walk.next().await;
+            for path in walk.take_unnamed() {
+                self.name_is_bad(&path, path.rsplit('/').next().unwrap_or(&path));
+            }
+            match next {
                 Ok(Some((folder, entries))) => self.look_at(&folder, entries).await?,
                 Ok(None) => {
                     self.walks.pop();

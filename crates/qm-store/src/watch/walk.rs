@@ -7,6 +7,8 @@ use qm_core::{Kind, Result};
 /// A walk that stands still between pieces.
 pub(super) struct Walk {
     frames: Vec<Frame>,
+    /// What the listings passed over.
+    unnamed: Vec<String>,
     /// True if it began at the root: what it does not find is not there.
     pub(super) is_whole: bool,
 }
@@ -20,6 +22,7 @@ impl Walk {
     pub(super) fn begin(is_whole: bool) -> Self {
         Self {
             frames: Vec::new(),
+            unnamed: Vec::new(),
             is_whole,
         }
     }
@@ -38,7 +41,9 @@ impl Walk {
     /// folder is left out.
     pub(super) async fn next(&mut self) -> Result<Option<(Prefix, Vec<Entry>)>> {
         while let Some(frame) = self.frames.last_mut() {
-            match frame.listing.next().await {
+            let next = frame.listing.next().await;
+            self.unnamed.extend(frame.listing.take_unnamed());
+            match next {
                 Ok(Some(entries)) => return Ok(Some((frame.folder.clone(), entries))),
                 Ok(None) => {
                     self.frames.pop();
@@ -50,5 +55,10 @@ impl Walk {
             }
         }
         Ok(None)
+    }
+
+    /// Paths that the listings passed over since they were last taken.
+    pub(super) fn take_unnamed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unnamed)
     }
 }

@@ -6,7 +6,9 @@ use qm_core::load::Counts;
 use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Fence, Shipment};
 use qm_core::{Error, Kind, Result, Retry};
-use qm_rows::{Batch, Finish, Output, Reject, Rows, RowsFile};
+use qm_rows::{Batch, Finish, Output, Reject, Rows, RowsFile, is_workbook};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::TableConnector;
 use super::rejects::RejectsFile;
@@ -15,6 +17,11 @@ use crate::sql::text::write_cell;
 
 /// Small enough that making rows of it does not hold up anybody else.
 const PIECE_BYTES: u32 = 256 * 1024;
+
+/// How many workbooks the process loads at a time, into whatever tables: each is held in memory.
+static WORKBOOKS: Semaphore = Semaphore::const_new(4);
+/// Whoever waits for that says from time to time that it has not come to a stop.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// What an attempt works with.
 pub(super) struct Attempt<'a> {
@@ -71,11 +78,7 @@ impl Attempt<'_> {
     }
 
     async fn load(&self, state: &mut State) -> Result<Counts, Ended> {
-        let table = &self.connector.table;
-        if table.rows.max_rejected.is_some() && !self.connector.engine.is_atomic() {
-            self.pass(state, Pass::Look).await?;
-        }
-        self.pass(state, Pass::Write).await?;
+        self.passes(state).await?;
         if let Some(rejects) = state.rejects.take()
             && state.rejected > 0
         {
@@ -92,6 +95,35 @@ impl Attempt<'_> {
     async fn begin(&self, columns: &[String]) -> Result<Box<dyn Loading>> {
         let delivery = self.shipment.delivery;
         self.connector.engine.begin(delivery, columns).await
+    }
+
+    /// Reads the file, twice if nothing may be written before all of it is known.
+    async fn passes(&self, state: &mut State) -> Result<(), Ended> {
+        let rows = &self.connector.table.rows;
+        let name = self.shipment.facts.path.key.file_name();
+        // Before anything is in hand that another load waits for. It is never closed.
+        let _held = if is_workbook(rows, name) {
+            self.turn().await
+        } else {
+            None
+        };
+        if rows.max_rejected.is_some() && !self.connector.engine.is_atomic() {
+            self.pass(state, Pass::Look).await?;
+        }
+        self.pass(state, Pass::Write).await
+    }
+
+    async fn turn(&self) -> Option<SemaphorePermit<'static>> {
+        let turn = WORKBOOKS.acquire();
+        tokio::pin!(turn);
+        loop {
+            if let Ok(turn) = tokio::time::timeout(SIGN_OF_LIFE, &mut turn).await {
+                return turn.ok();
+            }
+            if let Some(progress) = self.shipment.progress {
+                progress.rows(Counts::default());
+            }
+        }
     }
 
     /// Reads the file to its end.

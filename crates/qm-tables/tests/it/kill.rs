@@ -90,12 +90,13 @@ pub(crate) fn finish(mode: &str, rows: &str, database: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-async fn killed_loads(database: &dyn Database, mode: &str) {
+async fn killed_loads(database: &dyn Database, name: &str, mode: &str) {
     let way = way(database);
     let file = format!("made:{ROWS}:0:n");
     let mut killed = 0;
     // Right after the beginning, in the middle, and when all is read but not all is written.
-    for rows in [1, ROWS / 2, ROWS] {
+    let points = [1, ROWS / 2, ROWS];
+    for rows in points {
         killed += u32::from(kill_at(mode, &file, &way, Point::Read(rows)));
     }
     assert!(killed >= 2, "{killed} were killed before they ended");
@@ -117,6 +118,17 @@ async fn killed_loads(database: &dyn Database, mode: &str) {
         })
         .collect();
     numbers.sort_unstable();
+    let found = numbers.len();
+    numbers.dedup();
+    let doubled = found - numbers.len();
+    let is_lost = |number: &u64| numbers.binary_search(number).is_err();
+    let lost = (0..ROWS).filter(is_lost).count();
+    qm_testkit::figures::note(&format!(
+        "a load of {ROWS} rows into {name}, {mode}: {} attempts, {killed} of them killed, {lost} lost, \
+         {doubled} doubled",
+        points.len() + 1
+    ));
+    assert_eq!((lost, doubled), (0, 0));
     assert!(numbers.iter().copied().eq(0..ROWS));
 }
 
@@ -131,12 +143,12 @@ pub(crate) fn way(database: &dyn Database) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_load_into_sqlite_is_there_once() {
-    killed_loads(&SqliteFile::new(), "upsert").await;
+    killed_loads(&SqliteFile::new(), "SQLite", "upsert").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_postgres_a_killed_load_is_there_once() {
-    killed_loads(&Server::new(), "append").await;
+    killed_loads(&Server::new(), "PostgreSQL", "append").await;
 }
 
 /// A file of `SQLite`, looked at between two processes.

@@ -11,3 +11,4 @@ mod memory;
 mod postgres;
 mod sqlite;
 mod suite;
+mod workbooks;

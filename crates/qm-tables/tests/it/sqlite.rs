@@ -141,6 +141,33 @@ async fn a_rule_of_the_table_fails_the_file_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_column_would_not_keep_rejects_its_row() {
+    let database = SqliteFile::new();
+    database
+        .connection()
+        .execute_batch("CREATE TABLE narrow (ID TEXT PRIMARY KEY, price REAL NOT NULL)")
+        .unwrap();
+    let mut scene = Scene::new(&database, "narrow");
+    scene.table.create = false;
+    scene.table.rows.columns = vec![
+        column("ID", ColumnType::Text),
+        column("price", ColumnType::Decimal),
+    ];
+    let narrow = csv(1, "ID,price\na,123456789012.5\nb,1234567890123456.5\nc,\n");
+    let load = scene.load(&narrow).await;
+    assert_eq!(counts(load.counts), [3, 1, 0, 0, 2, 0]);
+    assert_eq!(scene.texts(&["ID"]).await, ["a"]);
+    let rejects = scene.rejects(&narrow).unwrap();
+    for reason in [
+        "the table's column keeps numbers of up to 15 digits exactly",
+        "the table's column must have a value",
+    ] {
+        assert!(rejects.contains(reason), "{reason}: {rejects}");
+        assert!(suite::is_documented(reason), "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_all_pieces_are_told_to_triggers_and_refer_to_each_other() {
     const ROWS: u32 = 25_000;
     let database = SqliteFile::new();

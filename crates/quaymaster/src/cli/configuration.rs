@@ -185,6 +185,7 @@ async fn open_if_there(config: &Config) -> anyhow::Result<Option<OpenLedger>> {
     match config.node.ledger {
         LedgerPlace::Sqlite if !crate::node::ledger_file(&config.node.data).exists() => Ok(None),
         LedgerPlace::Sqlite | LedgerPlace::Postgres(_) => {
+            crate::node::refuse_root(&config.node.data)?;
             let opened = OpenLedger::of(config, OpenedBy::Command, Durability::Full);
             opened.await.map(Some)
         }

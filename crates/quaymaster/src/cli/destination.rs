@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use super::{ConfigOption, configuration, table};
 use crate::cli::explain;
-use crate::node::connectors_for;
+use crate::node::{connectors_for, refuse_root};
 use qm_core::config::{
     Config, Deliver, Destination, DestinationLimits, DestinationPlace, SecretStore, TableEngine,
 };
@@ -37,6 +37,7 @@ impl DestinationCommand {
             }
             Self::Test { name, key, config } => {
                 let config = configuration::load(&config.config)?.config;
+                refuse_root(&config.node.data)?;
                 test(&config, &found(&config, &name, key.as_deref())?).await
             }
         }

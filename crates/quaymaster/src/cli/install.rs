@@ -52,7 +52,7 @@ pub(crate) fn run(options: &InstallOptions) -> anyhow::Result<()> {
     machine.write(UNIT_FILE, UNIT.as_bytes(), 0o644)?;
     machine.systemctl(&["daemon-reload"])?;
     println!(
-        "\nnext:\n  1. edit {}\n  2. quaymaster check\n  3. systemctl enable --now quaymaster\n  4. quaymaster status",
+        "\nnext:\n  1. edit {}\n  2. quaymaster check\n  3. systemctl enable --now quaymaster\n  4. sudo -u {USER} quaymaster status",
         machine.path(CONFIG).display()
     );
     Ok(())

@@ -4,7 +4,7 @@ use anyhow::bail;
 use std::path::PathBuf;
 
 use super::{Ledger, configuration};
-use crate::node::{Durability, OpenLedger, OpenedBy, ledger_file};
+use crate::node::{Durability, OpenLedger, OpenedBy, ledger_file, refuse_root};
 use qm_core::audit::{Activity, AuditRecord, Decision};
 use qm_core::config::{Config, LedgerPlace};
 use qm_core::ports::clock::Clock as _;
@@ -17,11 +17,11 @@ impl Ledger {
 
     /// The same, also for who works as the node that does not run.
     pub(crate) async fn open_by(&self, by: OpenedBy) -> anyhow::Result<OpenLedger> {
+        let data = self.data_folder()?;
         let own = self.own_config()?;
         if let Some(config) = own.filter(|own| own.node.ledger != LedgerPlace::Sqlite) {
             return OpenLedger::of(&config, by, Durability::Full).await;
         }
-        let data = self.data_folder()?;
         if !ledger_file(&data).exists() {
             bail!(
                 "there is no ledger in {} yet; start the node once with `quaymaster serve`\n  help: a ledger that \
@@ -40,11 +40,14 @@ impl Ledger {
         }
     }
 
+    /// The data folder, for those who may work in it.
     pub(crate) fn data_folder(&self) -> anyhow::Result<PathBuf> {
-        if let Some(data) = &self.data {
-            return Ok(data.clone());
-        }
-        Ok(configuration::load(&self.config)?.config.node.data)
+        let data = match &self.data {
+            Some(data) => data.clone(),
+            None => configuration::load(&self.config)?.config.node.data,
+        };
+        refuse_root(&data)?;
+        Ok(data)
     }
 }
 

@@ -9,6 +9,7 @@ mod delivery;
 mod destination;
 mod expectation;
 mod explain;
+mod health;
 mod inbox;
 mod install;
 mod key;
@@ -23,6 +24,8 @@ mod status;
 pub(crate) mod table;
 mod tables;
 mod teardown;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use account::explain;
 use clap::{Args, Parser, Subcommand};
@@ -55,6 +58,8 @@ enum Command {
     Serve(serve::ServeOptions),
     /// Show endpoint, fingerprints, buckets, open deliveries and next expectations
     Status(Ledger),
+    /// Fail unless the node of this data folder runs and answers: for health checks
+    Health(Ledger),
     /// Print numbers as Prometheus reads them: deliveries, rows, dead letters, alerts
     Metrics(Ledger),
     /// Accounts and the keys they log in with
@@ -176,6 +181,7 @@ impl CommandLine {
             Command::Apply(argument) => configuration::apply(&argument.file).await,
             Command::Serve(options) => serve::run(options).await,
             Command::Status(ledger) => status::run(&ledger).await,
+            Command::Health(ledger) => health::run(&ledger).await,
             Command::Metrics(ledger) => metrics::run(&ledger).await,
             Command::Account(command) => command.run().await,
             Command::Object(command) => Box::pin(command.run()).await,

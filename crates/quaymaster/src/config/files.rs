@@ -1,6 +1,6 @@
 //! Finding and reading the files.
 
-use std::io::Read as _;
+use std::io::{Error, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::problem::Problem;
@@ -24,7 +24,7 @@ pub(super) struct Found {
 pub(super) fn read(path: &Path) -> Result<Found, Vec<Problem>> {
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let base = std::path::absolute(path)
-        .map_err(|error| vec![*problem(path, &format!("cannot be found: {error}"))])?
+        .map_err(|error| vec![*unreadable(path, &error)])?
         .parent()
         .map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
     let mut paths = vec![path.to_owned()];
@@ -47,10 +47,10 @@ pub(super) fn read(path: &Path) -> Result<Found, Vec<Problem>> {
 }
 
 fn beside(folder: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
-    let unreadable = |error| problem(folder, &format!("cannot be read: {error}"));
+    let unreadable = |error: Error| unreadable(folder, &error);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(error)),
     };
     let mut paths = Vec::new();
@@ -67,10 +67,8 @@ fn beside(folder: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
             paths.push(path);
         }
         if paths.len() > FILES_MAX {
-            return Err(problem(
-                folder,
-                &format!("holds more than {FILES_MAX} files"),
-            ));
+            let message = format!("holds more than {FILES_MAX} files");
+            return Err(problem(folder, message, "join some of them"));
         }
     }
     paths.sort();
@@ -78,17 +76,20 @@ fn beside(folder: &Path) -> Result<Vec<PathBuf>, Box<Problem>> {
 }
 
 fn text_of(path: &Path) -> Result<String, Box<Problem>> {
-    let unreadable = |error| problem(path, &format!("cannot be read: {error}"));
+    let unreadable = |error: Error| unreadable(path, &error);
     // Asked before opening: opening a pipe would wait for its writer.
     if !path.metadata().map_err(unreadable)?.is_file() {
-        return Err(problem(path, "is not a file"));
+        let help = "name the file itself, as in `quaymaster check quaymaster.toml`; nothing else may end in .toml in conf.d";
+        return Err(problem(path, "is not a file", help));
     }
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
-        return Err(problem(path, "is larger than 8 MiB"));
+        let help =
+            "see that it is the configuration; a large one may be spread over files in conf.d";
+        return Err(problem(path, "is larger than 8 MiB", help));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
@@ -99,15 +100,24 @@ fn text_of(path: &Path) -> Result<String, Box<Problem>> {
             .filter(|byte| **byte == b'\n')
             .count()
             + 1;
-        Box::new(Problem::of_file(
-            path.display().to_string(),
-            format!("line {line} is not UTF-8 text"),
-            Some("save the file as UTF-8".to_owned()),
-        ))
+        let message = format!("line {line} is not UTF-8 text");
+        problem(path, message, "save the file as UTF-8")
     })
 }
 
-fn problem(path: &Path, message: &str) -> Box<Problem> {
+pub(super) fn unreadable(path: &Path, error: &Error) -> Box<Problem> {
+    let help = if error.kind() == ErrorKind::NotFound {
+        "write it there, or say where it is: `-c FILE`, QUAYMASTER_CONFIG, or FILE behind check, plan and apply; \
+         `sudo quaymaster install` makes one to begin with"
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        "run the command as the node's user, or let this user read it"
+    } else {
+        "see whether other programs can read it, and whether its disk is well"
+    };
+    problem(path, format!("cannot be read: {error}"), help)
+}
+
+fn problem(path: &Path, message: impl Into<String>, help: &str) -> Box<Problem> {
     let file = path.display().to_string();
-    Box::new(Problem::of_file(file, message.to_owned(), None))
+    Box::new(Problem::of_file(file, message.into(), help.to_owned()))
 }

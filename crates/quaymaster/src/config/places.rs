@@ -17,10 +17,7 @@ const MAIL_ADDRESS_BYTES_MAX: usize = 254;
 /// A folder of this machine; a relative one is meant from the configuration's folder.
 pub(super) fn folder(item: &Item, base: &Path) -> Result<PathBuf, Fault> {
     let text = text(item)?;
-    if text.contains('\0') {
-        return Err(Fault::new("a path has no NUL in it"));
-    }
-    Ok(without_dots(&base.join(text)))
+    path_of(text, base)
 }
 
 /// Where a bucket is, as its URL says.
@@ -44,11 +41,12 @@ pub(super) fn bucket_url(item: &Item, base: &Path) -> Result<BucketUrl, Fault> {
     };
     let store = || -> Result<(String, Prefix), Fault> {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let help = format!("as in {scheme}://company-landing/uploads");
         if !is_store_name(bucket) {
             let fault = Fault::new(format!("`{}` is no bucket's name", bucket.escape_debug()));
-            return Err(fault.help(format!("as in {scheme}://company-landing/uploads")));
+            return Err(fault.help(help));
         }
-        Ok((bucket.to_owned(), prefix_of(prefix)?))
+        Ok((bucket.to_owned(), prefix_of(prefix, &help)?))
     };
     match scheme {
         "file" => Ok(BucketUrl::Directory(directory(rest, base)?)),
@@ -67,10 +65,14 @@ fn directory(path: &str, base: &Path) -> Result<PathBuf, Fault> {
     if path.trim().is_empty() {
         return Err(Fault::new("no folder behind file://").help("as in file:///srv/landing"));
     }
-    if path.contains('\0') {
-        return Err(Fault::new("a path has no NUL in it"));
+    path_of(path, base)
+}
+
+fn path_of(text: &str, base: &Path) -> Result<PathBuf, Fault> {
+    if text.contains('\0') {
+        return Err(Fault::new("a path has no NUL in it").help("take the NUL out"));
     }
-    Ok(without_dots(&base.join(path)))
+    Ok(without_dots(&base.join(text)))
 }
 
 /// What all three stores take; each has narrower rules of its own and tells of them itself.
@@ -103,24 +105,32 @@ pub(super) fn endpoint(item: &Item) -> Result<String, Fault> {
 pub(super) fn mailbox(item: &Item) -> Result<MailboxRoot, Fault> {
     let text = text(item)?;
     let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
-    let read = || -> Result<MailboxRoot, Fault> {
-        Ok(MailboxRoot {
-            bucket: BucketName::parse(bucket)?,
-            prefix: prefix_of(prefix)?,
-        })
-    };
-    read().map_err(|fault| match fault.help {
-        Some(_) => fault,
-        None => fault.help("write a bucket and a folder in it, as in `landing/north`"),
+    let help = "write a bucket and a folder in it, as in `landing/north`";
+    Ok(MailboxRoot {
+        bucket: BucketName::parse(bucket)?,
+        prefix: prefix_of(prefix, help)?,
     })
+}
+
+/// The path under which an account sees its mailbox.
+pub(super) fn home(item: &Item) -> Result<Prefix, Fault> {
+    let text = text(item)?;
+    let help = "write the path that the account's programs have, as in `/landing/north`";
+    let Some(path) = text.strip_prefix('/') else {
+        return Err(Fault::new("a home begins with `/`").help(help));
+    };
+    prefix_of(path, help)
 }
 
 /// A folder within a bucket.
 pub(super) fn prefix(item: &Item) -> Result<Prefix, Fault> {
-    prefix_of(text(item)?)
+    prefix_of(
+        text(item)?,
+        "write the folder as it is in the bucket, as in `in/orders`",
+    )
 }
 
-fn prefix_of(text: &str) -> Result<Prefix, Fault> {
+fn prefix_of(text: &str, help: &str) -> Result<Prefix, Fault> {
     let text = text.strip_suffix('/').unwrap_or(text);
     if text.starts_with('/') {
         return Err(
@@ -130,7 +140,7 @@ fn prefix_of(text: &str) -> Result<Prefix, Fault> {
             )),
         );
     }
-    Ok(Prefix::parse(text)?)
+    Prefix::parse(text).map_err(|error| Fault::new(error.public_message()).help(help))
 }
 
 /// `secret:NAME`. The text itself is in no message: it may be the secret.

@@ -22,7 +22,7 @@ pub(crate) struct Problem {
     file: String,
     position: Option<(Position, Excerpt)>,
     message: String,
-    help: Option<String>,
+    help: String,
 }
 
 /// The line of the file and what of it is marked.
@@ -33,12 +33,16 @@ struct Excerpt {
     marked_chars: usize,
 }
 
-/// What is wrong with a value, without its place.
+/// What is wrong with a value and what would be right, without its place.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Fault {
     pub(super) message: String,
-    pub(super) help: Option<String>,
+    pub(super) help: String,
 }
+
+/// A fault that still lacks its remedy, and can be told only with one.
+#[derive(Debug)]
+pub(super) struct WithoutHelp(String);
 
 /// How much of the line a problem shows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,11 +59,14 @@ pub(super) struct Report {
     pub(super) sources: Sources,
     found: Vec<(Option<Place>, Problem)>,
     places: BTreeMap<String, Place>,
+    /// The keys that there are in each table, for the reference.
+    #[cfg(test)]
+    pub(super) known: BTreeMap<String, Vec<&'static str>>,
 }
 
 impl Problem {
     /// About a file as a whole.
-    pub(super) fn of_file(file: String, message: String, help: Option<String>) -> Self {
+    pub(super) fn of_file(file: String, message: String, help: String) -> Self {
         Self {
             file,
             position: None,
@@ -82,33 +89,35 @@ impl fmt::Display for Problem {
                 }
             }
         }
-        if let Some(help) = &self.help {
-            write!(f, "\n  help: {help}")?;
-        }
-        Ok(())
+        write!(f, "\n  help: {}", self.help)
     }
 }
 
 impl Fault {
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: None,
-        }
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "there is no fault before its remedy is known"
+    )]
+    pub(super) fn new(message: impl Into<String>) -> WithoutHelp {
+        WithoutHelp(message.into())
     }
+}
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
+impl WithoutHelp {
+    pub(super) fn help(self, help: impl Into<String>) -> Fault {
+        Fault {
+            message: self.0,
+            help: help.into(),
+        }
     }
 }
 
 impl From<qm_core::Error> for Fault {
     fn from(error: qm_core::Error) -> Self {
-        Self {
-            message: error.public_message().to_owned(),
-            help: error.remedy().map(str::to_owned),
-        }
+        let help = error
+            .remedy()
+            .unwrap_or("write it as the sentence above has it");
+        Self::new(error.public_message()).help(help)
     }
 }
 
@@ -118,6 +127,8 @@ impl Report {
             sources,
             found: Vec::new(),
             places: BTreeMap::new(),
+            #[cfg(test)]
+            known: BTreeMap::new(),
         }
     }
 

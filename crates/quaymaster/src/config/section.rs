@@ -249,6 +249,12 @@ impl<'t> Section<'t> {
 
     /// Tells of every key that nobody asked for.
     pub(super) fn finish(self, report: &mut Report) {
+        #[cfg(test)]
+        report
+            .known
+            .entry(self.title.clone())
+            .or_default()
+            .extend(&self.asked);
         for (name, entry) in &self.table.entries {
             if self.asked.contains(&name.as_str()) {
                 continue;
@@ -276,11 +282,11 @@ impl<'t> Section<'t> {
         }
         let fault = Fault::new(format!("[{}] needs `{key}`", self.title));
         let example = EXAMPLES.iter().find(|(known, _)| *known == key);
-        let fault = match example {
-            Some((_, value)) => fault.help(format!("for example {key} = {value}")),
-            None => fault,
+        let help = match example {
+            Some((_, value)) => format!("for example {key} = {value}"),
+            None => format!("add a line {key} = …"),
         };
-        report.say(self.table.place, fault);
+        report.say(self.table.place, fault.help(help));
     }
 
     fn item(&mut self, report: &mut Report, key: &'static str) -> Option<&'t Item> {

@@ -7,6 +7,10 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Fault, Report};
 use super::source::{FileNumber, Place};
 
+/// What a line may be. The parser says what it stumbled over, not what was meant.
+const SYNTAX: &str = "a line is `[table]`, `key = \"text\"`, `key = 5`, `key = [\"a\", \"b\"]` or `# remark`; every quote \
+     and bracket needs its other one";
+
 /// A table. `place` is the key that names it where it is first written.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -105,10 +109,8 @@ fn say_syntax(report: &mut Report, file: FileNumber, error: &toml::de::Error) ->
         report.say(place, fault);
         return Soundness::Sound;
     }
-    report.say(
-        place,
-        Fault::new(format!("not valid TOML: {}", error.message())),
-    );
+    let fault = Fault::new(format!("not valid TOML: {}", error.message())).help(SYNTAX);
+    report.say(place, fault);
     Soundness::Broken
 }
 

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::problem::Fault;
+use super::problem::{Fault, WithoutHelp};
 use super::suggest;
 use super::tree::{Item, Value};
 
@@ -23,7 +23,7 @@ const PAUSES_MAX: usize = 50;
 /// A text that says something.
 pub(super) fn text(item: &Item) -> Result<&str, Fault> {
     let Value::Text(text) = &item.value else {
-        return Err(wrong_kind("a text in quotes", &item.value));
+        return Err(wrong_kind("a text in quotes", &item.value).help("write one text in quotes"));
     };
     if text.trim().is_empty() {
         return Err(Fault::new("the text is empty")
@@ -233,7 +233,8 @@ pub(super) fn retry(item: &Item) -> Result<RetryPolicy, Fault> {
             ),
         },
         Value::List(items) if items.len() > PAUSES_MAX => {
-            Err(Fault::new(format!("more than {PAUSES_MAX} pauses")))
+            Err(Fault::new(format!("more than {PAUSES_MAX} pauses"))
+                .help(format!("write {PAUSES_MAX} at most")))
         }
         Value::List(items) => items
             .iter()
@@ -256,7 +257,7 @@ pub(super) fn template(item: &Item) -> Result<Template, Fault> {
 /// A TCP port.
 pub(super) fn port(item: &Item) -> Result<u16, Fault> {
     let port = whole(item, 1..=u32::from(u16::MAX))?;
-    u16::try_from(port).map_err(|_| Fault::new("not a port"))
+    u16::try_from(port).map_err(|_| Fault::new("not a port").help("use a number from 1 to 65535"))
 }
 
 /// Texts by names that their author chose, `{ service = "push" }`.
@@ -287,7 +288,7 @@ pub(super) fn tags(item: &Item) -> Result<BTreeMap<String, String>, Fault> {
 }
 
 /// Another kind of value than the one that is needed.
-pub(super) fn wrong_kind(wanted: &str, found: &Value) -> Fault {
+pub(super) fn wrong_kind(wanted: &str, found: &Value) -> WithoutHelp {
     Fault::new(format!("{wanted} is needed, not {}", found.kind()))
 }
 

@@ -52,7 +52,7 @@ impl Alone {
         let uid = rustix::process::geteuid().as_raw();
         let owner = std::fs::metadata(data)?.uid();
         if owner != uid {
-            let owner = operator::user_name(owner);
+            let owner = operator::user_for_sudo(owner);
             bail!(
                 "the node does not run, and its files belong to {owner}: files made by {} could not be used by \
                  it\n  help: start the node, or run this as its user: sudo -u '{owner}' quaymaster object …",

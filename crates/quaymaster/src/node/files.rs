@@ -3,9 +3,12 @@
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::Path;
 
+use super::operator;
 use crate::system::{RandomIdentifiers, SystemClock};
 use qm_core::ports::clock::{Clock as _, Identifiers as _};
 use qm_sftp::HostKey;
@@ -13,8 +16,27 @@ use qm_sftp::HostKey;
 const HOST_KEY: &str = "host_key_ed25519";
 const NODE_ID: &str = "node_id";
 
+/// Refuses root where the data folder is another user's: what root made there, the node could not
+/// use.
+pub(crate) fn refuse_root(data: &Path) -> anyhow::Result<()> {
+    // What is not there yet is nobody's.
+    let Ok(found) = fs::metadata(data) else {
+        return Ok(());
+    };
+    if found.uid() == 0 || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = operator::user_for_sudo(found.uid());
+    bail!(
+        "the files in {} belong to {owner}, and what root made there its node could not use\n  help: run this as \
+         that user: sudo -u '{owner}' quaymaster …",
+        data.display()
+    )
+}
+
 /// Makes the folder, closed to others.
 pub(crate) fn make_data_folder(data: &Path) -> anyhow::Result<()> {
+    refuse_root(data)?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

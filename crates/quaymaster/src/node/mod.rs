@@ -26,7 +26,7 @@ use crate::system::{RandomIdentifiers, SystemClock};
 use access::Access;
 pub(crate) use alone::{Alone, Start};
 pub(crate) use connectors::Connectors;
-pub(crate) use files::{make_data_folder, write_private};
+pub(crate) use files::{make_data_folder, refuse_root, write_private};
 pub(crate) use ledger::{OpenLedger, OpenedBy, ledger_file};
 use lock::DataLock;
 pub(crate) use operator::connect as connect_operator;

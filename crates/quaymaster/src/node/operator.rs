@@ -24,8 +24,9 @@ use qm_sftp::OperatorSession;
 const SOCKET: &str = "operator.sock";
 /// The kernel's limit for a socket's address, without the closing zero.
 const ADDRESS_BYTES_MAX: usize = 107;
-/// Commands at a time: people and their scripts.
-const SESSIONS_MAX: usize = 16;
+/// Commands at a time: people and their scripts, and whoever asks whether the node is well, who must
+/// not wait for them.
+const SESSIONS_MAX: usize = 64;
 /// After a peer that may not come in, or for want of descriptors: neither fills the log.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -114,7 +115,7 @@ pub(crate) async fn connect(data: &Path) -> anyhow::Result<Option<UnixStream>> {
     }
     if error.kind() == io::ErrorKind::PermissionDenied {
         return Err(error).context(format!(
-            "only root and the node's own user may enter {}\n  help: run the command with sudo",
+            "only root and the node's own user may enter {}\n  help: run this as the node's user: sudo -u USER quaymaster …",
             socket.display()
         ));
     }
@@ -124,8 +125,17 @@ pub(crate) async fn connect(data: &Path) -> anyhow::Result<Option<UnixStream>> {
 /// The name of a Unix user. Who may come in is root or the node's user, and both are in the
 /// machine's own list.
 pub(crate) fn user_name(uid: u32) -> String {
+    known_user(uid).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The same, as `sudo -u` takes it.
+pub(super) fn user_for_sudo(uid: u32) -> String {
+    known_user(uid).unwrap_or_else(|| format!("#{uid}"))
+}
+
+fn known_user(uid: u32) -> Option<String> {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    name_in(&users, uid).unwrap_or_else(|| format!("uid {uid}"))
+    name_in(&users, uid)
 }
 
 fn name_in(users: &str, uid: u32) -> Option<String> {

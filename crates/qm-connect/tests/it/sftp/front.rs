@@ -28,7 +28,9 @@ pub(crate) const OPEN: u8 = 3;
 pub(crate) const WRITE: u8 = 6;
 const CLOSE: u8 = 4;
 const EXTENDED: u8 = 200;
+const VERSION: u8 = 2;
 const STATUS: u8 = 101;
+const EXTENDED_REPLY: u8 = 201;
 /// Codes of answers.
 const OK: u32 = 0;
 const FAILURE: u32 = 4;
@@ -67,6 +69,19 @@ pub(crate) enum Act {
     AnswerAtClose,
 }
 
+/// Which digests of files the server reckons.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reckons {
+    /// It offers none.
+    Nothing,
+    /// Of the bytes that it has.
+    Right,
+    /// Of other bytes.
+    Wrong,
+    /// It offers them and refuses each.
+    Refusals,
+}
+
 /// Ends with the test.
 pub(crate) struct Front {
     port: u16,
@@ -81,6 +96,7 @@ struct Shared {
     faults: Mutex<Vec<(At, Act)>>,
     sftp_server: Vec<String>,
     sessions: Mutex<Vec<server::Handle>>,
+    reckons: Mutex<Reckons>,
 }
 
 impl Front {
@@ -101,6 +117,7 @@ impl Front {
             faults: Mutex::default(),
             sftp_server: vec!["-d".to_owned(), folder_name],
             sessions: Mutex::default(),
+            reckons: Mutex::new(Reckons::Nothing),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -136,6 +153,11 @@ impl Front {
     /// The next request of this sort meets this fate.
     pub(crate) fn once(&self, at: At, act: Act) {
         self.shared.faults.lock().push((at, act));
+    }
+
+    /// What sessions that begin from now on are offered.
+    pub(crate) fn reckons(&self, reckons: Reckons) {
+        *self.shared.reckons.lock() = reckons;
     }
 
     /// Every session that began SFTP.
@@ -273,6 +295,10 @@ async fn relay(client: impl AsyncRead + tokio::io::AsyncWrite, shared: &Shared) 
                 Some(Act::AnswerAtClose) => *late_answer.lock() = Some(id(&packet)),
                 None => {}
             }
+            if let Some(answer) = reckoned(shared, &packet) {
+                let _ = answers.send(answer).await;
+                continue;
+            }
             if packet[4] == CLOSE {
                 close_came.notify_one();
             }
@@ -290,6 +316,7 @@ async fn relay(client: impl AsyncRead + tokio::io::AsyncWrite, shared: &Shared) 
                 },
                 Some(packet) = ours.recv() => packet,
             };
+            let packet = offering(shared, packet);
             let is_late = late_answer.lock().take_if(|late| *late == id(&packet));
             if is_late.is_some() {
                 close_came.notified().await;
@@ -316,6 +343,59 @@ fn take_fault(shared: &Shared, packet: &[u8]) -> Option<Act> {
     Some(faults.remove(found).1)
 }
 
+/// The greeting, with what the server reckons.
+fn offering(shared: &Shared, packet: Vec<u8>) -> Vec<u8> {
+    if packet[4] != VERSION || *shared.reckons.lock() == Reckons::Nothing {
+        return packet;
+    }
+    let offer = [with_length(b"check-file"), with_length(b"1")].concat();
+    with_length(&[&packet[4..], &offer].concat())
+}
+
+/// The answer to a request for the digest of a file, as `ProFTPD` gives it.
+fn reckoned(shared: &Shared, packet: &[u8]) -> Option<Vec<u8>> {
+    let reckons = *shared.reckons.lock();
+    if packet[4] != EXTENDED || reckons == Reckons::Nothing {
+        return None;
+    }
+    let (name, rest) = first_string(&packet[9..]);
+    if name != b"check-file-name" {
+        return None;
+    }
+    let (path, rest) = first_string(rest);
+    assert_eq!(first_string(rest).0, b"sha256");
+    let path = PathBuf::from(&shared.sftp_server[1]).join(str::from_utf8(path).unwrap());
+    let mut bytes = std::fs::read(path).unwrap();
+    match reckons {
+        Reckons::Refusals => return Some(status(packet, FAILURE, "not of this file")),
+        Reckons::Wrong => bytes.push(0),
+        Reckons::Nothing | Reckons::Right => {}
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    let id = id(packet);
+    let body = [
+        &[EXTENDED_REPLY][..],
+        &id,
+        &with_length(b"sha256"),
+        digest.as_ref(),
+    ]
+    .concat();
+    Some(with_length(&body))
+}
+
+fn first_string(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = bytes.split_at(4);
+    rest.split_at(u32::from_be_bytes(length.try_into().unwrap()) as usize)
+}
+
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    [
+        &u32::try_from(bytes.len()).unwrap().to_be_bytes()[..],
+        bytes,
+    ]
+    .concat()
+}
+
 /// The next packet with its length.
 async fn packet(from: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let length = from.read_u32().await.ok()?;
@@ -334,8 +414,7 @@ fn status(request: &[u8], code: u32, sentence: &str) -> Vec<u8> {
     body.extend(id(request));
     body.extend(code.to_be_bytes());
     for text in [sentence, "en"] {
-        body.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
-        body.extend(text.as_bytes());
+        body.extend(with_length(text.as_bytes()));
     }
-    [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+    with_length(&body)
 }

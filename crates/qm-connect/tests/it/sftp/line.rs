@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -16,7 +17,12 @@ pub(crate) enum Fate {
     CutAfterSent(u64),
     /// Nothing goes either way when the server has sent so many bytes.
     FrozenAfterReceived(u64),
+    /// It takes so many bytes of the client in a second.
+    Slow(u64),
 }
+
+/// What a slow line takes at once.
+const SLOW_BYTES: u64 = 256;
 
 /// How a client says where it wants to go.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +136,7 @@ async fn carry(
                 return std::future::pending().await;
             }
             Fate::FrozenAfterReceived(limit) => receive_bytes = (limit - received).min(4096),
+            Fate::Slow(_) => send_bytes = SLOW_BYTES,
         }
         let (up, down) = (
             &mut up[..usize::try_from(send_bytes).unwrap()],
@@ -142,6 +149,10 @@ async fn carry(
                     sent += count as u64;
                     seen.sent_bytes.fetch_add(count as u64, Ordering::SeqCst);
                     server.write_all(&up[..count]).await?;
+                    if let Fate::Slow(bytes_a_second) = fate {
+                        let micros = count as u64 * 1_000_000 / bytes_a_second;
+                        tokio::time::sleep(Duration::from_micros(micros)).await;
+                    }
                 }
             },
             count = server.read(down) => match count? {

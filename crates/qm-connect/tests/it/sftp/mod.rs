@@ -2,6 +2,7 @@
 
 mod cuts;
 mod delivering;
+mod digests;
 mod front;
 mod hostile;
 mod hosts;

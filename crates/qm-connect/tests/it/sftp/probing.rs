@@ -45,6 +45,10 @@ async fn foreign_server_that_works() {
         ("folder", "was made; what is below it depends on the file"),
         ("write", "bytes arrived"),
         ("rename", "by posix-rename"),
+        (
+            "replace",
+            "a newer file takes the name of an older one in one step",
+        ),
         ("remove", "gone again"),
         ("remove the folder", "in/new is gone again"),
         ("remove the folder", "in is gone again"),
@@ -57,6 +61,32 @@ async fn foreign_server_that_works() {
         );
     }
     assert!(sshd.names().is_empty(), "{:?}", sshd.names());
+}
+
+/// What deliveries of a newer version would do is found out and told.
+#[tokio::test]
+async fn foreign_server_that_replaces_in_two_steps_or_not_at_all() {
+    let sshd = Sshd::with("-P posix-rename", &["ed25519"]);
+    let (words, failed) = steps(&connector(sshd.config())).await;
+    assert!(failed.is_none(), "{failed:?}");
+    let has = |what: &str| words.iter().any(|words| words.starts_with(what));
+    assert!(
+        has("rename: by rename, for the server has no posix-rename")
+            && has("replace: an older file is removed before a newer one takes its name"),
+        "{words:?}"
+    );
+    assert!(sshd.names().is_empty(), "{:?}", sshd.names());
+    // Whoever may not remove cannot replace either.
+    let sshd = Sshd::with("-P posix-rename,remove", &["ed25519"]);
+    let (_, failed) = steps(&connector(sshd.config())).await;
+    let failed = failed.unwrap();
+    assert_eq!(failed.what, "replace");
+    assert!(
+        failed
+            .result
+            .unwrap_err()
+            .contains("the destination does not permit it")
+    );
 }
 
 #[tokio::test]

@@ -80,6 +80,54 @@ async fn the_source_address_is_bound() {
     assert!(error.chain().contains("source_address"), "{error:?}");
 }
 
+/// What a secret of a lookup says of the way.
+fn looked_up(config: &Sftp<Secret>, more: &str) -> Sftp<Secret> {
+    let text = format!(
+        r#"{{"host": {:?}, "port": {}, "username": {:?}, "private_key": {:?}, "known_hosts": [{:?}], {more}}}"#,
+        config.host,
+        config.port,
+        config.user,
+        config.private_key.as_ref().map_or("", Secret::reveal),
+        config.host_keys[0],
+    );
+    qm_core::lookup::parse(&Secret::new(text)).unwrap().place
+}
+
+#[tokio::test]
+async fn foreign_looked_up_servers_behind_proxies() {
+    let sshd = Sshd::start();
+    let config = Sftp {
+        host: "localhost".to_owned(),
+        ..sshd.config()
+    };
+    for (tongue, scheme) in [
+        (Tongue::SocksWithLogin, "socks5"),
+        (Tongue::HttpWithLogin, "http"),
+    ] {
+        let line = Line::speaking(sshd.port, tongue).await;
+        let way = format!(
+            r#""proxy": "{scheme}://proxy-user@127.0.0.1:{}", "proxy_password": "proxy-canary""#,
+            line.port
+        );
+        let target = format!("{tongue:?}.csv");
+        let connector = connector(looked_up(&config, &way));
+        deliver(&connector, &target, b"x").await.unwrap();
+        assert_eq!(sshd.read(&target), b"x");
+        assert_eq!(line.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_source_address_of_a_looked_up_server_is_bound() {
+    let (address, mut sources) = silent_server().await;
+    let pin = format!("SHA256:{}", "A".repeat(43));
+    let config = super::world::config(address.port(), &pin);
+    let place = looked_up(&config, r#""password": "x", "source_address": "127.0.0.2""#);
+    let error = deliver(&impatient(place), "a.csv", b"x").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Timeout);
+    assert_eq!(sources.recv().await.unwrap().to_string(), "127.0.0.2");
+}
+
 #[tokio::test]
 async fn a_port_where_nobody_listens() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

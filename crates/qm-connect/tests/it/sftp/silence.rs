@@ -6,9 +6,12 @@ use qm_core::{Kind, Retry};
 use super::front::{Act, At, Door, Front, WRITE};
 use super::line::{Fate, Line, silent_server};
 use super::sshd::Sshd;
-use super::world::{connector, deliver, deliver_content, delivery, impatient, unclear};
+use super::world::{
+    DEADLINE, connector, content, deliver, deliver_content, delivery, impatient, unclear,
+};
 use qm_connect::Patience;
 use qm_testkit::outside::MemoryContent;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_port_that_is_open_and_silent() {
@@ -89,4 +92,28 @@ async fn foreign_request_that_is_not_answered_ends_the_attempt() {
         .await
         .unwrap();
     assert_eq!(front.names(), ["a.csv"]);
+}
+
+/// Thirty times as quick as in life: with the usual minute it would be 136 bytes a second. What goes into
+/// one WRITE of a quick server would take three times the patience.
+#[tokio::test]
+async fn foreign_server_that_is_slow_is_waited_for_as_long_as_it_takes_something() {
+    const BYTES_A_SECOND: u64 = 4096;
+    let sshd = Sshd::start();
+    let line = Line::to(sshd.port, Fate::Slow(BYTES_A_SECOND)).await;
+    let connector = connector(sshd.config_at(line.port)).with_patience(Patience {
+        connect: DEADLINE,
+        login: DEADLINE,
+        request: Duration::from_secs(2),
+    });
+    let bytes = content(24_000);
+    let note = deliver(&connector, "a.csv", &bytes).await.unwrap();
+    assert!(!note.contains("continued"), "{note}");
+    assert_eq!(line.connections(), 1);
+    assert!(sshd.read("a.csv") == bytes);
+    // The next file in the session is not sent in larger pieces than it takes in time either.
+    let bytes = content(24_001);
+    deliver(&connector, "b.csv", &bytes).await.unwrap();
+    assert_eq!(line.connections(), 1);
+    assert!(sshd.read("b.csv") == bytes);
 }

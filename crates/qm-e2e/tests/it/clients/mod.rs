@@ -6,4 +6,5 @@ mod openssh;
 mod paramiko;
 mod psftp;
 mod rclone;
+mod resume;
 mod scp;

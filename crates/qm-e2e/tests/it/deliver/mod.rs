@@ -5,3 +5,4 @@ mod departing;
 mod directory;
 mod expectations;
 mod failures;
+mod roles;

@@ -38,9 +38,14 @@ fn a_key_that_the_node_makes_is_in_the_audit_once() -> Outcome {
 
 /// As an operator at a terminal, in the world's own folder.
 fn in_shell(world: &World, commands: &str) -> anyhow::Result<Ran> {
-    let mut shell = shell(&world.local(""), &world.configuration_file(), commands)?;
-    shell.env("QUAYMASTER_LOG", "trace");
-    run(shell.env("DATA", world.path("data")))?.ok()
+    let data = world.path("data");
+    // Where `install` puts it is not the world's.
+    let commands = commands.replace(
+        "/var/lib/quaymaster",
+        data.to_str().context("our folders are text")?,
+    );
+    let mut shell = shell(&world.local(""), &world.configuration_file(), &commands)?;
+    run(shell.env("QUAYMASTER_LOG", "trace"))?.ok()
 }
 
 fn row(world: &World, key: &str, generation: &str) -> anyhow::Result<String> {

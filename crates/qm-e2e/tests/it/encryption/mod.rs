@@ -4,3 +4,4 @@
 mod commands;
 mod kms;
 mod rewrap;
+mod served;

@@ -187,6 +187,7 @@ impl Rules for Fixed {
                 bucket: bucket_name(),
                 prefix: Prefix::default(),
             },
+            home: Prefix::default(),
             may: self.may.clone(),
             types: self.types.clone(),
             temp_suffixes: vec![],

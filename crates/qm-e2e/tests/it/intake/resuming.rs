@@ -109,3 +109,26 @@ async fn broken_off_uploads_of_an_account_are_bounded() {
         .count();
     assert_eq!(staged, 100);
 }
+
+/// The account sees it, so "no such file" would be no answer.
+#[tokio::test]
+async fn what_is_not_complete_says_so_to_whoever_reads_it() {
+    let desk = Desk::all().await;
+    let mut upload = desk.open("a", CREATE).await.unwrap();
+    upload.write(vec![chunk(0, "half")]).await.unwrap();
+    is_refused_to_read(&desk, "still being uploaded").await;
+    upload.abandon().await;
+    is_refused_to_read(&desk, "broke off").await;
+    let absent = desk.mailbox.read(&path("b")).await.map(|_| ());
+    assert_eq!(absent.unwrap_err().kind(), Kind::NotFound);
+    desk.put("a", "whole").await.unwrap();
+    assert!(desk.mailbox.read(&path("a")).await.is_ok());
+}
+
+async fn is_refused_to_read(desk: &Desk, sentence: &str) {
+    let refusal = desk.mailbox.read(&path("a")).await.map(|_| ());
+    let refusal = refusal.unwrap_err();
+    assert_eq!(refusal.kind(), Kind::Refused);
+    let told = refusal.public_message();
+    assert!(told.contains(sentence), "{told}");
+}

@@ -1,8 +1,10 @@
 //! kill -9 at random moments while several partners upload, overwrite, rename and remove: what
 //! was answered OK is there, whole and newest, in the bucket and at the destination, and nothing
-//! else is (INV-5).
+//! else is (INV-5). And at each step of an upload to S3, one by one.
 
 mod history;
+mod steps;
+mod whole;
 
 use anyhow::{Context as _, bail, ensure};
 use qm_e2e::clients::python;
@@ -116,7 +118,7 @@ fn live(world: &mut World, kind: &Kind) -> anyhow::Result<History> {
     fs::write(&log, "")?;
     let mut workers = start_workers(world, &log, kind)?;
 
-    let mut kills = 0_u32;
+    let (mut kills, mut looked_at) = (0_u32, 0_usize);
     while are_working(&mut workers)? {
         let until = lines(&log)? + random.below(EVENTS_BETWEEN_KILLS);
         wait::until_true("the workers get on", || {
@@ -126,8 +128,13 @@ fn live(world: &mut World, kind: &Kind) -> anyhow::Result<History> {
         std::thread::sleep(Duration::from_micros(random.below(MOMENT_MICROSECONDS)));
         world.kill()?;
         kills += 1;
+        // Before a start mends anything.
+        for folder in [world.bucket("north"), world.share("north")] {
+            looked_at += whole::check(&folder, &log)?;
+        }
         world.start()?;
     }
+    ensure!(looked_at > 0, "nothing showed at any kill");
     let mut history = History::parse(&fs::read_to_string(&log)?)?;
     history.kills = kills;
     ensure!(kills >= 10, "only {kills} kills: this proved little");

@@ -196,6 +196,12 @@ impl Tree {
         }
     }
 
+    /// What is in a folder, by its full path.
+    fn below(&self, folder: &str) -> impl Iterator<Item = &String> {
+        let all = self.folders.iter().chain(self.names.keys());
+        all.filter(move |name| folder_of(name) == folder)
+    }
+
     fn inode(&self, path: &str) -> io::Result<Inode> {
         self.names
             .get(path)
@@ -272,9 +278,8 @@ impl Disk for ForgetfulDisk {
     fn entries(&self, path: &str) -> io::Result<Box<dyn DiskEntries>> {
         self.operate(|state| {
             state.now.stat(path)?;
-            let all = state.now.folders.iter().chain(state.now.names.keys());
-            let below: Vec<DiskEntry> = all
-                .filter(|name| folder_of(name) == path)
+            let below = state.now.below(path);
+            let below: Vec<DiskEntry> = below
                 .map(|name| DiskEntry {
                     name: name.rsplit('/').next().unwrap().to_owned(),
                     stat: state.now.stat(name).unwrap(),
@@ -356,6 +361,12 @@ impl Disk for ForgetfulDisk {
 
     fn remove_folder(&self, path: &str) -> io::Result<()> {
         self.operate(|state| {
+            if !state.now.folders.contains(path) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            if state.now.below(path).next().is_some() {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
             state.change(
                 Change::RemoveFolder {
                     path: path.to_owned(),

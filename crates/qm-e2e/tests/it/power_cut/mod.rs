@@ -5,6 +5,7 @@
 
 mod disk;
 mod random;
+mod requests;
 mod world;
 
 use random::Random;
@@ -14,7 +15,7 @@ const SEQUENCES: u64 = 500;
 
 #[tokio::test(start_paused = true)]
 async fn a_power_cut_at_any_moment_loses_nothing_that_was_answered() {
-    let mut cut_short = 0;
+    let (mut cut_short, mut restored) = (0, 0);
     for seed in 0..SEQUENCES {
         let mut random = Random::new(seed);
         let cut = if random.one_in(2) {
@@ -25,12 +26,17 @@ async fn a_power_cut_at_any_moment_loses_nothing_that_was_answered() {
         let mut world = World::new(seed, cut, Form::of(seed));
         world.live(&mut random).await;
         cut_short += u64::from(world.is_cut());
+        restored += world.restored;
         world.restart(&mut random, None).await;
         world.check(seed).await;
     }
     assert!(
         cut_short > SEQUENCES / 2,
         "only {cut_short} sequences met their power cut"
+    );
+    assert!(
+        restored > SEQUENCES / 10,
+        "only {restored} versions were brought back"
     );
     qm_testkit::figures::note(&format!(
         "power cuts, folder: {SEQUENCES} sequences, {cut_short} cut short, 0 lost"

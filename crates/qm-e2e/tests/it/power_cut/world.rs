@@ -1,29 +1,30 @@
 //! One bucket, one account, a handful of names, and a model of what they must show.
 
-use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::disk::ForgetfulDisk;
 use super::random::Random;
+use super::requests::{Names, Request, files, is_folder, operators_path, sizes};
 use crate::intake::{Fixed, bucket_name};
-use qm_core::account::{SshPublicKey, Verb};
+use qm_core::account::{Account, SshPublicKey, Verb};
 use qm_core::arrival::ArrivalState;
-use qm_core::id::{AccountName, EncryptionKeyName};
-use qm_core::name::{MailboxPath, ObjectKey, ObjectPath, Prefix};
+use qm_core::id::{AccountName, BucketName, EncryptionKeyName, NotifierName};
+use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::ports::access::Principal;
-use qm_core::ports::bucket::{Bucket, Buckets, Chunk};
+use qm_core::ports::bucket::{Bucket, Buckets};
 use qm_core::ports::ledger::{Arrivals as _, Names as _};
-use qm_core::ports::mailbox::{Existing, Mailbox, Mailboxes as _, WriteOptions};
-use qm_intake::{Intake, Parts};
+use qm_core::ports::mailbox::{Mailbox, Mailboxes as _, VersionState};
+use qm_e2e::digest;
+use qm_intake::{Intake, Parts, Rules};
 use qm_store::{DirectoryBucket, SealedBucket};
 use qm_testkit::{MemoryEncryptionKeys, MemoryLedger, TestClock, TestIdentifiers};
 
-const NAMES: [&str; 4] = ["a.csv", "b.csv", "c.csv", "c.csv.filepart"];
+const NAMES: [&str; 5] = ["a.csv", "b.csv", "c.csv", "c.csv.filepart", "in/d.csv"];
+const FOLDERS: [&str; 2] = ["in", "out"];
+const REQUESTS: u8 = 45;
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test";
-
-type Files = BTreeMap<String, Vec<u8>>;
 
 #[derive(Clone, Copy)]
 pub(super) enum Cut {
@@ -58,14 +59,12 @@ pub(super) struct World {
     ledger: MemoryLedger,
     cut: Option<Cut>,
     /// What must be there, and what else may be there because of the request in flight.
-    must: Files,
-    may: Files,
-}
-
-enum Request {
-    Upload(String, Vec<u8>),
-    Rename(String, String),
-    Remove(String),
+    must: Names,
+    may: Names,
+    /// What was ever uploaded, by its digest.
+    uploaded: BTreeMap<String, Vec<u8>>,
+    /// Versions that were brought back and answered.
+    pub(super) restored: u64,
 }
 
 impl World {
@@ -78,8 +77,10 @@ impl World {
             disk: ForgetfulDisk::new(),
             ledger: MemoryLedger::new(),
             cut: Some(cut),
-            must: Files::new(),
-            may: Files::new(),
+            must: Names::new(),
+            may: Names::new(),
+            uploaded: BTreeMap::new(),
+            restored: 0,
         };
         world.bucket();
         world
@@ -104,16 +105,24 @@ impl World {
     /// Requests one after another, until the power goes or there were enough.
     pub(super) async fn live(&mut self, random: &mut Random) {
         let (mailbox, intake) = self.start().await;
+        let operator = intake.open_operator("root").await.unwrap();
         drop(intake);
-        for number in 0..30 {
-            let request = Self::next_request(random, number);
-            let after = expected(&self.must, &request);
-            let Some(after) = after else { continue };
+        for number in 0..REQUESTS {
+            let Some(request) = self.next_request(&*operator, random, number).await else {
+                continue;
+            };
+            let Some(after) = request.expected(&self.must) else {
+                continue;
+            };
             self.may.clone_from(&after);
-            if send(&*mailbox, &request).await.is_err() {
+            if let Request::Upload(_, bytes) = &request {
+                self.uploaded.insert(digest(bytes), bytes.clone());
+            }
+            if request.send(&*mailbox, &*operator).await.is_err() {
                 return;
             }
             self.must = after;
+            self.restored += u64::from(matches!(request, Request::Restore { .. }));
         }
     }
 
@@ -146,7 +155,7 @@ impl World {
             sizes(&self.may)
         );
         assert_eq!(self.ledger.pending().await.unwrap(), [], "seed {seed}");
-        for (name, bytes) in &shown {
+        for (name, bytes) in shown.iter().filter(|(name, _)| !is_folder(name)) {
             let path = ObjectPath {
                 bucket: bucket_name(),
                 key: ObjectKey::parse(name).unwrap(),
@@ -210,11 +219,11 @@ impl World {
             ledger: Arc::new(self.ledger.clone()),
             is_shared: false,
             buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])) as Arc<dyn Buckets>,
-            rules: Arc::new(Fixed {
+            rules: Arc::new(Keeping(Fixed {
                 may: Verb::ALL.into(),
                 types: None,
                 declare: vec![],
-            }),
+            })),
             clock: Arc::new(TestClock::at("2026-11-20T12:00:00Z")),
             identifiers: Arc::new(TestIdentifiers::new(
                 u32::try_from(self.seed).unwrap() * 8 + self.starts,
@@ -222,87 +231,69 @@ impl World {
         })
     }
 
-    fn next_request(random: &mut Random, number: u8) -> Request {
-        let name = |random: &mut Random| {
-            NAMES[usize::try_from(random.below(NAMES.len() as u64)).unwrap()].to_owned()
-        };
-        match random.below(4) {
-            0 | 1 => {
+    async fn next_request(
+        &self,
+        operator: &dyn Mailbox,
+        random: &mut Random,
+        number: u8,
+    ) -> Option<Request> {
+        Some(match random.below(8) {
+            0..=2 => {
                 let length = usize::try_from(random.below(40)).unwrap() + 1;
-                Request::Upload(name(random), vec![b'a' + number; length])
+                Request::Upload(one_of(&NAMES, random), vec![b'a' + number; length])
             }
-            2 => Request::Rename(name(random), name(random)),
-            _ => Request::Remove(name(random)),
-        }
+            3 => Request::Rename(one_of(&NAMES, random), one_of(&NAMES, random)),
+            4 => Request::Remove(one_of(&NAMES, random)),
+            5 => Request::MakeFolder(one_of(&FOLDERS, random)),
+            6 => Request::RemoveFolder(one_of(&FOLDERS, random)),
+            _ => self.restore(operator, random).await?,
+        })
+    }
+
+    /// Brings a kept version back; `None` if none is kept of the name that is drawn.
+    async fn restore(&self, operator: &dyn Mailbox, random: &mut Random) -> Option<Request> {
+        let name = one_of(&NAMES, random);
+        let versions = operator.versions(&operators_path(&name)).await.ok()?;
+        let is_kept = |state: VersionState| state != VersionState::Current;
+        let kept: Vec<_> = versions.iter().filter(|it| is_kept(it.state)).collect();
+        let count = u64::try_from(kept.len()).unwrap().max(1);
+        let chosen = kept.get(usize::try_from(random.below(count)).unwrap())?;
+        let bytes = self.uploaded.get(&chosen.sha256.to_string())?;
+        // What is under a name already, its own or another, is nothing to bring back.
+        let is_shown = self.must.values().any(|there| there == bytes);
+        (!is_shown).then(|| Request::Restore {
+            name,
+            version: chosen.id,
+            bytes: bytes.clone(),
+        })
     }
 }
 
-/// What the request makes of the files; `None` if it would be refused.
-fn expected(files: &Files, request: &Request) -> Option<Files> {
-    let mut after = files.clone();
-    match request {
-        Request::Upload(name, bytes) => {
-            after.insert(name.clone(), bytes.clone());
-        }
-        Request::Rename(from, to) => {
-            let bytes = after.remove(from)?;
-            after.insert(to.clone(), bytes);
-        }
-        Request::Remove(name) => {
-            after.remove(name)?;
-        }
-    }
-    Some(after)
+fn one_of(names: &[&str], random: &mut Random) -> String {
+    names[usize::try_from(random.below(names.len() as u64)).unwrap()].to_owned()
 }
 
-async fn send(mailbox: &dyn Mailbox, request: &Request) -> qm_core::Result<()> {
-    let path = |name: &str| MailboxPath::parse(name.as_bytes()).unwrap();
-    match request {
-        Request::Upload(name, bytes) => {
-            let options = WriteOptions {
-                create: true,
-                truncate: true,
-                ..WriteOptions::default()
-            };
-            let mut upload = mailbox.write(&path(name), options).await?;
-            let half = bytes.len() / 2;
-            for (offset, part) in [(half, &bytes[half..]), (0, &bytes[..half])] {
-                let chunk = Chunk {
-                    offset: offset as u64,
-                    bytes: Bytes::copy_from_slice(part),
-                };
-                upload.write(vec![chunk]).await?;
-            }
-            upload.commit().await
-        }
-        Request::Rename(from, to) => {
-            mailbox
-                .rename(&path(from), &path(to), Existing::Replace)
-                .await
-        }
-        Request::Remove(name) => mailbox.remove(&path(name)).await,
-    }
-}
+/// As the rules of intake's tests, but what is superseded or removed is kept.
+struct Keeping(Fixed);
 
-async fn files(bucket: &dyn Bucket) -> Files {
-    let mut files = Files::new();
-    let mut listing = bucket.list(&Prefix::default()).await.unwrap();
-    while let Some(entries) = listing.next().await.unwrap() {
-        for entry in entries {
-            let content = bucket
-                .open(&ObjectKey::parse(&entry.name).unwrap())
-                .await
-                .unwrap();
-            let bytes = content.read(0, 1 << 20).await.unwrap();
-            files.insert(entry.name, bytes.to_vec());
-        }
+impl Rules for Keeping {
+    fn account(&self, name: &AccountName) -> Option<Arc<Account>> {
+        self.0.account(name)
     }
-    files
-}
 
-fn sizes(files: &Files) -> Vec<(&str, char, usize)> {
-    files
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), char::from(bytes[0]), bytes.len()))
-        .collect()
+    fn told_of_faults(&self) -> Vec<NotifierName> {
+        self.0.told_of_faults()
+    }
+
+    fn keeps_versions(&self, _: &BucketName) -> bool {
+        true
+    }
+
+    fn is_watched(&self, bucket: &BucketName) -> bool {
+        self.0.is_watched(bucket)
+    }
+
+    fn buckets(&self) -> Vec<BucketName> {
+        self.0.buckets()
+    }
 }

@@ -27,9 +27,9 @@ const MOMENT_MICROSECONDS: u64 = 30_000;
 /// For what takes seconds on a machine that has nothing else to do.
 const LIMIT: Duration = Duration::from_mins(5);
 /// The sign of a possible duplicate in the list of deliveries.
-const FLAG: &str = "perhaps twice";
+pub(crate) const FLAG: &str = "perhaps twice";
 /// So much of a delivery's id is in its temp name.
-const MARK_CHARS: usize = 8;
+pub(crate) const MARK_CHARS: usize = 8;
 
 #[test]
 fn foreign_kill_at_random_points_of_pushes_delivers_every_file_whole() -> Outcome {

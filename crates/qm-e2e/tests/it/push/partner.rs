@@ -93,7 +93,7 @@ Subsystem sftp /usr/lib/openssh/sftp-server -e -l DEBUG1 -d {} 2>>{}/$$
     /// Adds the destination `bank`: this server.
     pub(crate) fn configure(&self, world: &mut World) -> Result<()> {
         let secrets = world.path("secrets");
-        fs::create_dir(&secrets)?;
+        fs::create_dir_all(&secrets)?;
         let secret = secrets.join("bank-key");
         fs::copy(world.key("bank")?.private_file, &secret)?;
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
@@ -126,7 +126,7 @@ Subsystem sftp /usr/lib/openssh/sftp-server -e -l DEBUG1 -d {} 2>>{}/$$
     }
 
     /// How often something got its final name, by the beginning of the delivery's id.
-    pub(super) fn renames(&self) -> Result<BTreeMap<String, usize>> {
+    pub(crate) fn renames(&self) -> Result<BTreeMap<String, usize>> {
         let mut renames = BTreeMap::new();
         for lines in self.lines()? {
             for pair in lines.windows(2) {

@@ -5,6 +5,8 @@ mod delivered;
 mod directory;
 mod inbox;
 mod sqs;
+mod told;
+mod unnamed;
 
 use qm_core::ports::clock::Clock;
 use std::time::Duration;

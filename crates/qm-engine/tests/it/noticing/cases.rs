@@ -73,14 +73,16 @@ async fn a_name_that_breaks_our_rules_is_a_dead_letter_and_hides_no_other() {
     let notices = Notices::of_store("");
     notices.stock.put("good.csv", "1", b"x", OLD);
     notices
-        .is_told("1", &put(&["a%5Cb.csv", "good.csv", "100%"]))
+        .is_told("1", &put(&["a%5Cb.csv", "good.csv", "100%", "folder//"]))
         .await;
     notices.reads().await;
     let EventState::Dead(reason) = notices.state().await else {
         panic!("not dead")
     };
     assert!(
-        reason.contains("backslash") && reason.contains("100%"),
+        ["backslash", "100%", "folder//"]
+            .iter()
+            .all(|bad| reason.contains(bad)),
         "{reason}"
     );
     assert_eq!(notices.keys().await, ["good.csv"]);

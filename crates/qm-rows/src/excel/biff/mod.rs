@@ -192,7 +192,7 @@ impl Cells<'_> {
         if is_fault == 0 {
             return self.add(row, column, Tag::Exact, truth(value != 0));
         }
-        self.add(row, column, Tag::Text, fault_of(value))
+        self.add(row, column, Tag::Failed, fault_of(value))
     }
 
     fn add(&mut self, row: u16, column: u16, tag: Tag, text: &str) -> Result<()> {

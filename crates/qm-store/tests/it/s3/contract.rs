@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
+use qm_core::id::EncryptionKeyName;
 use qm_core::ports::bucket::Bucket;
-use qm_store::S3Contents;
+use qm_store::{S3Contents, SealedBucket};
+use qm_testkit::MemoryEncryptionKeys;
 use qm_testkit::contract::bucket::{
     Folders, OpenFiles, Promises, Resumes, StagedReads, Superseded, all, envelopes,
 };
@@ -49,32 +51,43 @@ impl Fresh {
 
     fn bucket(&self) -> Arc<dyn Bucket> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let place = place(&self.endpoint, self.bucket, &format!("fresh/{number}"));
+        let prefix = format!("{:?}/{number}", self.contents);
+        let place = place(&self.endpoint, self.bucket, &prefix);
         let open = World::open_with(&place, self.contents);
         let world = block_in_place(|| Handle::current().block_on(open));
         let bucket = Arc::clone(&world.bucket);
         self.worlds.lock().push(world);
         bucket
     }
+
+    /// Sealed before it reaches the store, with encryption keys of its own.
+    fn sealed_bucket(&self) -> Arc<dyn Bucket> {
+        let keys = Arc::new(MemoryEncryptionKeys::default());
+        let landing = EncryptionKeyName::parse("landing").unwrap();
+        Arc::new(SealedBucket::new(self.bucket(), keys, landing))
+    }
+}
+
+/// In clear and sealed, and what sealing needs of the bucket below it.
+async fn check(endpoint: &str, bucket: &'static str, promises: &Promises) {
+    let clear = Fresh::new(endpoint, bucket, S3Contents::Clear);
+    all(&|| clear.bucket(), promises).await;
+    let sealed = Fresh::new(endpoint, bucket, S3Contents::Sealed);
+    envelopes(&|| sealed.bucket(), promises).await;
+    all(&|| sealed.sealed_bucket(), promises).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3s_is_a_bucket() {
     let server = Server::start().await;
-    let fresh = Fresh::new(server.endpoint(), BUCKET, S3Contents::Clear);
-    all(&|| fresh.bucket(), &PROMISES).await;
-    let fresh = Fresh::new(server.endpoint(), BUCKET, S3Contents::Sealed);
-    envelopes(&|| fresh.bucket(), &PROMISES).await;
+    check(server.endpoint(), BUCKET, &PROMISES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_moto_is_a_bucket() {
     let moto = Moto::start().await;
     moto.make_bucket("plain").await;
-    let fresh = Fresh::new(&moto.endpoint, "plain", S3Contents::Clear);
-    all(&|| fresh.bucket(), &PROMISES).await;
-    let fresh = Fresh::new(&moto.endpoint, "plain", S3Contents::Sealed);
-    envelopes(&|| fresh.bucket(), &PROMISES).await;
+    check(&moto.endpoint, "plain", &PROMISES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,17 +98,11 @@ async fn foreign_moto_with_versions_is_a_bucket() {
         superseded: Superseded::MayStay,
         ..PROMISES
     };
-    let fresh = Fresh::new(&moto.endpoint, "versioned", S3Contents::Clear);
-    all(&|| fresh.bucket(), &promises).await;
-    let fresh = Fresh::new(&moto.endpoint, "versioned", S3Contents::Sealed);
-    envelopes(&|| fresh.bucket(), &promises).await;
+    check(&moto.endpoint, "versioned", &promises).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_versitygw_is_a_bucket() {
     let gateway = Gateway::start("plain").await;
-    let fresh = Fresh::new(&gateway.endpoint, "plain", S3Contents::Clear);
-    all(&|| fresh.bucket(), &PROMISES).await;
-    let fresh = Fresh::new(&gateway.endpoint, "plain", S3Contents::Sealed);
-    envelopes(&|| fresh.bucket(), &PROMISES).await;
+    check(&gateway.endpoint, "plain", &PROMISES).await;
 }

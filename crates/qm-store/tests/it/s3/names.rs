@@ -67,6 +67,18 @@ async fn what_cannot_be_named_is_not_listed(world: &World, endpoint: &str, bucke
     put_foreign(&theirs, bucket, "database/other", "of another place").await;
     assert_eq!(world.names("").await, ["a", "ok.csv"]);
     assert!(world.names("a").await.is_empty());
+    assert_eq!(unnamed(world, "").await, [".", "/", "back\\slash"]);
+    assert_eq!(unnamed(world, "a").await, ["a//"]);
+}
+
+/// What a listing passes over, told once.
+async fn unnamed(world: &World, folder: &str) -> Vec<String> {
+    let mut listing = world.bucket.list(&prefix(folder)).await.unwrap();
+    while listing.next().await.unwrap().is_some() {}
+    let mut paths = listing.take_unnamed();
+    assert_eq!(listing.take_unnamed(), [""; 0]);
+    paths.sort();
+    paths
 }
 
 #[tokio::test]

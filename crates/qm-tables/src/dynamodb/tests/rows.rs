@@ -200,6 +200,10 @@ async fn rows_that_dynamodb_does_not_take_are_told_before() {
         .flat_map(|batch| load.refusals(batch))
         .map(|refusal| (refusal.column, refusal.reason))
         .collect();
+    let document = include_str!("../../../../../docs/loading.md");
+    for (_, reason) in &refused {
+        assert!(document.contains(&format!("| {reason} |")), "{reason}");
+    }
     assert_eq!(
         refused,
         [

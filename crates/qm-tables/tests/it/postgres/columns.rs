@@ -5,6 +5,7 @@ use qm_core::config::{Column, ColumnType};
 use std::fmt::Write as _;
 
 use super::Server;
+use crate::suite::is_documented;
 use crate::suite::scene::{Scene, column, counts, csv};
 
 fn typed(columns: &[(&str, ColumnType)]) -> Vec<Column> {
@@ -46,14 +47,15 @@ async fn foreign_postgres_columns_narrower_than_declared() {
     let rejects = scene.rejects(&file).unwrap();
     for reason in [
         "larger than the table's column can hold",
-        "longer than the 3 characters",
-        "more than the 4 digits before the point",
-        "more than the 2 digits behind the point",
-        "must have a value",
+        "longer than the 3 characters of the table's column",
+        "more than the 4 digits before the point of the table's column",
+        "more than the 2 digits behind the point of the table's column",
+        "the table's column must have a value",
         "not a UUID",
-        "a NUL character",
+        "has a NUL character, which text cannot have",
     ] {
         assert!(rejects.contains(reason), "{reason}: {rejects}");
+        assert!(is_documented(reason), "{reason}");
     }
     let names = ["ID", "name", "price", "small", "tag", "ratio", "at"];
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What every database of tables must do, whatever else it can: the cases are run by each one's own
 //! tests, which say what it can.
 
+mod columns;
 mod golden;
 mod modes;
 pub(crate) mod scene;
@@ -26,6 +27,12 @@ pub(crate) enum Ability {
     Zeros,
 }
 
+/// True if `docs/loading.md` has it in a table of what is said, word for word.
+pub(crate) fn is_documented(said: &str) -> bool {
+    const DOCUMENT: &str = include_str!("../../../../../docs/loading.md");
+    DOCUMENT.contains(&format!("| {said} |"))
+}
+
 /// A database under test.
 #[async_trait]
 pub(crate) trait Database: Send + Sync {
@@ -47,7 +54,7 @@ pub(crate) struct Case {
 
 /// Runs every case that the database is able to, each in a table of its own name.
 pub(crate) async fn run(database: &dyn Database) {
-    let cases = [golden::CASES, modes::CASES, undoing::CASES].concat();
+    let cases = [columns::CASES, golden::CASES, modes::CASES, undoing::CASES].concat();
     for case in cases {
         if case.needs.iter().all(|ability| database.can(*ability)) {
             (case.run)(database).await;

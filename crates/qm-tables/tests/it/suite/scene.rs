@@ -8,13 +8,14 @@ use qm_core::config::{
 };
 use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome};
 use qm_core::id::{
-    ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, RevisionNumber, RouteName,
-    Sha256Digest, VersionId,
+    ArrivalSeq, BucketName, DeliveryId, DestinationName, NodeName, PartnerName, RevisionNumber,
+    RouteName, Sha256Digest, VersionId,
 };
 use qm_core::load::{Counts, Load};
 use qm_core::name::{ObjectKey, ObjectPath, Prefix};
 use qm_core::operation::Version;
 use qm_core::ports::access::Secret;
+use qm_core::ports::bucket::Content;
 use qm_core::ports::connector::{Connector as _, Fence, RowProgress, Shipment};
 use qm_core::template::Facts;
 use qm_tables::TableConnector;
@@ -30,6 +31,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) database: &'a dyn Database,
     pub(crate) bucket: OneBucket,
     pub(crate) table: Table<Secret>,
+    /// Whose files come.
+    pub(crate) partner: Option<PartnerName>,
 }
 
 impl<'a> Scene<'a> {
@@ -38,6 +41,7 @@ impl<'a> Scene<'a> {
         Self {
             database,
             bucket: OneBucket::default(),
+            partner: None,
             table: Table {
                 engine: database.engine(),
                 table: table.to_owned(),
@@ -84,19 +88,30 @@ impl<'a> Scene<'a> {
         fence: &dyn Fence,
         progress: Option<&dyn RowProgress>,
     ) -> Outcome {
+        let content = MemoryContent::new(file.bytes.clone());
+        self.outcome_of(file, &content, fence, progress).await
+    }
+
+    /// The same with content of the test's own.
+    pub(crate) async fn outcome_of(
+        &self,
+        file: &File,
+        content: &dyn Content,
+        fence: &dyn Fence,
+        progress: Option<&dyn RowProgress>,
+    ) -> Outcome {
         let shipment = Shipment {
             delivery: &file.delivery,
             target: &self.table.table,
             facts: Facts {
                 path: &file.delivery.source,
-                partner: None,
+                partner: self.partner.as_ref(),
                 arrived_at: file.delivery.arrived_at,
             },
             pace: None,
             progress,
         };
-        let content = MemoryContent::new(file.bytes.clone());
-        self.connector().deliver(&shipment, &content, fence).await
+        self.connector().deliver(&shipment, content, fence).await
     }
 
     /// Delivers a file that is loaded.

@@ -5,19 +5,20 @@ mod tests;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{ConfigOption, configuration, moment, table};
 use crate::cli::explain;
 use crate::node::{Connectors, connectors_for};
 use crate::system::SystemClock;
 use qm_core::account::{Account, Verb};
-use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, Propagate, Route};
+use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, OnFailure, Propagate, Route};
 use qm_core::file_type::FileType;
 use qm_core::id::{AccountName, BucketName, DestinationName};
 use qm_core::lookup::LookedUp;
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::ports::clock::Clock as _;
+use qm_core::retry::RetryPolicy;
 use qm_core::temp_name;
 use qm_core::template::Facts;
 
@@ -187,7 +188,9 @@ async fn decisions(
             }
         },
     }
-    lines.push(format!("  attempts     {}", route.retry));
+    lines.push(format!("  attempts     {}", attempts(&route.retry)));
+    lines.push(format!("  max age      {}", max_age(route, file)));
+    lines.push(format!("  order        {}", order(route.on_failure)));
     lines.push(format!("  afterwards   {}", afterwards(route, file)));
     lines.extend(route.propagate.iter().map(|propagate| followed(*propagate)));
     lines
@@ -309,6 +312,45 @@ async fn looked_up(
             let why = error.public_message();
             lines.push(format!("  name there   DEAD LETTER: {why}"));
             Err(lines)
+        }
+    }
+}
+
+/// With the word that the configuration has for it.
+fn attempts(retry: &RetryPolicy) -> String {
+    if *retry == RetryPolicy::lambda() {
+        format!("`lambda`: {retry}")
+    } else if *retry == RetryPolicy::camel() {
+        format!("`camel`: {retry}")
+    } else {
+        retry.to_string()
+    }
+}
+
+fn max_age(route: &Route, file: &File<'_>) -> String {
+    let Some(age) = route.max_age else {
+        return "none: it is not given up for its age".to_owned();
+    };
+    let until = SignedDuration::try_from(age)
+        .ok()
+        .and_then(|age| file.facts.arrived_at.checked_add(age).ok())
+        .unwrap_or(Timestamp::MAX);
+    format!(
+        "{} seconds: what waits at {} is given up, and somebody is told",
+        age.as_secs(),
+        table::time(until)
+    )
+}
+
+/// Among versions that have one name there.
+fn order(on_failure: OnFailure) -> &'static str {
+    match on_failure {
+        OnFailure::Block => "`block`: a newer one waits until this one has ended",
+        OnFailure::SkipSuperseded => {
+            "`skip_superseded`: a newer one takes the place of this one if it still waits"
+        }
+        OnFailure::Independent => {
+            "`independent`: a newer one does not wait for another attempt of this one"
         }
     }
 }

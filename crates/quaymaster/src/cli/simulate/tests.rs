@@ -21,6 +21,9 @@ after = { move = "done/{arrived:%Y}/{name}" }
 when.arrives = "staging/acme/out/*"
 lookup = { kind = "secrets", name = "sftp/{stem}", require_tag = { service = "push" } }
 min_size = 2
+max_age = "2d"
+retry = "camel"
+on_failure = "block"
 [destination.share]
 kind = "directory"
 path = "share"
@@ -90,7 +93,9 @@ async fn a_route_with_destinations() {
     assert_eq!(
         passed,
         "route copy: yes, `staging/acme/*.csv` matches\n  screen       passed\n  destination  share\n  \
-         name there   a.csv\n  attempts     3 attempts, +60s, +120s\n  \
+         name there   a.csv\n  attempts     `lambda`: 3 attempts, +60s, +120s\n  \
+         max age      none: it is not given up for its age\n  \
+         order        `skip_superseded`: a newer one takes the place of this one if it still waits\n  \
          afterwards   it moves to `staging/done/2026/a.csv` when all its deliveries have succeeded"
     );
     for (key, size_bytes, expect) in [
@@ -116,10 +121,15 @@ async fn a_route_that_looks_up() {
         "  found        yes, with tag service=push",
         "  destination  sftp://u@sftp.example.org:22",
         "  name there   a-20.csv in folder in",
+        "  attempts     `camel`: 4 attempts, +600s, +1200s, +2400s",
+        "  order        `block`: a newer one waits until this one has ended",
         "  afterwards   it stays",
     ] {
         assert!(found.lines().any(|found| found == line), "{line}: {found}");
     }
+    // The arrival is on the 20th.
+    let age = "  max age      172800 seconds: what waits at 2026-11-22";
+    assert!(found.contains(age), "{found}");
     for (key, size_bytes, expect) in [
         ("acme/out/a.csv", 1, "no, it has fewer than 2 bytes"),
         (

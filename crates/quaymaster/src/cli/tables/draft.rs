@@ -41,7 +41,7 @@ pub(super) fn text(name: &str, file_name: &str, found: &Suggestion) -> String {
     if found.rejected > 0 {
         let _ = writeln!(
             text,
-            "# {} of the rows had too many or too few cells, and would be rejected.",
+            "# {} of the rows would be rejected: too many cells, too few, or an error in a sheet.",
             found.rejected
         );
     }
@@ -50,6 +50,9 @@ pub(super) fn text(name: &str, file_name: &str, found: &Suggestion) -> String {
         Encoding::Utf8 => {}
         Encoding::Utf16 => text.push_str("encoding = \"utf-16\"\n"),
         Encoding::Latin1 => text.push_str("encoding = \"latin-1\"\n"),
+    }
+    if let Some(sheet) = &found.declaration.sheet {
+        let _ = writeln!(text, "sheet = {}", quoted(sheet));
     }
     match found.declaration.decimal_mark {
         DecimalMark::Point => {}
@@ -175,8 +178,14 @@ mod tests {
     /// Whatever a file's columns are called, its draft is a configuration, and says what was found.
     #[track_caller]
     fn check(file: &str, naming: Naming) -> String {
-        let found = suggest("Shop list.csv", file.as_bytes(), Sample::Whole, naming).unwrap();
-        let draft = text(&name_for("Shop list.csv"), "Shop list.csv", &found);
+        let bytes = file.as_bytes();
+        let found = suggest("Shop list.csv", bytes, Sample::Whole, naming, None).unwrap();
+        check_draft("Shop list.csv", &found)
+    }
+
+    #[track_caller]
+    fn check_draft(file_name: &str, found: &Suggestion) -> String {
+        let draft = text(&name_for(file_name), file_name, found);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("quaymaster.toml");
         std::fs::write(&path, format!("node.data = \"data\"\n{draft}\n")).unwrap();
@@ -236,6 +245,23 @@ key = [\"id\"]  # never empty, never twice the same in what was looked at
             "\"a \"\"b\"\" \\\",é,Zeit\n1,2,2026-01-01 10:00\n",
             Naming::Verbatim,
         );
+    }
+
+    #[test]
+    fn a_draft_names_the_sheet_that_was_asked_for() {
+        let workbook = include_bytes!("../../../../qm-rows/tests/it/data/products.xlsx");
+        let sheet = Some("Data");
+        let found = suggest(
+            "Shop list.xlsx",
+            workbook,
+            Sample::Whole,
+            Naming::Sql,
+            sheet,
+        )
+        .unwrap();
+        let draft = check_draft("Shop list.xlsx", &found);
+        let begins = "[declaration.shop_list]\nsheet = \"Data\"\n";
+        assert!(draft.contains(begins), "{draft}");
     }
 
     #[test]

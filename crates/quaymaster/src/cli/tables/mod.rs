@@ -40,6 +40,9 @@ pub(crate) struct SuggestOptions {
     /// What declaration and table are called; without, as the file is
     #[arg(long)]
     name: Option<String>,
+    /// The sheet of a workbook; without, the first
+    #[arg(long, value_name = "SHEET")]
+    sheet: Option<String>,
     /// Call columns just as the file does, as a table of DynamoDB may have them
     #[arg(long)]
     headers_as_names: bool,
@@ -88,7 +91,8 @@ fn suggest_of(options: &SuggestOptions) -> anyhow::Result<()> {
     } else {
         Naming::Sql
     };
-    let found = suggest(&file_name, &bytes, sample, naming).map_err(explain)?;
+    let sheet = options.sheet.as_deref();
+    let found = suggest(&file_name, &bytes, sample, naming, sheet).map_err(explain)?;
     if found.declaration.columns.is_empty() {
         anyhow::bail!(
             "{} has no header, so nothing can be told of it",

@@ -79,6 +79,7 @@ pub(crate) fn plan(old: Option<&Config>, new: &Config) -> Plan {
     each!("route", routes, facts::route, None);
     each!("destination", destinations, facts::destination, None);
     each!("declaration", declarations, facts::declaration, None);
+    each!("text", texts, facts::text, None);
     plan
 }
 

@@ -98,6 +98,7 @@ fn account(
         context.names.bucket(mailbox.bucket.as_str())?;
         Ok(mailbox)
     });
+    let home = section.optional(report, "home", places::home);
     let may = section.list(report, "may", verb);
     let types = types(section, report);
     let temp_suffixes = section.list(report, "temp_suffixes", |item| {
@@ -111,6 +112,7 @@ fn account(
         ssh_keys: ssh_keys.unwrap_or_default(),
         networks: networks.unwrap_or_default(),
         mailbox: mailbox?,
+        home: home.unwrap_or_default(),
         may: may.map_or_else(|| Verb::DEFAULT.into(), |may| may.into_iter().collect()),
         types,
         temp_suffixes: temp_suffixes.unwrap_or_default(),

@@ -15,6 +15,7 @@ mod route;
 mod screen;
 mod sftp;
 mod table;
+mod texts;
 
 use qm_core::config::Config;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,7 @@ pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<C
     let declarations = declaration::declarations(&mut top, report);
     let accounts = account::accounts(&mut top, &declarations, &context, report);
     let destinations = destination::destinations(&mut top, &declarations, &context, report);
+    let texts = texts::texts(&mut top, report);
     top.finish(report);
     folders::check(node.as_ref(), &buckets, &destinations, report);
     Some(Config {
@@ -58,6 +60,7 @@ pub(super) fn config(tree: &Table, base: &Path, report: &mut Report) -> Option<C
         routes,
         destinations,
         declarations,
+        texts,
     })
 }
 

@@ -52,9 +52,22 @@ pub(super) fn node(
     let dead_letters_alert = section.optional(report, "dead_letters_alert", |item| {
         values::whole(item, 1..=u32::MAX)
     });
+    let dead_letters_alert_after = section.optional(
+        report,
+        "dead_letters_alert_after",
+        values::positive_duration,
+    );
     let undelivered_alert_after =
         section.optional(report, "undelivered_alert_after", values::positive_duration);
     let dead_letters_kept = section.optional(report, "dead_letters_kept", kept);
+    let dead_letters_kept = dead_letters_kept.unwrap_or(Some(DEAD_LETTERS_KEPT));
+    if let (Some(after), Some(kept)) = (dead_letters_alert_after, dead_letters_kept)
+        && after >= kept
+    {
+        let fault = Fault::new("dead_letters_alert_after: dead letters are purged before")
+            .help("write less than `dead_letters_kept`, which is \"4d\" unless it is set");
+        report.say_of(&section.key("dead_letters_alert_after"), fault);
+    }
     let ledger = section.optional(report, "ledger", places::ledger);
     let tags = section.optional(report, "tags", values::tags);
     section.finish(report);
@@ -67,8 +80,9 @@ pub(super) fn node(
         partial_kept: partial_kept.unwrap_or(PARTIAL_KEPT),
         partial_alert_after: partial_alert_after.unwrap_or(PARTIAL_ALERT_AFTER),
         dead_letters_alert,
+        dead_letters_alert_after,
         undelivered_alert_after,
-        dead_letters_kept: dead_letters_kept.unwrap_or(Some(DEAD_LETTERS_KEPT)),
+        dead_letters_kept,
         ledger: ledger.unwrap_or_default(),
         tags: tags.unwrap_or_default(),
     })
@@ -80,7 +94,8 @@ fn kept(item: &Item) -> Result<Option<Duration>, Fault> {
         return Ok(None);
     }
     values::positive_duration(item).map(Some).map_err(|fault| {
-        fault.help("write a time, such as \"4d\", or \"forever\" if nothing is to be purged")
+        Fault::new(fault.message)
+            .help("write a time, such as \"4d\", or \"forever\" if nothing is to be purged")
     })
 }
 

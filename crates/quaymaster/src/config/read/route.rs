@@ -161,7 +161,8 @@ fn after(section: &mut Section<'_>, report: &mut Report) -> Option<AfterDelivery
     }
     let is_deleted = section.optional(report, "after", |item| {
         values::word(item, &[("keep", false), ("delete", true)]).map_err(|fault| {
-            fault.help("write `keep`, `delete`, or { move = \"archive/{arrived:%Y}/{name}\" }")
+            Fault::new(fault.message)
+                .help("write `keep`, `delete`, or { move = \"archive/{arrived:%Y}/{name}\" }")
         })
     })?;
     Some(if is_deleted {

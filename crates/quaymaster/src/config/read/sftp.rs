@@ -46,7 +46,8 @@ pub(super) fn sftp(section: &mut Section<'_>, report: &mut Report) -> Option<Sft
 fn user(item: &Item) -> Result<String, Fault> {
     let text = text(item)?;
     if text.chars().any(char::is_control) {
-        return Err(Fault::new("a user name has no control characters"));
+        return Err(Fault::new("a user name has no control characters")
+            .help("write it as the server's operator told it, as in \"us\""));
     }
     Ok(text.to_owned())
 }

@@ -145,6 +145,18 @@ fn mistakes_about_alarms() {
 }
 
 #[test]
+fn dead_letters_are_told_of_before_they_are_purged() {
+    let said = |node: &str| messages(&config(node, ""));
+    assert!(said("dead_letters_alert_after = \"3d\"").is_empty());
+    assert!(said("dead_letters_alert_after = \"9d\"\ndead_letters_kept = \"forever\"").is_empty());
+    let never = said("dead_letters_alert_after = \"4d\"");
+    assert!(
+        never.len() == 1 && never[0].contains("dead letters are purged before"),
+        "{never:?}"
+    );
+}
+
+#[test]
 fn dead_letters_wait_four_days_unless_told_otherwise() {
     let kept = |node: &str| right(&config(node, "")).node.dead_letters_kept;
     assert_eq!(kept(""), Some(Duration::from_hours(4 * 24)));

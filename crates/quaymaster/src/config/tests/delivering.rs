@@ -13,6 +13,7 @@ pub(super) const ALL: &str = r#"
 data = "/data"
 ledger = "secret:ledger"
 dead_letters_alert = 10
+dead_letters_alert_after = "1d"
 undelivered_alert_after = "1h"
 
 [listen.sftp]
@@ -86,6 +87,10 @@ fn everything_that_can_be_said() {
     };
     assert_eq!(name.0, "ledger");
     assert_eq!(config.node.dead_letters_alert, Some(10));
+    assert_eq!(
+        config.node.dead_letters_alert_after,
+        Some(Duration::from_hours(24))
+    );
     assert_eq!(
         config.node.undelivered_alert_after,
         Some(Duration::from_hours(1))

@@ -165,6 +165,7 @@ fn what_is_assumed() {
     assert_eq!(config.node.partial_alert_after, Duration::from_mins(10));
     assert_eq!(config.node.ledger, LedgerPlace::Sqlite);
     assert_eq!(config.node.dead_letters_alert, None);
+    assert_eq!(config.node.dead_letters_alert_after, None);
     assert_eq!(config.node.undelivered_alert_after, None);
     assert_eq!(config.sftp.address.to_string(), "0.0.0.0:2022");
     assert_eq!(config.sftp.host_key, None);

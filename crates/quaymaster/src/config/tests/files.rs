@@ -1,11 +1,13 @@
 //! Several files as one configuration, in memory and on disk.
 
 use qm_core::config::BucketPlace;
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use tempfile::TempDir;
 
 use super::read;
-use crate::config::load;
+use crate::config::files::unreadable;
+use crate::config::{Problem, load};
 
 #[test]
 fn a_table_may_be_spread_over_files() {
@@ -82,6 +84,8 @@ fn broken_lines_of_all_files_are_told_and_nothing_is_guessed_from_them() {
         problems.iter().all(|p| p.contains("not valid TOML")),
         "{problems:#?}"
     );
+    let remedy = "\n  help: a line is `[table]`, `key = \"text\"`";
+    assert!(problems.iter().all(|p| p.contains(remedy)), "{problems:#?}");
 }
 
 #[test]
@@ -118,7 +122,8 @@ fn columns_are_characters_and_tabs_stay_tabs() {
   help: known here: address, connections_max, connections_per_account_max, idle, host_key",
             "quaymaster.toml:3:17: url: a text in quotes is needed, not a whole number
     3 | \tbucket.b.url = 7
-      | \t               ^",
+      | \t               ^
+  help: write one text in quotes",
         ]
     );
 }
@@ -156,36 +161,63 @@ fn files_that_cannot_be_read() {
     let folder = TempDir::new().unwrap();
     let base = folder.path();
     let file = base.join("quaymaster.toml");
-    let told = |file: &Path| -> Vec<String> {
-        load(file)
-            .unwrap_err()
-            .iter()
-            .map(|p| p.to_string().replace(&format!("{}/", base.display()), ""))
-            .collect()
+    let folder_of_test = format!("{}/", base.display());
+    let told = |file: &Path| -> Vec<(String, String)> {
+        let told = |problem: &Problem| {
+            let text = problem.to_string().replace(&folder_of_test, "");
+            let (message, help) = text.split_once("\n  help: ").expect("a remedy");
+            (message.to_owned(), help.to_owned())
+        };
+        load(file).unwrap_err().iter().map(told).collect()
+    };
+    let found = told(&file);
+    let [(message, help)] = &found[..] else {
+        panic!("not one problem");
     };
     assert_eq!(
-        told(&file),
-        ["quaymaster.toml: cannot be read: No such file or directory (os error 2)"]
+        message,
+        "quaymaster.toml: cannot be read: No such file or directory (os error 2)"
     );
+    assert!(help.contains("`-c FILE`"), "{help}");
+    assert!(help.contains("`sudo quaymaster install`"), "{help}");
     write(base, "quaymaster.toml", b"node.data = \"data\"\n# \xff\n");
     std::fs::create_dir_all(base.join("conf.d/folder.toml")).unwrap();
-    assert_eq!(
-        told(&file),
-        [
-            "quaymaster.toml: line 2 is not UTF-8 text\n  help: save the file as UTF-8",
-            "conf.d/folder.toml: is not a file",
-        ]
+    let not_utf8 = (
+        "quaymaster.toml: line 2 is not UTF-8 text".to_owned(),
+        "save the file as UTF-8".to_owned(),
     );
-    assert_eq!(
-        told(&base.join("conf.d/folder.toml")),
-        ["conf.d/folder.toml: is not a file"]
+    let no_file = (
+        "conf.d/folder.toml: is not a file".to_owned(),
+        "name the file itself, as in `quaymaster check quaymaster.toml`; nothing else may end in .toml in conf.d"
+            .to_owned(),
     );
+    assert_eq!(told(&file), [not_utf8, no_file.clone()]);
+    assert_eq!(told(&base.join("conf.d/folder.toml")), [no_file]);
     write(base, "large.toml", &vec![b'#'; 8 * 1024 * 1024 + 1]);
     std::fs::remove_dir(base.join("conf.d/folder.toml")).unwrap();
     assert_eq!(
         told(&base.join("large.toml")),
-        ["large.toml: is larger than 8 MiB"]
+        [(
+            "large.toml: is larger than 8 MiB".to_owned(),
+            "see that it is the configuration; a large one may be spread over files in conf.d"
+                .to_owned()
+        )]
     );
+}
+
+#[test]
+fn every_error_of_a_file_has_its_remedy() {
+    let file = Path::new("quaymaster.toml");
+    for (kind, expect) in [
+        (ErrorKind::NotFound, "install"),
+        (ErrorKind::PermissionDenied, "as the node's user"),
+        (ErrorKind::Other, "its disk"),
+    ] {
+        let problem = unreadable(file, &Error::from(kind)).to_string();
+        assert!(problem.contains(": cannot be read: "), "{problem}");
+        let (_, help) = problem.split_once("\n  help: ").expect("a remedy");
+        assert!(help.contains(expect), "{help}");
+    }
 }
 
 #[test]

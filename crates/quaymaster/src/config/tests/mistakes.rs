@@ -38,7 +38,7 @@ quaymaster.toml:4:16: partial_kept: `1 day` is not a time span
 quaymaster.toml:5:1: unknown key `colour` in [node]
     5 | colour…
       | ^^^^^^
-  help: known here: data, secrets, encryption_keys, alert, partial_kept, partial_alert_after, dead_letters_alert, undelivered_alert_after, dead_letters_kept, ledger, tags
+  help: known here: data, secrets, encryption_keys, alert, partial_kept, partial_alert_after, dead_letters_alert, dead_letters_alert_after, undelivered_alert_after, dead_letters_kept, ledger, tags
 
 quaymaster.toml:8:1: unknown key `adress` in [listen.sftp]
     8 | adress…

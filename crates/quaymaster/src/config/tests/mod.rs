@@ -3,16 +3,19 @@
 mod alarms;
 mod delivering;
 mod delivering_mistakes;
+mod documents;
 mod encryption_keys;
 mod examples;
 mod files;
 mod mistakes;
 mod plan;
+mod reference;
 mod rules;
 mod secrecy;
 mod shared;
 mod table_mistakes;
 mod tables;
+mod texts;
 mod values;
 
 use qm_core::config::Config;

@@ -98,7 +98,7 @@ fn deliveries() {
 }
 
 const DELIVERIES: &str = "
-+ node: data /data, encryption_keys /data/encryption-keys, partial_kept 1d, partial_alert_after 10m, dead_letters_alert 10, undelivered_alert_after 1h, dead_letters_kept 4d, ledger PostgreSQL by secret:ledger
++ node: data /data, encryption_keys /data/encryption-keys, partial_kept 1d, partial_alert_after 10m, dead_letters_alert 10, dead_letters_alert_after 1d, undelivered_alert_after 1h, dead_letters_kept 4d, ledger PostgreSQL by secret:ledger
 + listen.sftp: address 0.0.0.0:2022, connections_max 1000, connections_per_account_max 20, idle 30m, host_key secret:host-key
 + route bank: arrives landing/in/*.csv, deliver bank copies, screen names *.csv /[a-z]+\\.csv/; types csv; at least 1 bytes; at most 1073741824 bytes; rejected go to quarantine/{key}, retry 3 attempts, +60s, +120s, max_age 2d, on_failure independent, min_size 0 bytes, after move to archive/{arrived:%Y}/{name}
 + route push: arrives staging/*/**, lookup secret sftp/{path.0} in AWS Secrets Manager region eu-west-1 with tag service=push, retry 3 attempts, +60s, +120s, on_failure skip_superseded, min_size 0 bytes, after delete, concurrency 2, breaker 5 failures, 1m

@@ -97,7 +97,9 @@ fn time_spans() {
             ),
             (
                 "grace = true",
-                Err("grace: a text in quotes is needed, not true or false"),
+                Err(
+                    "grace: a text in quotes is needed, not true or false\n  help: write one text in quotes",
+                ),
             ),
         ],
     );
@@ -239,7 +241,9 @@ fn places() {
             ),
             (
                 "url = \"s3://landing/a//b\"",
-                Err("url: a path has no empty, `.` or `..` components"),
+                Err(
+                    "url: a path has no empty, `.` or `..` components\n  help: as in s3://company-landing/uploads",
+                ),
             ),
             (
                 "url = \"s3://user@landing\"",
@@ -378,6 +382,19 @@ fn keys_and_accounts() {
                 "mailbox = \"b/.quaymaster\"",
                 Err(
                     "mailbox: that name is reserved by the server\n  help: write a bucket and a folder in it, as in `landing/north`",
+                ),
+            ),
+            ("home = \"/\"", Ok("0")),
+            (
+                "home = \"landing/north\"",
+                Err(
+                    "home: a home begins with `/`\n  help: write the path that the account's programs have, as in `/landing/north`",
+                ),
+            ),
+            (
+                "home = \"/a/../b\"",
+                Err(
+                    "home: a path has no empty, `.` or `..` components\n  help: write the path that the account's programs have, as in `/landing/north`",
                 ),
             ),
             (

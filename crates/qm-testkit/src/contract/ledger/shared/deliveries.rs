@@ -104,6 +104,43 @@ pub async fn a_clean_stop_ends_the_lease(pair: &Pair) {
     assert_eq!(second.nodes().await.unwrap(), [stopped]);
 }
 
+/// Leases go by the ledger's clock: a node whose own jumps by days loses nothing that it has begun, and
+/// takes nothing that another has.
+pub async fn a_clock_that_jumps_is_its_nodes_own(pair: &Pair) {
+    let (first, second) = (pair.first.as_ref(), pair.second.as_ref());
+    for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+        upload_and_deliver(first, name, number).await;
+    }
+    let own = claim(first, 0, 1).await.remove(0);
+    let others = claim(second, 0, 1).await.remove(0);
+    for days in [1, -1, 30, -30, 365, 0] {
+        let now = minute(days * 24 * 60);
+        let told = NodeReport {
+            alive_at: Some(now),
+            ..report(one())
+        };
+        first.report(told).await.unwrap();
+        let taken = first.interrupted(&[own.id], now).await.unwrap();
+        assert!(taken.is_empty(), "taken {days} days off: {taken:?}");
+        // What waits may follow the clock; what runs does not.
+        first.clock_set_back(now).await.unwrap();
+        let lost = interrupted(second, &[others.id]).await;
+        assert!(lost.is_empty(), "lost {days} days off: {lost:?}");
+        assert!(first.is_latest(&own).await.unwrap(), "{days} days off");
+        assert!(second.is_latest(&others).await.unwrap(), "{days} days off");
+    }
+    finish(first, &own, DeliveryState::Delivered, 1).await;
+    finish(second, &others, DeliveryState::Delivered, 1).await;
+    for done in [&own, &others] {
+        let done = delivery(first, done.id).await;
+        assert_eq!((done.attempts, done.fence), (1, 1), "{done:?}");
+    }
+    // Whoever's clock is right gets what waited.
+    let last = claim(second, 1, 9).await;
+    assert_eq!(last.len(), 1);
+    finish(second, &last[0], DeliveryState::Delivered, 2).await;
+}
+
 /// Two that look at the same time never get the same delivery, and together they get all.
 pub async fn interrupted_ones_are_given_to_one(pair: &Pair) {
     let (first, second) = (pair.first.as_ref(), pair.second.as_ref());

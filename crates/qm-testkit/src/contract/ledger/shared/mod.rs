@@ -66,8 +66,8 @@ macro_rules! cases {
 
 cases! {
     deliveries: deliveries_of_a_dead_node_are_taken_over a_node_that_comes_back_begins_anew
-        a_clean_stop_ends_the_lease interrupted_ones_are_given_to_one
-        claims_at_once_share_the_line;
+        a_clean_stop_ends_the_lease a_clock_that_jumps_is_its_nodes_own
+        interrupted_ones_are_given_to_one claims_at_once_share_the_line;
     names: changes_of_a_dead_node_are_taken_over a_failed_change_of_a_dead_node_says_nothing
         a_change_that_another_node_overtook_is_decided_again a_change_is_one_runs_own
         a_name_is_changed_by_one seq_is_the_order_of_commits;

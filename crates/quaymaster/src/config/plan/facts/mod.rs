@@ -10,6 +10,7 @@ use qm_core::config::{
     S3Encryption, S3Place, SecretName, SftpListen, SmtpSecurity, Watch,
 };
 use qm_core::expectation::Expectation;
+use qm_core::message_text::{OwnText, Words};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -30,6 +31,7 @@ pub(super) fn node(node: &Node) -> Facts {
         partial_kept,
         partial_alert_after,
         dead_letters_alert,
+        dead_letters_alert_after,
         undelivered_alert_after,
         dead_letters_kept,
         ledger,
@@ -49,6 +51,10 @@ pub(super) fn node(node: &Node) -> Facts {
         (
             "dead_letters_alert",
             dead_letters_alert.map(|number| number.to_string()),
+        ),
+        (
+            "dead_letters_alert_after",
+            dead_letters_alert_after.map(span),
         ),
         ("undelivered_alert_after", undelivered_alert_after.map(span)),
         (
@@ -207,6 +213,7 @@ pub(super) fn account(account: &Account) -> Facts {
         ssh_keys,
         networks,
         mailbox,
+        home,
         may,
         types,
         temp_suffixes,
@@ -226,6 +233,7 @@ pub(super) fn account(account: &Account) -> Facts {
     vec![
         ("partner", Some(partner.to_string())),
         ("mailbox", Some(mailbox.to_string())),
+        ("home", (!home.is_root()).then(|| format!("/{home}"))),
         ("may", list(may)),
         ("types", types.as_ref().and_then(list)),
         ("networks", list(networks)),
@@ -258,6 +266,16 @@ pub(super) fn expectation(expectation: &Expectation) -> Facts {
         ("zone", Some(zone.clone())),
         ("grace", Some(span(*grace))),
         ("alert", list(alert)),
+    ]
+}
+
+pub(super) fn text(text: &OwnText) -> Facts {
+    let OwnText { subject, body } = text;
+    // On one line, as everything here.
+    let written = |words: &Words| format!("{:?}", words.as_str());
+    vec![
+        ("subject", subject.as_ref().map(written)),
+        ("body", body.as_ref().map(written)),
     ]
 }
 
