@@ -51,6 +51,9 @@ number_of_deliveries() { qm delivery list --limit 1000 | grep -c " landing/$1" |
 
 engine_of() { case $environment in devl) echo SQLite ;; test) echo PostgreSQL ;; prod) echo DynamoDB ;; esac; }
 
+# The bucket as mails name it.
+bucket_of() { case $environment in prod) echo s3://company-landing ;; *) echo s3://landing ;; esac; }
+
 # All rows, a line each; SQL holds no empty text where a cell is empty, but nothing.
 rows_of() {
     local table=$1 key=$2

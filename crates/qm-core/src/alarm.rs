@@ -16,10 +16,10 @@ pub enum Metric {
     /// How many attempts began late: their deliveries were ready for a second or longer and waited
     /// until another there had ended.
     HeldBack,
-    /// Milliseconds that loads took for every 1,000 rows, on average; a load of fewer rows counts
-    /// as one of 1,000.
+    /// Milliseconds that loads took for every 1,000 rows, on average, without what they waited for
+    /// their turn; a load of fewer rows counts as one of 1,000.
     Duration,
-    /// Most that ran at a time.
+    /// Most that ran at a time; into a table, where loads take turns, all that ran.
     Running,
 }
 
@@ -65,7 +65,9 @@ impl Metric {
             Self::Failures => format!("{value}{more} attempts failed"),
             Self::HeldBack => format!("{value}{more} deliveries had to wait for their turn"),
             Self::Duration => format!("1,000 rows took {value} ms on average"),
-            Self::Running => format!("{value}{more} deliveries ran at a time"),
+            Self::Running => {
+                format!("{value}{more} deliveries ran at a time, or in turn into a table,")
+            }
         }
     }
 }

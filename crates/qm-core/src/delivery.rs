@@ -209,7 +209,8 @@ pub struct Transition {
     pub is_rejected: bool,
     /// What became of its rows, if it went into a table.
     pub load: Option<Load>,
-    /// How long the attempt took that loaded them; `None` if nobody knows.
+    /// How long the attempt took that loaded them, without what it waited for others; `None` if
+    /// nobody knows.
     pub took: Option<Duration>,
     /// What those are told who want to know of it.
     pub notice: Option<Notice>,

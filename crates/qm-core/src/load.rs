@@ -113,14 +113,14 @@ impl Load {
         }
     }
 
-    /// What the placeholders of a configured text stand for.
-    pub fn facts(&self, source: &ObjectPath) -> Vec<Fact> {
+    /// What the placeholders of a configured text stand for; objects are named by `link`.
+    pub fn facts(&self, source: &ObjectPath, link: &dyn Fn(&ObjectPath) -> String) -> Vec<Fact> {
         let counts = self.counts;
-        let rejects = self.rejects.as_ref().map(|path| format!("s3://{path}"));
+        let rejects = self.rejects.as_ref().map(link);
         vec![
             ("engine", self.engine.to_owned()),
             ("table", self.table.clone()),
-            ("source", format!("s3://{source}")),
+            ("source", link(source)),
             ("rejects", rejects.unwrap_or_else(|| "nowhere".to_owned())),
             ("counts", self.note()),
             ("read", counts.read.to_string()),
@@ -133,13 +133,13 @@ impl Load {
     }
 
     /// What they are told unless the configuration has a text of its own.
-    pub fn text(&self, source: &ObjectPath) -> Text {
+    pub fn text(&self, source: &ObjectPath, link: &dyn Fn(&ObjectPath) -> String) -> Text {
         let (table, engine) = (&self.table, self.engine);
-        let from = format!("s3://{source}");
+        let from = link(source);
         let saved = self
             .rejects
             .as_ref()
-            .map(|path| format!("in the s3 bucket s3://{path}"));
+            .map(|path| format!("in the s3 bucket {}", link(path)));
         let body = match (self.status(), saved) {
             (LoadStatus::Loaded, _) => {
                 format!("Data loaded successfully to {engine} table {table} from {from}")
@@ -196,11 +196,12 @@ mod tests {
             },
             rejects: (rejected > 0).then(|| path("invalid-records/1/invalid_items.json")),
         };
-        let text = load.text(&path("raw-data/products.csv"));
+        let link = |path: &ObjectPath| format!("s3://{path}");
+        let text = load.text(&path("raw-data/products.csv"), &link);
         assert_eq!(text.subject, "DynamoDB table load status");
         let said = text.body.strip_suffix(&format!("\n\n{}", load.note()));
         assert_eq!((load.status(), said), (expect.0, Some(expect.1)));
-        let facts = load.facts(&path("raw-data/products.csv"));
+        let facts = load.facts(&path("raw-data/products.csv"), &link);
         let named: Vec<&str> = facts.iter().map(|(name, _)| *name).collect();
         assert_eq!(named, load.message().placeholders());
     }

@@ -14,7 +14,7 @@ use qm_rows::Report;
 
 use crate::Shared;
 use crate::holder::Holder;
-use crate::names::Wanted;
+use crate::names::{LOCK_WAIT, Wanted, busy};
 use crate::refusal::Act;
 
 /// What the file is called that tells the faults of another.
@@ -54,6 +54,10 @@ impl Shared {
 
     async fn write_faults(self: &Arc<Self>, refused: Refused<'_>, report: &Report) -> Result<()> {
         let path = beside(&refused.path)?;
+        // An earlier report goes, whatever the account may. A file of the sender's own stays, and
+        // nothing is told.
+        self.remove_faults(refused.bucket, &refused.path, refused.holder, refused.act)
+            .await?;
         let now = self.now();
         let text = format!("{BEGINNING}{now:.0}, {}.\n\n{report}", refused.fate);
         let staging = Staging {
@@ -78,17 +82,13 @@ impl Shared {
             sha256: sealed.sha256,
             identity: sealed.identity,
             staged: staged.token().filter(|_| refused.bucket.needs_token()),
-            received_at: now,
+            // Not before its last byte: it would look as if somebody had written to it.
+            received_at: self.now(),
         };
-        let may_replace = refused.account.may.contains(&Verb::Overwrite);
         let wanted = Wanted {
             change: Change::Publish,
             version: Some(version),
-            existing: if may_replace {
-                Existing::Replace
-            } else {
-                Existing::Refuse
-            },
+            existing: Existing::Refuse,
             arrival: None,
             departs: false,
             content_of: None,
@@ -139,6 +139,10 @@ impl Shared {
         act: &Act,
     ) -> Result<()> {
         let path = beside(path)?;
+        // One that was written a moment ago may not be recorded yet.
+        let settled = self.locks.names(vec![path.clone()]);
+        let held = tokio::time::timeout(LOCK_WAIT, settled).await;
+        drop(held.map_err(|_| busy())?);
         // Only what the ledger knows is ours; mostly there is nothing, and no bucket is asked.
         let Some(version) = self.parts.ledger.current(&path).await? else {
             return Ok(());

@@ -110,6 +110,12 @@ impl Intake {
             }),
         }
     }
+
+    /// Records what was refused too often to be recorded one by one; for the end, before the ledger
+    /// is closed.
+    pub async fn flush(&self) {
+        self.shared.flush_refusals().await;
+    }
 }
 
 #[async_trait]

@@ -23,7 +23,7 @@ use qm_core::{Error, Kind, Result};
 use tokio::runtime::Handle;
 
 /// A name is locked for milliseconds; for so long only when the ledger does not work.
-const LOCK_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// Until another node's change of the same name is looked for again; then twice as long.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 const BUSY_PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -265,7 +265,7 @@ impl Shared {
     }
 }
 
-fn busy() -> Error {
+pub(crate) fn busy() -> Error {
     Error::new(
         Kind::Unavailable,
         "this file is busy; please try again later",

@@ -94,7 +94,7 @@ impl AccountUpload {
         if let Err(error) = self.bucket.discard(&token).await {
             tracing::warn!(
                 error = error.chain(),
-                "Staged bytes of a failed upload stay until the next start"
+                "Staged bytes of a failed upload stay: the next start removes them, unless nodes share the bucket, or it is watched and an object store"
             );
         }
     }

@@ -41,3 +41,4 @@ pub use output::{Finish, Output, Reject};
 pub use rejects::RejectsWriter;
 pub use rows::{Rows, RowsFile, is_workbook};
 pub use suggest::{Naming, Sample, Suggestion, suggest};
+pub use value::check_constant;

@@ -204,7 +204,8 @@ async fn send(
     let version = parcel.version;
     let mut digest = Context::new(&SHA256);
     let mut end = 0;
-    let mut next = parcel.content.read(0, read_bytes(client, parcel)).await?;
+    let length = read_bytes(client, parcel, start > 0);
+    let mut next = parcel.content.read(0, length).await?;
     // One read beyond the recorded size is enough to see that there is more.
     while !next.is_empty() && end <= version.size_bytes {
         let piece = next;
@@ -214,9 +215,9 @@ async fn send(
         let skipped = usize::try_from(start.saturating_sub(begin)).unwrap_or(usize::MAX);
         let unsent = piece.slice(skipped.min(piece.len())..);
         let offset = end - unsent.len() as u64;
-        let read_bytes = read_bytes(client, parcel);
+        let length = read_bytes(client, parcel, end < start);
         let sending = send_piece(client, file, offset, unsent, parcel.pace);
-        let (read, sent) = tokio::join!(parcel.content.read(end, read_bytes), sending);
+        let (read, sent) = tokio::join!(parcel.content.read(end, length), sending);
         if let Err(error) = sent {
             return Err(refused_write(client, names, file, error).await);
         }
@@ -238,10 +239,12 @@ async fn send(
     .with("sent_bytes", end))
 }
 
-/// Little for a server that is slow: every read is told as progress.
-fn read_bytes(client: &Client, parcel: &Parcel<'_>) -> u32 {
+/// Little for a server that is slow: every read is told as progress. What it has already costs it
+/// nothing.
+fn read_bytes(client: &Client, parcel: &Parcel<'_>, is_there: bool) -> u32 {
     match parcel.pace {
         Some(_) => PACED_BYTES,
+        None if is_there => client.write_bytes_max() * WRITES_A_READ,
         None => client.write_bytes() * WRITES_A_READ,
     }
 }

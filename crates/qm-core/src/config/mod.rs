@@ -20,6 +20,7 @@ use crate::id::{
     NotifierName, RouteName,
 };
 use crate::message_text::Texts;
+use crate::name::ObjectPath;
 use crate::retry::RetryPolicy;
 
 pub use bucket::{AwsAccess, Bucket, BucketPlace, CloudPlace, S3Encryption, S3Place, Watch};
@@ -195,6 +196,15 @@ pub struct SmtpLogin {
 pub struct SecretName(pub String);
 
 impl Config {
+    /// An object as messages name it: where a bucket on S3 has it, else by the bucket's name here.
+    pub fn link(&self, path: &ObjectPath) -> String {
+        match self.buckets.get(&path.bucket).map(|bucket| &bucket.place) {
+            Some(place @ BucketPlace::S3(_)) => format!("{place}/{}", path.key),
+            Some(BucketPlace::Directory(_) | BucketPlace::Gcs(_) | BucketPlace::Azure(_))
+            | None => format!("s3://{path}"),
+        }
+    }
+
     /// The same for another node of those that share the ledger: what belongs to one node alone
     /// is as in `own`.
     #[must_use]

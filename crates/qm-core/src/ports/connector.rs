@@ -76,6 +76,10 @@ pub struct Shipment<'a> {
 pub trait RowProgress: Send + Sync + std::fmt::Debug {
     /// So many since the load began, this attempt's and those of attempts that it goes on from.
     fn rows(&self, counts: Counts);
+
+    /// From now on the load waits for its turn at what others have, or goes on: what they take is
+    /// none of its time.
+    fn waits(&self, _is_waiting: bool) {}
 }
 
 /// Slows down what is sent.

@@ -65,6 +65,23 @@ impl Template {
         Ok(rendered)
     }
 
+    /// What it always comes to; `None` if it has placeholders.
+    pub fn constant(&self) -> Option<String> {
+        let text = |part: &Part| match part {
+            Part::Text(text) => Some(text.clone()),
+            Part::Name
+            | Part::Stem
+            | Part::Extension
+            | Part::Key
+            | Part::Folder
+            | Part::Component(_)
+            | Part::Bucket
+            | Part::Partner
+            | Part::Arrived { .. } => None,
+        };
+        self.parts.iter().map(text).collect()
+    }
+
     /// As written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -1,7 +1,7 @@
 //! Who may log in, and what operators change while the node runs.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{Node, Rows, World, wait};
+use qm_e2e::{Node, Rows, World};
 use std::fs;
 
 use crate::support::Outcome;
@@ -94,10 +94,8 @@ fn foreign_keys_are_added_listed_and_removed_while_running() -> Outcome {
         .quaymaster(&["account", "key", "add", "north", "--file", file])?
         .ok()?
         .says("nothing changed")?;
-    // The node sees another process's change to the ledger within a second.
-    let mut session = wait::until("the node takes up the key", || {
-        Ok(world.paramiko_with("north", &second).ok())
-    })?;
+    // Whoever is told "added" may log in.
+    let mut session = world.paramiko_with("north", &second)?;
     session.run("upload(sftp, 'a.csv', b'a')")?;
 
     let listed = world
@@ -139,6 +137,58 @@ fn foreign_keys_are_added_listed_and_removed_while_running() -> Outcome {
         .failed()?;
     ensure!(kept.stderr.contains("is in the configuration"), "{kept}");
     assert_eq!(world.audit()?.with(&[("ACTIVITY", "key")]).len(), 2);
+    Ok(())
+}
+
+/// The node also says that it is alive without having looked at keys for us: no proof for a command.
+#[test]
+fn foreign_a_key_counts_once_the_command_has_ended_whenever_that_is() -> Outcome {
+    let mut world = World::new()?;
+    world.account("north")?;
+    world.start()?;
+    let second = world.key("second")?;
+    let (line, fingerprint) = (&second.public_line, second.fingerprint()?);
+    for _ in 0..8 {
+        world
+            .quaymaster(&["account", "key", "add", "north", line])?
+            .ok()?;
+        world.sftp_with("north", &second, "pwd\n")?.ok()?;
+        world
+            .quaymaster(&["account", "key", "remove", "north", &fingerprint])?
+            .ok()?;
+    }
+    world
+        .sftp_with("north", &second, "pwd\n")?
+        .failed()?
+        .says("Permission denied")?;
+    Ok(())
+}
+
+/// A program that repeats what it may not do is counted, and a stop forgets no count.
+#[test]
+fn foreign_what_is_refused_too_often_is_in_the_audit_by_number() -> Outcome {
+    let mut world = World::new()?;
+    world.account("north")?;
+    world.configuration.may("north", "list read write");
+    world.start()?;
+    let mut session = world.paramiko("north")?;
+    session.run(
+        "
+        for n in range(150):
+            status_of(lambda: sftp.remove('a.csv'))
+        ",
+    )?;
+    world.stop()?;
+    let audit = world.audit()?;
+    let mut refused = 0;
+    for row in audit.with(&[("ACTIVITY", "delete"), ("ACTOR", "north")]) {
+        let decision = row.get("DECISION");
+        let reason = decision.strip_prefix("denied: ").context("a refusal")?;
+        let counted = reason.split_once(" more refusals");
+        let counted = counted.map(|(number, _)| number.parse::<u32>());
+        refused += counted.transpose()?.unwrap_or(1);
+    }
+    assert_eq!(refused, 150, "{audit:#?}");
     Ok(())
 }
 
@@ -188,6 +238,53 @@ fn applying_again_changes_nothing_and_a_plan_says_what_would_change() -> Outcome
     world.stop()?;
     world.start()?;
     world.apply()?.ok()?.says("no change")?;
+    Ok(())
+}
+
+/// Recorded is not in force: whoever asks must not be told so.
+#[test]
+fn a_revision_that_the_node_refuses_is_told_as_refused() -> Outcome {
+    let mut world = World::new()?;
+    world.configuration.account("north", &[]);
+    world.start()?;
+    world
+        .configuration
+        .account("south", &[])
+        .set("bucket.landing", r#"url = "file://elsewhere""#);
+    for time in ["recorded now", "recorded before"] {
+        let refused = world.apply()?.failed()?;
+        for part in ["revision 2 is recorded, but node", "cannot move to"] {
+            ensure!(refused.stderr.contains(part), "{time}: {refused}");
+        }
+    }
+    let file = world.configuration_file();
+    let file = file.to_str().context("our folders are text")?;
+    let plan = world.quaymaster(&["plan", file])?.ok()?;
+    for part in [
+        "revision 2 is recorded, but node",
+        "against revision 1 ",
+        "south",
+    ] {
+        ensure!(plan.stdout.contains(part), "`{part}` is not in {plan}");
+    }
+    let status = world.quaymaster(&["status"])?.ok()?;
+    let line = |head: &str| status.stdout.lines().find(|line| line.starts_with(head));
+    let revision = line("revision ").context("a revision")?;
+    ensure!(revision.contains(" 1 of "), "{status}");
+    let refused = line("refused ").context("a refusal")?;
+    ensure!(refused.contains("cannot move to"), "{status}");
+    let bucket = line("landing ").context("a bucket")?;
+    ensure!(!bucket.contains("elsewhere"), "{status}");
+    let accounts = world.quaymaster(&["account", "list"])?.ok()?;
+    ensure!(!accounts.stdout.contains("south"), "{accounts}");
+
+    world
+        .configuration
+        .remove("partner.south.account.south")
+        .set("bucket.landing", r#"url = "file://landing""#);
+    world.apply()?.ok()?.says("revision 3 is in force")?;
+    let status = world.quaymaster(&["status"])?.ok()?;
+    ensure!(!status.stdout.contains("refused "), "{status}");
     Ok(())
 }
 

@@ -26,5 +26,6 @@ mod shared_ledger;
 mod support;
 mod synced;
 mod tables;
+mod teardown;
 mod trying;
 mod watching;

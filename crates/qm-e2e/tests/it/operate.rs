@@ -28,6 +28,8 @@ fn status_shows_endpoint_fingerprint_buckets_notifiers_and_what_is_due() -> Outc
         "running as process",
         &endpoint,
         "SHA256:",
+        "log  ",
+        "standard error of `quaymaster serve`",
         bucket.trim_end_matches('/'),
         "sre@example.org",
         "north-daily",

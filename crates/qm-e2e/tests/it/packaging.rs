@@ -13,6 +13,7 @@ use crate::support::Outcome;
 const UNIT: &str = include_str!("../../../quaymaster/src/cli/install/quaymaster.service");
 const SAMPLE: &str = include_str!("../../../quaymaster/src/cli/install/quaymaster.toml");
 const CONTAINER: &str = include_str!("../../../../deploy/Containerfile");
+const GUIDE: &str = include_str!("../../../../docs/operations.md");
 const TOOLCHAIN: &str = include_str!("../../../../rust-toolchain.toml");
 /// The most that systemd may find exposed, of 100: a service without any line of ours has 96.
 const EXPOSURE_MAX: &str = "--threshold=20";
@@ -67,11 +68,11 @@ fn health_check() -> anyhow::Result<Vec<String>> {
 }
 
 /// A machine in a folder.
-struct Root(PathBuf);
+pub(crate) struct Root(pub(crate) PathBuf);
 
 impl Root {
     /// With what `install` makes, listening on a port of its own.
-    fn installed(world: &World) -> anyhow::Result<Self> {
+    pub(crate) fn installed(world: &World) -> anyhow::Result<Self> {
         let root = Self(world.path("root"));
         fs::create_dir(&root.0)?;
         world
@@ -86,7 +87,7 @@ impl Root {
         Ok(root)
     }
 
-    fn text(&self) -> anyhow::Result<String> {
+    pub(crate) fn text(&self) -> anyhow::Result<String> {
         Ok(self.0.to_str().context("our folders are text")?.to_owned())
     }
 
@@ -150,6 +151,16 @@ fn unit_container_and_sample_name_the_same_places() -> Outcome {
         ensure!(may, "{folder} is not in {writable:?}");
     }
     assert_eq!(of_container("VOLUME")?, data);
+    // Also what is to be typed for the container, in its recipe and in the guide.
+    for text in [CONTAINER, GUIDE] {
+        for part in [
+            "podman build --format docker ".to_owned(),
+            format!(":{data} "),
+            format!("-v {bucket}:{bucket} "),
+        ] {
+            ensure!(text.contains(&part), "`{part}` is not in\n{text}");
+        }
+    }
     ensure!(
         health_check()?.iter().any(|word| word == data),
         "the health check asks elsewhere"

@@ -202,7 +202,7 @@ fn foreign_a_refusal_says_why_in_a_sentence() -> Outcome {
             "your account may not make folders",
         ),
         (
-            "upload(sftp, 'x.csv', b'MZ...')",
+            "upload(sftp, 'x.csv', b'MZ\\0...')",
             "permission denied",
             "this file is called .csv but its content is something else",
         ),
@@ -430,7 +430,7 @@ fn foreign_a_temp_name_is_no_way_around_the_rules() -> Outcome {
     let statuses = session.run(
         "
         upload(sftp, 'a.csv', b'id\\n')
-        upload(sftp, 'b.csv.filepart', b'MZ binary')
+        upload(sftp, 'b.csv.filepart', b'MZ\\0binary')
         result = [status_of(act)[0] for act in [
             lambda: upload(sftp, 'x.svg.filepart', b'a'),
             lambda: sftp.rename('b.csv.filepart', 'b.svg'),

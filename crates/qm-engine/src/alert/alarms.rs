@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use qm_core::Result;
-use qm_core::alarm::{Alarm, KEY_BEGINS};
+use qm_core::alarm::{Alarm, KEY_BEGINS, Metric};
 use qm_core::alert::NewAlert;
 use qm_core::config::{Config, Destination};
 use qm_core::id::DestinationName;
@@ -68,7 +68,12 @@ impl Watched<'_> {
         let Self { name, alarm, .. } = self;
         let window = SignedDuration::try_from(alarm.window).unwrap_or(SignedDuration::MAX);
         let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
-        let value = ports.ledger.measure(name, alarm.metric, since).await?;
+        let mut value = ports.ledger.measure(name, alarm.metric, since).await?;
+        if alarm.metric == Metric::Running && self.destination.place.as_table().is_some() {
+            // Loads of a table take turns.
+            let begun = ports.ledger.measure(name, Metric::Attempts, since).await?;
+            value = value.max(begun);
+        }
         match (value >= alarm.at_least, self.is_firing) {
             (true, false) => {
                 let alert = NewAlert {

@@ -2,7 +2,7 @@
 //! connector deliver them, record what came of it.
 
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome, Transition, after_attempt};
 use qm_core::ports::connector::{Connector, Shipment};
 use qm_core::{Error, Kind, Result};
@@ -64,9 +64,12 @@ pub(super) async fn attempt(mut job: Job) {
         | Outcome::Rejected(_) => transition(&job, &outcome, expires_at),
     };
     match (&job.rows, &transition.load) {
-        (_, Some(_)) => {
+        (so_far, Some(_)) => {
+            let waited = so_far
+                .as_ref()
+                .map_or(SignedDuration::ZERO, rows::RowsSoFar::waited);
             let took = job.ports.clock.now().duration_since(began_at);
-            transition.took = Duration::try_from(took).ok();
+            transition.took = Duration::try_from(took.saturating_sub(waited)).ok();
         }
         (Some(rows), None) => rows.tell(&job).await,
         (None, None) => {}

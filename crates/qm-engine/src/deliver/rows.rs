@@ -1,6 +1,7 @@
 //! How far a load is: the table's connector says it as often as it likes, the ledger hears it every
 //! few seconds.
 
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use qm_core::Kind;
 use qm_core::alert::Notice;
@@ -8,6 +9,7 @@ use qm_core::config::{Config, SecretName, Table};
 use qm_core::delivery::Delivery;
 use qm_core::id::{DestinationName, NotifierName};
 use qm_core::load::{Counts, Load};
+use qm_core::name::ObjectPath;
 use qm_core::ports::connector::RowProgress;
 use qm_core::ports::ledger::LoadProgress;
 use std::convert::Infallible;
@@ -38,11 +40,14 @@ pub(super) fn report_of(config: &Config, destination: &DestinationName) -> Vec<N
 pub(super) fn notice(config: &Config, delivery: &Delivery, load: &Load) -> Option<Notice> {
     let notifiers = report_of(config, &delivery.destination);
     let source = &delivery.source;
+    let link = |path: &ObjectPath| config.link(path);
     (!notifiers.is_empty()).then(|| Notice {
         key: format!("load:{}", delivery.id),
-        text: load
-            .message()
-            .text(&config.texts, load.text(source), &load.facts(source)),
+        text: load.message().text(
+            &config.texts,
+            load.text(source, &link),
+            &load.facts(source, &link),
+        ),
         notifiers,
     })
 }
@@ -52,7 +57,15 @@ pub(super) struct RowsSoFar {
     engine: &'static str,
     table: String,
     counts: Mutex<Option<Counts>>,
+    waited: Mutex<Waited>,
     progress: Arc<Progress>,
+}
+
+/// What went by while others had their turn.
+#[derive(Debug, Default)]
+struct Waited {
+    since: Option<Timestamp>,
+    total: SignedDuration,
 }
 
 impl std::fmt::Debug for RowsSoFar {
@@ -69,6 +82,17 @@ impl RowProgress for RowsSoFar {
         self.progress.moves();
         *self.counts.lock() = Some(counts);
     }
+
+    fn waits(&self, is_waiting: bool) {
+        let now = self.progress.now();
+        let mut waited = self.waited.lock();
+        if let Some(since) = waited.since.take() {
+            // The time of day may have been put back.
+            let more = now.duration_since(since).max(SignedDuration::ZERO);
+            waited.total = waited.total.saturating_add(more);
+        }
+        waited.since = is_waiting.then_some(now);
+    }
 }
 
 impl RowsSoFar {
@@ -83,8 +107,14 @@ impl RowsSoFar {
             engine: table.engine.title(),
             table: table.table.clone(),
             counts: Mutex::default(),
+            waited: Mutex::default(),
             progress: Arc::clone(progress),
         })
+    }
+
+    /// For how long this attempt waited for others.
+    pub(super) fn waited(&self) -> SignedDuration {
+        self.waited.lock().total
     }
 
     /// What was said since this was asked last.

@@ -44,6 +44,10 @@ impl Progress {
         *self.moved_at.lock() = self.clock.now();
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(super) fn moved_at(&self) -> Timestamp {
         *self.moved_at.lock()
     }

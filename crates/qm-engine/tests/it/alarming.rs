@@ -151,16 +151,49 @@ async fn many_that_run_at_a_time_are_an_alarm() {
     is_over(&world, "running", "share").await;
 }
 
+/// Loads of one table never run at a time: the original's sum counts those that ran one after another.
+#[tokio::test(start_paused = true)]
+async fn many_loads_into_a_table_are_as_many_that_run() {
+    for (loads, fires) in [(2, false), (3, true)] {
+        let mut config = loading();
+        only(&mut config, "products", Metric::Running);
+        let world = World::new(config);
+        world.destination("products").loads(load(10, 0));
+        for number in 0..loads {
+            let path = format!("landing/raw-data/{number}.csv");
+            world.arrives(&path).await;
+        }
+        world.settles().await;
+        world.after_minutes(0).await;
+        world.clock.advance(jiff::SignedDuration::from_secs(10));
+        world.settles().await;
+        if !fires {
+            assert!(world.mails("watch").is_empty());
+            continue;
+        }
+        fired(&world, "running", "products").await;
+        world.after_minutes(2).await;
+        is_over(&world, "running", "products").await;
+    }
+}
+
 /// The sample of a thousand rows that loads in three tenths of a second is no alarm; the same with
-/// half a second is one.
+/// half a second is one, unless another load had the table for that long.
 #[tokio::test(start_paused = true)]
 async fn slow_loads_are_an_alarm_and_the_sample_is_none() {
-    for (took_ms, fires) in [(300, false), (500, true)] {
+    for (took_ms, is_taken, fires) in [
+        (300, false, false),
+        (500, false, true),
+        (600_000, true, false),
+    ] {
         let mut config = loading();
         only(&mut config, "products", Metric::Duration);
         let world = World::new(config);
         let products = world.destination("products");
         products.loads(load(1_000, 0));
+        if is_taken {
+            products.takes_turns();
+        }
         products.hold();
         world.arrives("landing/raw-data/products.csv").await;
         world.runs_until(|_| products.attempts() == 1).await;

@@ -3,13 +3,15 @@
 use jiff::SignedDuration;
 use qm_core::Kind;
 use qm_core::config::{
-    Config, Declaration, DestinationPlace, LoadMode, OnFailure, Table, TableEngine,
+    AwsAccess, BucketPlace, Config, Declaration, DestinationPlace, LoadMode, OnFailure,
+    S3Encryption, S3Place, Table, TableEngine,
 };
 use qm_core::load::{Counts, Load, LoadStatus};
+use qm_core::name::Prefix;
 use qm_core::ports::ledger::{Alerts as _, LoadFilter, LoadState, Loads as _, RecordedLoad};
 use qm_testkit::outside::Act;
 
-use crate::settings::{add_notifier, add_route, config, limits, notifier, settings};
+use crate::settings::{add_notifier, add_route, bucket, config, limits, notifier, settings};
 use crate::world::{World, parse};
 
 /// Files under `raw-data` are loaded into table `products`, one at a time, told to `owner`.
@@ -106,6 +108,34 @@ async fn a_load_is_recorded_and_told_once() {
         assert_eq!(found[0].state, LoadState::Ended(status));
         assert_eq!(found[0].counts, counts(read, rejected));
     }
+}
+
+/// Whoever reads the mail looks for the files where they are, not by a name of the configuration.
+#[tokio::test(start_paused = true)]
+async fn a_load_is_told_with_the_places_that_s3_has() {
+    let mut config = loading();
+    let landing = config.buckets.get_mut(&bucket("landing")).unwrap();
+    landing.place = BucketPlace::S3(S3Place {
+        bucket: "company-landing".to_owned(),
+        prefix: Prefix::parse("in/north").unwrap(),
+        access: AwsAccess::default(),
+        path_style: false,
+        encryption: S3Encryption::BucketDefault,
+        checksums: true,
+    });
+    let world = World::new(config);
+    world.destination("products").loads(load(3, 1));
+    world.arrives("landing/raw-data/a.csv").await;
+    world.settles().await;
+    let body = &world.notifier("owner").sent()[0].text.body;
+    let said = body.split_once("\n\n").map(|(said, _)| said);
+    assert_eq!(
+        said,
+        Some(
+            "2 rows loaded to SQLite table products from s3://company-landing/in/north/raw-data/a.csv\n1 rows rejected, \
+             saved in the s3 bucket s3://company-landing/in/north/invalid-records/1/invalid_items.json"
+        )
+    );
 }
 
 /// The rows are in the table, and the answer, or the process, is lost before anybody counted them.

@@ -242,7 +242,8 @@ async fn nothing_secret_gets_into_rows_messages_or_the_log() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(log.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // Of all threads: beside one of this thread alone, others may have it decided that nothing is logged.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let world = World::new(pushing());
     let texts = [
         secret("one.test", ""),

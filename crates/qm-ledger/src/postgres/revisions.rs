@@ -12,20 +12,30 @@ use super::fault::Sql;
 use super::statements::{Columns, micros, stored_text};
 use super::{PostgresLedger, audit};
 
+const NEWEST: &str = "SELECT number, config, at FROM revisions ORDER BY number DESC LIMIT 1";
+const IN_FORCE: &str = "SELECT number, config, at FROM revisions
+     WHERE NOT EXISTS (SELECT 1 FROM revision_nodes WHERE revision = number)
+        OR EXISTS (SELECT 1 FROM revision_nodes WHERE revision = number AND rejected IS NULL)
+     ORDER BY number DESC LIMIT 1";
+
 async fn newest(connection: &Connection) -> Sql<Option<Revision>> {
+    one(connection, NEWEST).await
+}
+
+async fn in_force(connection: &Connection) -> Sql<Option<Revision>> {
+    one(connection, IN_FORCE).await
+}
+
+async fn one(connection: &Connection, sql: &'static str) -> Sql<Option<Revision>> {
     let found = connection
-        .first(
-            "SELECT number, config, at FROM revisions ORDER BY number DESC LIMIT 1",
-            &[],
-            |columns| {
-                Ok(Revision {
-                    number: RevisionNumber(columns.value()?),
-                    config: columns.value()?,
-                    at: columns.time()?,
-                    taken_up: Vec::new(),
-                })
-            },
-        )
+        .first(sql, &[], |columns| {
+            Ok(Revision {
+                number: RevisionNumber(columns.value()?),
+                config: columns.value()?,
+                at: columns.time()?,
+                taken_up: Vec::new(),
+            })
+        })
         .await?;
     let Some(mut revision) = found else {
         return Ok(None);
@@ -112,6 +122,13 @@ impl Revisions for PostgresLedger {
     async fn revision(&self) -> Result<Option<Revision>> {
         self.read("look up the revision", (), |c, ()| Box::pin(newest(c)))
             .await
+    }
+
+    async fn in_force(&self) -> Result<Option<Revision>> {
+        self.read("look up the revision in force", (), |c, ()| {
+            Box::pin(in_force(c))
+        })
+        .await
     }
 
     async fn apply(&self, config: String, audit: AuditRecord, at: Timestamp) -> Result<Revision> {

@@ -12,20 +12,30 @@ use super::fault::Sql;
 use super::statements::{Statements as _, micros};
 use super::{SqliteLedger, audit};
 
+const NEWEST: &str = "SELECT number, config, at FROM revisions ORDER BY number DESC LIMIT 1";
+const IN_FORCE: &str = "SELECT number, config, at FROM revisions
+     WHERE NOT EXISTS (SELECT 1 FROM taken_up WHERE revision = number)
+        OR EXISTS (SELECT 1 FROM taken_up WHERE revision = number AND rejected IS NULL)
+     ORDER BY number DESC LIMIT 1";
+
 fn newest(connection: &Connection) -> Sql<Option<Revision>> {
-    let newest = connection.first(
-        "SELECT number, config, at FROM revisions ORDER BY number DESC LIMIT 1",
-        [],
-        |columns| {
-            Ok(Revision {
-                number: RevisionNumber(columns.value()?),
-                config: columns.value()?,
-                at: columns.time()?,
-                taken_up: Vec::new(),
-            })
-        },
-    )?;
-    let Some(mut revision) = newest else {
+    one(connection, NEWEST)
+}
+
+fn in_force(connection: &Connection) -> Sql<Option<Revision>> {
+    one(connection, IN_FORCE)
+}
+
+fn one(connection: &Connection, sql: &str) -> Sql<Option<Revision>> {
+    let found = connection.first(sql, [], |columns| {
+        Ok(Revision {
+            number: RevisionNumber(columns.value()?),
+            config: columns.value()?,
+            at: columns.time()?,
+            taken_up: Vec::new(),
+        })
+    })?;
+    let Some(mut revision) = found else {
         return Ok(None);
     };
     revision.taken_up = connection.all(
@@ -89,6 +99,10 @@ fn taken_up(
 impl Revisions for SqliteLedger {
     async fn revision(&self) -> Result<Option<Revision>> {
         self.read("look up the revision", newest).await
+    }
+
+    async fn in_force(&self) -> Result<Option<Revision>> {
+        self.read("look up the revision in force", in_force).await
     }
 
     async fn apply(&self, config: String, audit: AuditRecord, at: Timestamp) -> Result<Revision> {

@@ -25,11 +25,11 @@ pub(super) fn read(bytes: Vec<u8>, sheet: Option<&str>) -> Result<Stored> {
     }
     archive::check(&bytes)?;
     // A fault of the parser must cost its file, not the program.
-    catch_unwind(AssertUnwindSafe(|| xlsx(bytes, sheet)))
+    catch_unwind(AssertUnwindSafe(|| xlsx(bytes, sheet, CELLS)))
         .unwrap_or_else(|_| Err(refused("the workbook is damaged: its reader gave up")))
 }
 
-fn xlsx(bytes: Vec<u8>, sheet: Option<&str>) -> Result<Stored> {
+fn xlsx(bytes: Vec<u8>, sheet: Option<&str>, cells_max: u64) -> Result<Stored> {
     let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
     let name = choose(&workbook.sheet_names(), sheet)?;
     let mut cells = workbook.worksheet_cells_reader(&name).map_err(damaged)?;
@@ -37,8 +37,8 @@ fn xlsx(bytes: Vec<u8>, sheet: Option<&str>) -> Result<Stored> {
     let mut count = 0;
     while let Some(cell) = cells.next_cell().map_err(damaged)? {
         count += 1;
-        if count > CELLS {
-            return Err(too_many_cells());
+        if count > cells_max {
+            return Err(too_many_cells(cells_max));
         }
         let (row, column) = cell.get_position();
         let (tag, text) = match cell.get_value() {
@@ -79,9 +79,9 @@ pub(super) fn choose(names: &[String], sheet: Option<&str>) -> Result<String> {
     })
 }
 
-fn too_many_cells() -> Error {
+fn too_many_cells(cells_max: u64) -> Error {
     refused(format!(
-        "the sheet has more than {CELLS} cells; send rows as CSV"
+        "the sheet has more than {cells_max} cells; send rows as CSV"
     ))
 }
 
@@ -185,9 +185,21 @@ fn damaged(error: XlsxError) -> Error {
 mod tests {
     use super::*;
 
+    const WORKBOOK: &[u8] = include_bytes!("../../tests/it/data/products.xlsx");
+
     #[test]
-    fn how_many_cells_are_too_many_is_said() {
+    fn a_sheet_of_too_many_cells_is_refused() {
+        let read = |cells_max| xlsx(WORKBOOK.to_vec(), Some("Data"), cells_max).map(|_| ());
+        let most = (0..100).find(|cells_max| read(*cells_max).is_ok());
+        // A header of eight, and three rows.
+        assert!(most.is_some_and(|most| most > 8), "{most:?}");
+        let refusal = read(8).unwrap_err();
+        let said = "the sheet has more than 8 cells; send rows as CSV";
+        assert_eq!(
+            (refusal.kind(), refusal.public_message()),
+            (Kind::Refused, said)
+        );
         let said = "the sheet has more than 50000000 cells; send rows as CSV";
-        assert_eq!(too_many_cells().public_message(), said);
+        assert_eq!(too_many_cells(CELLS).public_message(), said);
     }
 }

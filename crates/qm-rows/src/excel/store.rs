@@ -16,6 +16,12 @@ const STORED_BYTES: usize = 64 * 1024 * 1024;
 /// What they may come to as text: a shared text is in many cells.
 const TEXT_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// What a sheet may come to.
+struct Caps {
+    stored_bytes: usize,
+    text_bytes: u64,
+}
+
 /// What kind of text a cell has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Tag {
@@ -35,6 +41,7 @@ impl Tag {
 pub(super) struct Store {
     to: DeflateEncoder<Vec<u8>>,
     text_bytes: u64,
+    caps: Caps,
     row: Option<StoredRow>,
 }
 
@@ -110,9 +117,17 @@ impl StoredRow {
 
 impl Store {
     pub(super) fn new() -> Self {
+        Self::within(Caps {
+            stored_bytes: STORED_BYTES,
+            text_bytes: TEXT_BYTES,
+        })
+    }
+
+    fn within(caps: Caps) -> Self {
         Self {
             to: DeflateEncoder::new(Vec::new(), Compression::fast()),
             text_bytes: 0,
+            caps,
             row: None,
         }
     }
@@ -127,7 +142,9 @@ impl Store {
             self.row = Some(next);
         }
         self.text_bytes += text.len() as u64;
-        if self.text_bytes > TEXT_BYTES || self.to.get_ref().len() > STORED_BYTES {
+        if self.text_bytes > self.caps.text_bytes
+            || self.to.get_ref().len() > self.caps.stored_bytes
+        {
             return Err(refused(format!(
                 "the sheet has more than {} MiB of text; send rows as CSV",
                 TEXT_BYTES / 1024 / 1024
@@ -215,4 +232,43 @@ fn lost(error: io::Error) -> Error {
     Error::new(Kind::Bug, "cells of the workbook were lost")
         .during("reading a workbook")
         .source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many rows of one cell of 16 bytes, hardly any of which repeats, a sheet may have.
+    fn rows(caps: Caps) -> u32 {
+        const MOST: u32 = 20_000;
+        let mut store = Store::within(caps);
+        for row in 0..MOST {
+            let text = format!(
+                "{:016x}",
+                u64::from(row).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            );
+            if let Err(refusal) = store.cell(row, 0, Tag::Text, &text) {
+                let said = "the sheet has more than 1024 MiB of text; send rows as CSV";
+                assert_eq!(
+                    (refusal.kind(), refusal.public_message()),
+                    (Kind::Refused, said)
+                );
+                return row;
+            }
+        }
+        MOST
+    }
+
+    #[test]
+    fn a_sheet_of_too_much_text_is_refused() {
+        let caps = |stored_bytes, text_bytes| Caps {
+            stored_bytes,
+            text_bytes,
+        };
+        assert_eq!(rows(caps(usize::MAX, u64::MAX)), 20_000);
+        assert_eq!(rows(caps(usize::MAX, 16_000)), 1_000);
+        // What the encoder still has in hand is not counted yet.
+        let few = rows(caps(1_000, u64::MAX));
+        assert!((10..20_000).contains(&few), "{few}");
+    }
 }

@@ -157,6 +157,13 @@ impl ValueReader {
     }
 }
 
+/// Whether a text of the declaration itself is a value of the column; `Err` is the reason why not.
+pub fn check_constant(column: &Column, mark: DecimalMark, text: &str) -> Result<(), String> {
+    let reader = ValueReader::new(column, mark);
+    let reader = reader.map_err(|error| error.public_message().to_owned())?;
+    reader.value(text).map(|_| ())
+}
+
 /// Kept as written. Databases have no NUL in text.
 fn whole_text(text: &str) -> Result<Cell<'_>, String> {
     if text.len() > CELL_BYTES {

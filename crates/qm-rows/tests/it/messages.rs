@@ -14,7 +14,7 @@ const DOCUMENT: &str = include_str!("../../../../docs/loading.md");
 const MIB: usize = 1024 * 1024;
 
 /// What takes long to come to, and the test that does.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     (
         "the gzip file becomes more than 200 times its size",
         include_str!("hostile.rs"),
@@ -33,6 +33,11 @@ const ELSEWHERE: [(&str, &str); 6] = [
     ),
     (
         "the sheet has more than 50000000 cells; send rows as CSV",
+        include_str!("../../src/excel/sheet.rs"),
+    ),
+    (
+        // No workbook is known of which it does; should one be, it is told and ends nothing.
+        "the workbook is damaged: its reader gave up",
         include_str!("../../src/excel/sheet.rs"),
     ),
     (

@@ -47,6 +47,11 @@ impl Stride {
         self.bytes_max
     }
 
+    /// True while a first WRITE shows how fast the server is; nothing is sent behind it.
+    pub(super) fn is_unknown(self) -> bool {
+        self.written_bytes == 0 && self.is_short()
+    }
+
     /// True while it is less than the server takes: each WRITE is then sent by itself, for what is
     /// collected is answered only when all of it has come.
     pub(super) fn is_short(self) -> bool {

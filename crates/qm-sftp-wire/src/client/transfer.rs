@@ -31,8 +31,9 @@ impl Client {
         while !data.is_empty() {
             while self.writes.len() == CLIENT_REQUESTS
                 || (!self.writes.is_empty()
-                    && self.writes_bytes + data.len().min(self.stride.bytes() as usize)
-                        > CLIENT_BYTES)
+                    && (self.stride.is_unknown()
+                        || self.writes_bytes + data.len().min(self.stride.bytes() as usize)
+                            > CLIENT_BYTES))
             {
                 self.answer_oldest().await?;
             }

@@ -146,8 +146,8 @@ impl S3Bucket {
     }
 
     /// What life-cycle rules of the S3 bucket would do to what is ours, as sentences for whoever
-    /// runs this node: abort uploads that may still be resumed within `partial_kept`, or remove
-    /// objects. `None` if nothing is to be feared.
+    /// runs this node: abort uploads, which files under temp names are without limit and broken-off
+    /// ones within `partial_kept`, or remove objects. `None` if nothing is to be feared.
     pub async fn lifecycle_warning(&self, partial_kept: Duration) -> Option<String> {
         let prefix = self.keys.beginning();
         match self.client.lifecycle_dangers(prefix, partial_kept).await {

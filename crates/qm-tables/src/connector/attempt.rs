@@ -93,8 +93,21 @@ impl Attempt<'_> {
     }
 
     async fn begin(&self, columns: &[String]) -> Result<Box<dyn Loading>> {
-        let delivery = self.shipment.delivery;
-        self.connector.engine.begin(delivery, columns).await
+        let begun = self.connector.engine.begin(self.shipment.delivery, columns);
+        self.waiting(begun).await
+    }
+
+    /// Work that mostly is waiting for others.
+    async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
+        let waits = |is_waiting| {
+            if let Some(progress) = self.shipment.progress {
+                progress.waits(is_waiting);
+            }
+        };
+        waits(true);
+        let done = work.await;
+        waits(false);
+        done
     }
 
     /// Reads the file, twice if nothing may be written before all of it is known.
@@ -103,7 +116,7 @@ impl Attempt<'_> {
         let name = self.shipment.facts.path.key.file_name();
         // Before anything is in hand that another load waits for. It is never closed.
         let _held = if is_workbook(rows, name) {
-            self.turn().await
+            self.waiting(self.turn()).await
         } else {
             None
         };

@@ -11,7 +11,7 @@ use qm_core::load::Counts;
 use qm_core::ports::access::Secret;
 use qm_rows::Batch;
 use std::pin::Pin;
-use tokio_postgres::CopyInSink;
+use tokio_postgres::{CopyInSink, Row};
 
 use super::encode::{self, Fixed};
 use super::fault::{Fault, Sql};
@@ -263,35 +263,56 @@ impl Work {
         if layout.mode == LoadMode::Replace {
             self.keep().await?;
         }
-        let table = self.place.quoted();
+        let (table, staged) = (self.place.quoted(), self.written - superseded);
         let statements = merge(layout, &table, STAGED, self.delivery.arrival.0);
-        let row = client.query_one(&statements.count, &[]).await?;
-        let of = |index| -> Sql<u64> {
-            let count: i64 = row.try_get(index)?;
-            Ok(u64::try_from(count).unwrap_or_default())
-        };
-        let found = Found {
-            staged: self.written - superseded,
-            there: of(0)?,
-            later: of(1)?,
-            changed: of(2)?,
-        };
         if layout.mode == LoadMode::Replace {
             self.session.run(&statements.remove).await?;
         }
-        if found.updates(layout) {
-            self.session.run(&statements.update).await?;
-        }
-        if found.inserted() > 0 {
-            let insert = format!("{} {}", statements.insert, on_conflict(layout, &self.place));
-            self.session.run(&insert).await?;
-        }
+        let counted = match layout.sequence {
+            Some(_) => Some(self.count(&statements.count, staged).await?),
+            None => None,
+        };
+        let insert = format!("{} {}", statements.insert, on_conflict(layout, &self.place));
+        let (changed, inserted) = if layout.has_values() {
+            self.write_both(&statements.update, &insert).await?
+        } else {
+            (0, self.session.run(&insert).await?)
+        };
+        // Without rows of later arrivals what is written is what changes.
+        let found = counted.unwrap_or_else(|| Found {
+            staged,
+            there: staged.saturating_sub(inserted),
+            later: 0,
+            changed,
+        });
         Ok(Counts {
             inserted: found.inserted(),
             updated: found.changed,
             unchanged: found.unchanged(),
             superseded: superseded + found.later,
             ..Counts::default()
+        })
+    }
+
+    /// Those that are there and those that are not, as one and the same moment has them: whose key
+    /// somebody else commits meanwhile is met by the insert. How many rows of each.
+    async fn write_both(&self, update: &str, insert: &str) -> Sql<(u64, u64)> {
+        let both = format!(
+            "WITH there AS ({update} RETURNING 1), missing AS ({insert} RETURNING 1)
+             SELECT (SELECT count(*) FROM there), (SELECT count(*) FROM missing)"
+        );
+        let row = self.session.client.query_one(&both, &[]).await?;
+        Ok((number(&row, 0)?, number(&row, 1)?))
+    }
+
+    /// What a merge has to write, where rows of later arrivals are left alone.
+    async fn count(&self, count: &str, staged: u64) -> Sql<Found> {
+        let row = self.session.client.query_one(count, &[]).await?;
+        Ok(Found {
+            staged,
+            there: number(&row, 0)?,
+            later: number(&row, 1)?,
+            changed: number(&row, 2)?,
         })
     }
 
@@ -328,6 +349,11 @@ impl Work {
         }
         Ok(())
     }
+}
+
+fn number(row: &Row, index: usize) -> Sql<u64> {
+    let count: i64 = row.try_get(index)?;
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// Of staged rows with one key the last stays.

@@ -127,6 +127,11 @@ impl Layout {
         names.join(", ")
     }
 
+    /// False if a row is its key and nothing else.
+    pub(crate) fn has_values(&self) -> bool {
+        self.columns.len() > self.key.len()
+    }
+
     /// True if rows are compared with those that are there before they are written.
     pub(crate) fn is_merged(&self) -> bool {
         match self.mode {

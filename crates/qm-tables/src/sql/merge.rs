@@ -140,7 +140,7 @@ impl Found {
     pub(crate) fn updates(self, layout: &Layout) -> bool {
         let writes_all = layout.sequence.is_some() && self.there > self.later;
         // A key and nothing else has no values to write.
-        (writes_all || self.changed > 0) && layout.columns.len() > layout.key.len()
+        (writes_all || self.changed > 0) && layout.has_values()
     }
 }
 

@@ -1,17 +1,26 @@
 //! A file of `SQLite`.
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use qm_core::config::{ColumnType, LoadMode, TableEngine};
 use qm_core::delivery::Outcome;
+use qm_core::load::Counts;
 use qm_core::ports::access::Secret;
+use qm_core::ports::connector::{Fence, RowProgress};
 use qm_core::{Kind, Retry};
+use qm_testkit::outside::OpenFence;
 use rusqlite::Connection;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 use crate::suite::scene::{Scene, column, counts, csv, file, say};
 use crate::suite::{self, Ability, Database, Found};
+
+/// Far more than anything takes that is waited for.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct SqliteFile {
     folder: TempDir,
@@ -73,6 +82,67 @@ impl Database for SqliteFile {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_in_a_sqlite_file() {
     suite::run(&SqliteFile::new()).await;
+}
+
+/// Lets a load come to its commit, and no further before it is opened.
+struct Gate {
+    come: Semaphore,
+    open: Semaphore,
+}
+
+#[async_trait]
+impl Fence for Gate {
+    async fn check(&self) -> qm_core::Result<()> {
+        self.come.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+        Ok(())
+    }
+}
+
+/// Remembers when it was told that the load waits.
+#[derive(Debug, Default)]
+struct Waits(Mutex<Vec<bool>>);
+
+impl RowProgress for Waits {
+    fn rows(&self, _: Counts) {}
+
+    fn waits(&self, is_waiting: bool) {
+        self.0.lock().push(is_waiting);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_says_that_it_waits_while_another_has_the_file() {
+    let database = SqliteFile::new();
+    let (one, other) = (
+        Scene::new(&database, "products"),
+        Scene::new(&database, "offers"),
+    );
+    let (first, second) = (csv(1, "ID,Title\na,x\n"), csv(2, "ID,Title\nb,y\n"));
+    let gate = Gate {
+        come: Semaphore::new(0),
+        open: Semaphore::new(0),
+    };
+    let waits = Waits::default();
+    let behind = async {
+        gate.come.acquire().await.unwrap().forget();
+        let load = other.outcome_with(&second, &OpenFence, Some(&waits));
+        let watch = async {
+            let began = Instant::now();
+            while waits.0.lock().is_empty() {
+                assert!(began.elapsed() < DEADLINE, "it does not wait");
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(*waits.0.lock(), [true], "the file is another's");
+            gate.open.add_permits(1);
+        };
+        tokio::join!(load, watch).0
+    };
+    let (first, second) = tokio::join!(one.outcome_with(&first, &gate, None), behind);
+    for outcome in [first, second] {
+        assert!(matches!(outcome, Outcome::Loaded(_)), "{}", say(&outcome));
+    }
+    assert_eq!(*waits.0.lock(), [true, false]);
 }
 
 #[tokio::test]

@@ -18,6 +18,14 @@ impl Revisions for MemoryLedger {
         Ok(self.read(|state| state.revisions.0.last().cloned()))
     }
 
+    async fn in_force(&self) -> Result<Option<Revision>> {
+        let is_in_force = |revision: &&Revision| {
+            let said = &revision.taken_up;
+            said.is_empty() || said.iter().any(|said| said.rejected.is_none())
+        };
+        Ok(self.read(|state| state.revisions.0.iter().rev().find(is_in_force).cloned()))
+    }
+
     async fn apply(&self, config: String, audit: AuditRecord, at: Timestamp) -> Result<Revision> {
         self.write(|state| {
             let newest = state.revisions.0.last();

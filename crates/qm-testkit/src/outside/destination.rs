@@ -59,6 +59,7 @@ struct State {
     cannot_prove_absence: bool,
     loads: Option<Load>,
     progress: Vec<Counts>,
+    is_taken: bool,
 }
 
 impl Default for FakeDestination {
@@ -104,6 +105,11 @@ impl FakeDestination {
     /// Attempts say in turn how far they are, before they have their effect.
     pub fn says(&self, progress: impl IntoIterator<Item = Counts>) {
         self.state.lock().progress = progress.into_iter().collect();
+    }
+
+    /// Another load has it for as long as it is held: attempts say that they wait.
+    pub fn takes_turns(&self) {
+        self.state.lock().is_taken = true;
     }
 
     /// Whoever owns it takes files away, so that one that is not there proves nothing.
@@ -192,9 +198,17 @@ impl FakeDestination {
                 progress.rows(counts);
             }
         }
+        let is_taken = self.state.lock().is_taken;
+        let waits = shipment.progress.filter(|_| is_taken);
+        if let Some(progress) = waits {
+            progress.waits(true);
+        }
         let mut is_open = self.is_open.subscribe();
         // The sender lives as long as `self`.
         let _ = is_open.wait_for(|open| *open).await;
+        if let Some(progress) = waits {
+            progress.waits(false);
+        }
         fence.check().await?;
         let (delivery, target) = (shipment.delivery, shipment.target.to_owned());
         let version = delivery.version.id;

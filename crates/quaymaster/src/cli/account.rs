@@ -15,8 +15,9 @@ use qm_core::id::AccountName;
 use qm_core::ports::clock::Clock as _;
 use qm_core::ports::ledger::AddedKey;
 
-/// Longer than a running node takes to see a row of another process.
-const NOTICE_WAIT: Duration = Duration::from_secs(5);
+/// Longer than a running node takes to say twice that it is alive: the first time it may have looked at
+/// the keys before.
+const NOTICE_WAIT: Duration = Duration::from_secs(12);
 
 #[derive(Subcommand)]
 pub(crate) enum AccountCommand {
@@ -99,7 +100,6 @@ async fn add(change: &KeyChange) -> anyhow::Result<()> {
     let key = SshPublicKey::parse(&change.text()?).map_err(explain)?;
     let fingerprint = key.fingerprint();
     let record = ledger::operator(Activity::Key, format!("add {fingerprint} to {account}"));
-    let since = SystemClock.now();
     let added = AddedKey {
         account: account.clone(),
         key,
@@ -107,7 +107,7 @@ async fn add(change: &KeyChange) -> anyhow::Result<()> {
     };
     if ledger.add_key(added, record).await.map_err(explain)? {
         println!("added {fingerprint} to account {account}");
-        wait_until_noticed(&ledger, since).await?;
+        wait_until_noticed(&ledger).await?;
     } else {
         println!("account {account} has {fingerprint} already; nothing changed");
     }
@@ -143,7 +143,6 @@ async fn remove(change: &KeyChange) -> anyhow::Result<()> {
         );
     };
     let fingerprint = found.key.fingerprint();
-    let since = SystemClock.now();
     let record = ledger::operator(
         Activity::Key,
         format!("remove {fingerprint} from {account}"),
@@ -153,11 +152,13 @@ async fn remove(change: &KeyChange) -> anyhow::Result<()> {
         .await
         .map_err(explain)?;
     println!("removed {fingerprint} from account {account}");
-    wait_until_noticed(&ledger, since).await
+    wait_until_noticed(&ledger).await
 }
 
-/// Running nodes take keys up within moments; whoever is told "added" may log in.
-async fn wait_until_noticed(ledger: &OpenLedger, since: jiff::Timestamp) -> anyhow::Result<()> {
+/// Running nodes take keys up within moments; whoever is told "added" may log in. A node says that it
+/// was alive when it began to look at the keys: if that is later than the change, it has seen it.
+async fn wait_until_noticed(ledger: &OpenLedger) -> anyhow::Result<()> {
+    let since = SystemClock.now();
     let mut changes = ledger.changes();
     let deadline = tokio::time::Instant::now() + NOTICE_WAIT;
     loop {
@@ -225,9 +226,9 @@ impl KeyChange {
     }
 }
 
-/// The revision the node runs.
+/// The revision the node runs, which is not one that it refused.
 pub(crate) async fn running(ledger: &OpenLedger) -> anyhow::Result<Config> {
-    let revision = ledger.revision().await.map_err(explain)?;
+    let revision = ledger.in_force().await.map_err(explain)?;
     let revision = revision.context("no configuration was applied yet; `quaymaster apply FILE`")?;
     serde_json::from_str(&revision.config)
         .context("the recorded revision cannot be read by this version")

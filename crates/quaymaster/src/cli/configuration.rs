@@ -1,6 +1,7 @@
 //! `quaymaster check`, `plan` and `apply`.
 
 use anyhow::{Context as _, bail};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::node::{Durability, OpenLedger, OpenedBy};
 use crate::system::SystemClock;
 use qm_core::audit::Activity;
 use qm_core::config::{Config, LedgerPlace};
-use qm_core::id::NodeName;
+use qm_core::id::{NodeName, RevisionNumber};
 use qm_core::ports::clock::Clock as _;
 use qm_core::ports::ledger::Revision;
 
@@ -34,11 +35,17 @@ pub(crate) fn check(file: &Path) -> anyhow::Result<()> {
 
 pub(crate) async fn plan(file: &Path) -> anyhow::Result<()> {
     let loaded = load(file)?;
-    let running = match open_if_there(&loaded.config).await? {
-        Some(ledger) => ledger.revision().await.map_err(explain)?,
-        None => None,
+    let (newest, running) = match open_if_there(&loaded.config).await? {
+        Some(ledger) => (
+            ledger.revision().await.map_err(explain)?,
+            ledger.in_force().await.map_err(explain)?,
+        ),
+        None => (None, None),
     };
     let before = running.as_ref().map(read).transpose()?;
+    for refusal in newest.iter().flat_map(refusals) {
+        println!("{refusal}");
+    }
     match &running {
         Some(revision) => println!(
             "against revision {} of {}:",
@@ -56,25 +63,54 @@ pub(crate) async fn apply(file: &Path) -> anyhow::Result<()> {
     let data = &loaded.config.node.data;
     crate::node::make_data_folder(data)?;
     let ledger = OpenLedger::of(&loaded.config, OpenedBy::Command, Durability::Full).await?;
-    let before = ledger.revision().await.map_err(explain)?;
+    let newest = ledger.revision().await.map_err(explain)?;
+    let before = ledger.in_force().await.map_err(explain)?;
     let revision = record(&ledger, &loaded.config).await?;
-    if before
-        .as_ref()
-        .is_some_and(|before| before.number == revision.number)
-    {
+    let nodes = running_nodes(&ledger).await?;
+    if newest.is_some_and(|newest| newest.number == revision.number) {
         println!("no change: revision {} is the same", revision.number);
-        return Ok(());
+    } else {
+        let before = before.as_ref().map(read).transpose()?;
+        println!("{}", config::plan::plan(before.as_ref(), &loaded.config));
+        println!("recorded revision {}", revision.number);
     }
-    let before = before.as_ref().map(read).transpose()?;
-    println!("{}", config::plan::plan(before.as_ref(), &loaded.config));
-    if running_nodes(&ledger).await?.is_empty() {
-        println!(
-            "recorded revision {}; the node takes it up when it starts",
-            revision.number
-        );
+    if nodes.is_empty() {
+        println!("no node runs now; one that starts takes it up");
         return Ok(());
     }
     wait_until_taken_up(&ledger, &revision).await
+}
+
+/// A node's word that it did not take a revision up.
+pub(super) struct Refusal<'a> {
+    number: RevisionNumber,
+    node: &'a NodeName,
+    reason: &'a str,
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            number,
+            node,
+            reason,
+        } = self;
+        write!(
+            f,
+            "revision {number} is recorded, but node {node} did not take it up: {reason}"
+        )
+    }
+}
+
+/// The nodes that did not take it up.
+pub(super) fn refusals(revision: &Revision) -> impl Iterator<Item = Refusal<'_>> {
+    revision.taken_up.iter().filter_map(|said| {
+        Some(Refusal {
+            number: revision.number,
+            node: &said.node,
+            reason: said.rejected.as_deref()?,
+        })
+    })
 }
 
 /// The revision that a node starts with, and its configuration. Its file becomes the newest revision;
@@ -145,17 +181,13 @@ async fn wait_until_taken_up(ledger: &OpenLedger, revision: &Revision) -> anyhow
                 newest.number
             );
         }
-        let refusal = newest
-            .taken_up
-            .iter()
-            .find_map(|taken_up| Some((&taken_up.node, taken_up.rejected.as_ref()?)));
-        if let Some((node, reason)) = refusal {
+        let nodes = running_nodes(ledger).await?;
+        // One that does not run may take it up when it starts.
+        if let Some(refusal) = refusals(&newest).find(|refusal| nodes.contains(refusal.node)) {
             bail!(
-                "node {node} did not take up revision {}: {reason}",
-                revision.number
+                "{refusal}\n  help: make it possible as that says, or `apply` the old file again"
             );
         }
-        let nodes = running_nodes(ledger).await?;
         let has_taken_up = |node: &NodeName| newest.taken_up.iter().any(|t| t.node == *node);
         if nodes.iter().all(has_taken_up) {
             println!("revision {} is in force", revision.number);

@@ -71,13 +71,21 @@ impl Machine {
             bail!("installing changes the system\n  help: run it as root: sudo quaymaster install");
         }
         Ok(Self {
-            root: root.to_owned(),
+            root: std::path::absolute(root).context("the folder to install below")?,
             is_real,
         })
     }
 
     pub(super) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
+    }
+
+    /// Where a path of that machine's configuration is, seen from this one.
+    pub(super) fn of_machine(&self, path: &Path) -> PathBuf {
+        if path.starts_with(&self.root) {
+            return path.to_owned();
+        }
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
     fn make_folder(&self, relative: &str, mode: u32) -> anyhow::Result<()> {
@@ -143,13 +151,26 @@ impl Machine {
 
     /// Quietly nothing on a machine without systemd, such as a container.
     pub(super) fn systemctl(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        if !self.is_real || !Path::new("/run/systemd/system").exists() {
+        if !self.has_systemd() {
             return Ok(());
         }
         if !Self::succeeds(Command::new("systemctl").args(arguments)) {
             bail!("systemctl {} failed", arguments.join(" "));
         }
         Ok(())
+    }
+
+    /// True if there is a service and it is stopped now.
+    pub(super) fn stop_service(&self) -> anyhow::Result<bool> {
+        let is_there = self.has_systemd() && self.path(UNIT_FILE).exists();
+        if is_there {
+            self.systemctl(&["stop", "quaymaster"])?;
+        }
+        Ok(is_there)
+    }
+
+    fn has_systemd(&self) -> bool {
+        self.is_real && Path::new("/run/systemd/system").exists()
     }
 
     pub(super) fn remove_user(&self) {

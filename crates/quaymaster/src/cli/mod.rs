@@ -104,7 +104,7 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Set up this machine: user, folders, configuration and systemd unit (may be repeated)
     Install(install::InstallOptions),
-    /// Remove what install made; refuses while a bucket still holds files
+    /// Stop the node and remove what install made; refuses while a bucket still holds files
     Teardown(teardown::TeardownOptions),
 }
 

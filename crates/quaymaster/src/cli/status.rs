@@ -1,8 +1,11 @@
 //! `quaymaster status`
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::account::{explain, running};
+use super::configuration::refusals;
+use super::install::UNIT_FILE;
 use super::{Ledger, expectation, table};
 use crate::config;
 use crate::node::OpenLedger;
@@ -25,13 +28,8 @@ pub(crate) async fn run(options: &Ledger) -> anyhow::Result<()> {
         print_node(node);
     }
     println!("ledger        {}", ledger.place());
-    if let Some(revision) = ledger.revision().await.map_err(explain)? {
-        println!(
-            "revision      {} of {}",
-            revision.number,
-            table::time(revision.at)
-        );
-    }
+    print_revision(&ledger).await?;
+    println!("log           {}", log_place());
     let config = running(&ledger).await?;
     if let Some(tags) = config::plan::tagged(&config.node.tags) {
         println!("tags          {}", table::plain(&tags));
@@ -43,6 +41,30 @@ pub(crate) async fn run(options: &Ledger) -> anyhow::Result<()> {
     println!();
     expectation::print_next(&config);
     Ok(())
+}
+
+async fn print_revision(ledger: &OpenLedger) -> anyhow::Result<()> {
+    if let Some(revision) = ledger.in_force().await.map_err(explain)? {
+        println!(
+            "revision      {} of {}",
+            revision.number,
+            table::time(revision.at)
+        );
+    }
+    let newest = ledger.revision().await.map_err(explain)?;
+    for refusal in newest.iter().flat_map(refusals) {
+        println!("refused       {}", table::plain(&refusal.to_string()));
+    }
+    Ok(())
+}
+
+/// A service's goes to the journal, all others where they were started.
+fn log_place() -> &'static str {
+    if Path::new("/").join(UNIT_FILE).exists() {
+        "journalctl -u quaymaster; without the service, standard error of `quaymaster serve`"
+    } else {
+        "standard error of `quaymaster serve`"
+    }
 }
 
 /// False for a node that stopped, and for one that was silent too long.

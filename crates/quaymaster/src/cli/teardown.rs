@@ -1,13 +1,14 @@
 //! `quaymaster teardown`: removes what install made, unless that would lose a file.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::install::{BINARY, BUCKET, CONFIG, DATA, Machine, SECRETS, UNIT_FILE};
 use super::{configuration, explain};
-use crate::node::one_bucket;
+use crate::node::{DataLock, one_bucket};
 use qm_core::Kind;
 use qm_core::config::{BucketPlace, Config};
 use qm_core::id::BucketName;
@@ -23,19 +24,19 @@ pub(crate) struct TeardownOptions {
 
 pub(crate) async fn run(options: &TeardownOptions) -> anyhow::Result<()> {
     let machine = Machine::at(&options.root)?;
-    let config = edited(&machine)?;
-    for folder in bucket_folders(&machine, config.as_ref()) {
-        if let Some(file) = first_file(&folder)? {
-            bail!(
-                "the bucket in {} is not empty: {} is there\n  help: move its files away first; nothing was removed",
-                folder.display(),
-                file.display()
-            );
+    let config = configured(&machine)?;
+    // A node that would not be torn down is not stopped either.
+    refuse_full(&machine, config.as_ref()).await?;
+    // What it answered for meanwhile would be removed: its buckets are looked at again.
+    let is_stopped = machine.stop_service()?;
+    let locks = refuse_losses(&machine, config.as_ref()).await;
+    let _locks = locks.map_err(|error| {
+        if is_stopped {
+            with_way_back(&error)
+        } else {
+            error
         }
-    }
-    if let Some(config) = &config {
-        refuse_full_stores(config).await?;
-    }
+    })?;
     machine
         .systemctl(&["disable", "--now", "quaymaster"])
         .or_else(|error| {
@@ -65,27 +66,101 @@ pub(crate) async fn run(options: &TeardownOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The installed configuration, if somebody edited it: install's own has no other bucket.
-fn edited(machine: &Machine) -> anyhow::Result<Option<Config>> {
+/// The installed configuration; also install's own may have further buckets, in `conf.d`.
+fn configured(machine: &Machine) -> anyhow::Result<Option<Config>> {
     let file = machine.path(CONFIG);
-    if !file.exists() || machine.is_own_config() {
+    if !file.exists() {
         return Ok(None);
     }
     Ok(Some(configuration::load(&file)?.config))
 }
 
-/// The buckets in folders: those of the configuration, and install's own.
-fn bucket_folders(machine: &Machine, config: Option<&Config>) -> Vec<PathBuf> {
-    let mut folders = vec![machine.path(BUCKET)];
+/// Refuses while somebody works in a data folder or a bucket may hold a file. Who has what this
+/// returns keeps nodes away.
+async fn refuse_losses(
+    machine: &Machine,
+    config: Option<&Config>,
+) -> anyhow::Result<Vec<DataLock>> {
+    let mut locks = Vec::new();
+    for data in data_folders(machine, config) {
+        locks.extend(take(&data)?);
+    }
+    refuse_full(machine, config).await?;
+    Ok(locks)
+}
+
+async fn refuse_full(machine: &Machine, config: Option<&Config>) -> anyhow::Result<()> {
+    refuse_full_folders(machine, config)?;
+    match config {
+        Some(config) => refuse_full_stores(config).await,
+        None => Ok(()),
+    }
+}
+
+fn with_way_back(error: &anyhow::Error) -> anyhow::Error {
+    anyhow!("{error:#}\n  the node was stopped; `systemctl start quaymaster` starts it again")
+}
+
+/// Those that are there, by their real places: one that is named twice would look taken.
+fn data_folders(machine: &Machine, config: Option<&Config>) -> BTreeSet<PathBuf> {
+    let configured = config.map(|config| machine.of_machine(&config.node.data));
+    let named = configured.into_iter().chain([machine.path(DATA)]);
+    named
+        .filter_map(|folder| fs::canonicalize(folder).ok())
+        .collect()
+}
+
+/// Nothing if no node ever ran there: what root made, a node could not use.
+fn take(data: &Path) -> anyhow::Result<Option<DataLock>> {
+    if !DataLock::was_taken(data) {
+        return Ok(None);
+    }
+    DataLock::try_take(data)?.map(Some).or_else(|process| {
+        bail!(
+            "process {process} works in the data folder {}\n  help: stop that node first; nothing was removed",
+            data.display()
+        )
+    })
+}
+
+fn refuse_full_folders(machine: &Machine, config: Option<&Config>) -> anyhow::Result<()> {
+    let mut folders = configured_folders(machine, config);
+    // A node marks each bucket it opens: without the mark it is another folder, as the one below a
+    // mount.
+    let is_marked = |folder: &PathBuf| folder.join(RESERVED_COMPONENT).is_dir();
+    let has_run = data_folders(machine, config)
+        .iter()
+        .any(|data| DataLock::was_taken(data));
+    if has_run && let Some(folder) = folders.iter().find(|folder| !is_marked(folder)) {
+        bail!(
+            "whether the bucket in {} is empty cannot be seen: it is not there, or not mounted\n  help: mount \
+             it, or take it out of the configuration if its files are not wanted; nothing was removed",
+            folder.display()
+        );
+    }
+    folders.push(machine.path(BUCKET));
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        if let Some(file) = first_file(folder)? {
+            bail!(
+                "the bucket in {} is not empty: {} is there\n  help: move its files away first; nothing was removed",
+                folder.display(),
+                file.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The folders of the configuration's buckets.
+fn configured_folders(machine: &Machine, config: Option<&Config>) -> Vec<PathBuf> {
     let buckets = config
         .into_iter()
         .flat_map(|config| config.buckets.values());
-    folders.extend(buckets.filter_map(|bucket| match &bucket.place {
-        BucketPlace::Directory(folder) => Some(folder.clone()),
+    let folders = buckets.filter_map(|bucket| match &bucket.place {
+        BucketPlace::Directory(folder) => Some(machine.of_machine(folder)),
         BucketPlace::S3(_) | BucketPlace::Gcs(_) | BucketPlace::Azure(_) => None,
-    }));
-    folders.retain(|folder| folder.is_dir());
-    folders
+    });
+    folders.collect()
 }
 
 /// What is in an object store stays there, but the ledger goes that knows of it, and with the data
@@ -165,6 +240,24 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_refused_learns_that_the_node_was_stopped() {
+        let told = with_way_back(&anyhow!("not empty").context("asking")).to_string();
+        assert!(told.starts_with("asking: not empty\n"), "{told}");
+        assert!(told.contains("systemctl start quaymaster"), "{told}");
+    }
+
+    #[test]
+    fn paths_of_the_configuration_are_of_the_machine() {
+        let machine = Machine::at(Path::new("/a/root")).unwrap();
+        for (path, found) in [
+            ("/srv/landing", "/a/root/srv/landing"),
+            ("/a/root/srv/landing", "/a/root/srv/landing"),
+        ] {
+            assert_eq!(machine.of_machine(Path::new(path)), Path::new(found));
+        }
+    }
 
     #[test]
     fn only_what_a_partner_sent_makes_a_bucket_full() {

@@ -16,8 +16,10 @@ use crate::system::SystemClock;
 use qm_core::ports::clock::Clock as _;
 use qm_sftp::HostKey;
 
-/// How long after the start south's file is due: time to read what came before.
+/// How long after the node listens south's file is due: time to read what came before.
 const DUE_AFTER: SignedDuration = SignedDuration::from_secs(6);
+/// Begins what the node is told only once it listens.
+const EXPECTED: &str = "# Both must upload every day";
 
 #[derive(Args)]
 pub(crate) struct DemoOptions {
@@ -29,7 +31,6 @@ pub(crate) struct DemoOptions {
 /// Two agencies: north uploads, south forgets.
 struct Scene {
     folder: tempfile::TempDir,
-    due: Timestamp,
 }
 
 pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
@@ -38,7 +39,6 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
             .prefix("quaymaster-demo-")
             .tempdir()
             .context("making a temporary folder")?,
-        due: SystemClock.now().saturating_add(DUE_AFTER)?,
     };
     println!(
         "Everything happens in {} and is removed at the end.\n",
@@ -46,7 +46,7 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
     );
     let (mail_address, mails) = mail_catcher::start().await?;
     scene.write_keys()?;
-    let config_file = scene.write_config(options.port, mail_address)?;
+    let config_file = scene.write_config(options.port, mail_address, None)?;
     let config = configuration::load(&config_file)?.config;
     let node = Node::start(NodeOptions {
         config,
@@ -55,6 +55,11 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
     .await?;
     println!("1. The gateway listens on sftp://{}.", node.sftp_address());
     println!("   Agency north uploads report.csv over SFTP:");
+    // However long the start took: a file that was due before it would not be missed.
+    let due = SystemClock.now().saturating_add(DUE_AFTER)?;
+    scene.write_config(options.port, mail_address, Some(due))?;
+    let config = configuration::load(&config_file)?.config;
+    configuration::record(node.ledger(), &config).await?;
 
     let show = tokio::spawn(show::run(node.ledger().clone(), mails, scene.share()));
     let csv = scene.csv()?;
@@ -68,7 +73,7 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
     .await?;
     println!(
         "   Agency south must upload by {} UTC and does not.",
-        scene.due.strftime("%H:%M:%S")
+        due.strftime("%H:%M:%S")
     );
     invite(&scene, node.sftp_address(), &config_file);
 
@@ -127,15 +132,26 @@ impl Scene {
         Ok(())
     }
 
-    fn write_config(&self, port: u16, mail: SocketAddr) -> anyhow::Result<PathBuf> {
+    /// Until there is a time, nothing is due.
+    fn write_config(
+        &self,
+        port: u16,
+        mail: SocketAddr,
+        due: Option<Timestamp>,
+    ) -> anyhow::Result<PathBuf> {
+        let mut template = include_str!("quaymaster.toml");
+        if due.is_none() {
+            (template, _) = template.split_once(EXPECTED).context("what is expected")?;
+        }
+        let due = due.map(|due| due.strftime("%H:%M:%S").to_string());
         let public =
             |account: &str| std::fs::read_to_string(self.path().join(format!("{account}.pub")));
-        let text = include_str!("quaymaster.toml")
+        let text = template
             .replace("NORTH_KEY", public("north")?.trim())
             .replace("SOUTH_KEY", public("south")?.trim())
             .replace("SFTP_PORT", &port.to_string())
             .replace("MAIL_PORT", &mail.port().to_string())
-            .replace("DUE", &self.due.strftime("%H:%M:%S").to_string());
+            .replace("DUE", &due.unwrap_or_default());
         let file = self.path().join("quaymaster.toml");
         std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
         Ok(file)

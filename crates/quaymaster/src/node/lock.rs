@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
+const FILE: &str = "node.lock";
+
 /// Held while the node runs; the kernel releases it however the process ends.
 pub(crate) struct DataLock {
     _file: File,
@@ -23,9 +25,14 @@ impl DataLock {
         })
     }
 
+    /// True if a node has ever run on the folder.
+    pub(crate) fn was_taken(data: &Path) -> bool {
+        data.join(FILE).exists()
+    }
+
     /// Takes the folder, or says which process has it.
     pub(crate) fn try_take(data: &Path) -> anyhow::Result<Result<Self, String>> {
-        let path = data.join("node.lock");
+        let path = data.join(FILE);
         let mut file = File::options()
             .read(true)
             .write(true)

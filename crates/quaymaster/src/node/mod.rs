@@ -28,7 +28,7 @@ pub(crate) use alone::{Alone, Start};
 pub(crate) use connectors::Connectors;
 pub(crate) use files::{make_data_folder, refuse_root, write_private};
 pub(crate) use ledger::{OpenLedger, OpenedBy, ledger_file};
-use lock::DataLock;
+pub(crate) use lock::DataLock;
 pub(crate) use operator::connect as connect_operator;
 use qm_access::{EnvironmentSecrets, FolderSecrets, KeyAuthenticator, SecretStores};
 use qm_core::Kind;
@@ -38,7 +38,7 @@ use qm_core::ports::access::Secrets as _;
 use qm_core::ports::clock::Clock as _;
 use qm_core::ports::ledger::NodeReport;
 use qm_core::ports::source::Sources;
-use qm_engine::{NoticeReconciler, Wake};
+use qm_engine::{NoticeReconciler, Ports, Wake};
 use qm_intake::{Intake, Parts, TakenOver};
 use qm_sftp::{HostKey, Listening, Server, SftpConfig};
 pub(crate) use qm_store::Durability;
@@ -60,11 +60,20 @@ pub(crate) struct Node {
     ledger: OpenLedger,
     report: NodeReport,
     authenticator: Arc<KeyAuthenticator>,
+    intake: Intake,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
     /// Apart from the others: what they finish at the end counts only while the node is alive.
     alive: JoinHandle<()>,
     _lock: DataLock,
+}
+
+/// The reconcilers, and beside them the one that reads the inbox.
+fn start_engine(tasks: &mut JoinSet<()>, ports: Ports, stopping: &watch::Receiver<bool>) {
+    let notice = NoticeReconciler::new(ports.clone(), Arc::new(RandomIdentifiers));
+    let (of_notice, stopped) = (ports.clone(), stopping.clone());
+    tasks.spawn(qm_engine::run_one(Arc::new(notice), of_notice, stopped));
+    tasks.spawn(qm_engine::run(ports, stopping.clone()));
 }
 
 /// What a node is started with.
@@ -101,7 +110,7 @@ impl Node {
             .await?;
 
         let intake = recovered_intake(&ledger, &running).await?;
-        let access = Access::new(&ledger, &running).await?;
+        let access = Arc::new(Access::new(&ledger, &running).await?);
         let host_key = host_key(&running.config()).await?;
         let (front, fingerprint) =
             bind(&running.config(), host_key, intake.clone(), &access).await?;
@@ -122,13 +131,7 @@ impl Node {
         tasks.spawn(front.run(until_stopped(stopping.clone())));
         tasks.spawn(door.run(Arc::new(intake.clone()), ledger.rows(), stopping.clone()));
         let ports = engine_ports(&ledger, &running, sources);
-        let notice = NoticeReconciler::new(ports.clone(), Arc::new(RandomIdentifiers));
-        tasks.spawn(qm_engine::run_one(
-            Arc::new(notice),
-            ports.clone(),
-            stopping.clone(),
-        ));
-        tasks.spawn(qm_engine::run(ports, stopping.clone()));
+        start_engine(&mut tasks, ports, &stopping);
         tasks.spawn(watches::keep(
             ledger.clone(),
             Arc::clone(&running),
@@ -137,6 +140,7 @@ impl Node {
         let alive = tokio::spawn(stay_alive(
             ledger.clone(),
             Arc::clone(&running),
+            Arc::clone(&access),
             report.clone(),
         ));
         if ledger.is_shared() {
@@ -153,6 +157,7 @@ impl Node {
             ledger,
             report,
             authenticator,
+            intake,
             shutdown,
             tasks,
             alive,
@@ -184,6 +189,7 @@ impl Node {
         }
         self.alive.abort();
         self.authenticator.flush().await;
+        self.intake.flush().await;
         self.ledger
             .report(NodeReport {
                 alive_at: None,
@@ -276,11 +282,7 @@ async fn bind(
     ))
 }
 
-fn engine_ports(
-    ledger: &OpenLedger,
-    running: &Arc<Running>,
-    sources: Arc<dyn Sources>,
-) -> qm_engine::Ports {
+fn engine_ports(ledger: &OpenLedger, running: &Arc<Running>, sources: Arc<dyn Sources>) -> Ports {
     let wake = Wake::default();
     let mut changes = ledger.changes();
     let waker = wake.clone();
@@ -290,7 +292,7 @@ fn engine_ports(
             tokio::time::sleep(WAKE_EVERY).await;
         }
     });
-    qm_engine::Ports {
+    Ports {
         ledger: ledger.rows(),
         buckets: Arc::clone(running) as _,
         outside: Arc::clone(running) as _,
@@ -352,17 +354,18 @@ async fn take_over(intake: Intake, stopping: watch::Receiver<bool>) {
     }
 }
 
-async fn stay_alive(ledger: OpenLedger, running: Arc<Running>, report: NodeReport) {
+async fn stay_alive(
+    ledger: OpenLedger,
+    running: Arc<Running>,
+    access: Arc<Access>,
+    report: NodeReport,
+) {
     loop {
         tokio::time::sleep(ALIVE_EVERY).await;
         running.tend_keys();
-        let alive = NodeReport {
-            alive_at: Some(SystemClock.now()),
-            ..report.clone()
-        };
-        if let Err(error) = ledger.report(alive).await {
+        if let Err(error) = access.say_alive(&ledger, &running, &report).await {
             tracing::warn!(
-                error = error.chain(),
+                error = format!("{error:#}"),
                 "The node could not say that it is alive"
             );
         }

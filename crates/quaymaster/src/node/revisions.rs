@@ -30,7 +30,7 @@ struct Rejected {
 pub(super) async fn follow(
     ledger: OpenLedger,
     running: Arc<Running>,
-    access: Access,
+    access: Arc<Access>,
     report: NodeReport,
     stopping: watch::Receiver<bool>,
 ) {
@@ -100,7 +100,7 @@ async fn look(
         };
         remember(ledger, running, &known).await?;
         // Accounts before the answer: whoever reads it may log in.
-        access.update(ledger, &running.config()).await?;
+        access.update(ledger, running).await?;
         let refusal = taken_up.err().map(|error| format!("{error:#}"));
         match &refusal {
             None => tracing::info!(revision = revision.number.0, "Took up a new revision"),
@@ -121,13 +121,9 @@ async fn look(
             .await?;
         return Ok(());
     }
-    if access.update(ledger, &running.config()).await? {
+    if access.update(ledger, running).await? {
         // Whoever changed a key waits for this.
-        let alive = NodeReport {
-            alive_at: Some(SystemClock.now()),
-            ..report.clone()
-        };
-        ledger.report(alive).await?;
+        access.say_alive(ledger, running, report).await?;
     }
     Ok(())
 }

@@ -288,6 +288,9 @@ pub trait Revisions: Send + Sync {
     /// The newest.
     async fn revision(&self) -> Result<Option<Revision>>;
 
+    /// The newest that a node has taken up, or that none has refused yet.
+    async fn in_force(&self) -> Result<Option<Revision>>;
+
     /// Records a new one, unless the newest is the same text: then that one.
     async fn apply(&self, config: String, audit: AuditRecord, at: Timestamp) -> Result<Revision>;
 

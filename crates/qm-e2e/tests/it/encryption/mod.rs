@@ -2,6 +2,8 @@
 //! uses it.
 
 mod commands;
+mod destroyed;
 mod kms;
+mod rejected;
 mod rewrap;
 mod served;

@@ -6,6 +6,7 @@ mod resuming;
 mod rights;
 mod rows;
 mod sources;
+mod workbooks;
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};

@@ -91,7 +91,32 @@ async fn what_was_wrong_is_told_until_a_good_file_has_the_name() {
     assert_eq!(desk.on_disk("a.csv.rejected.txt").as_deref(), Some("mine"));
 }
 
-/// The same on an object store, where a small file is one request and one under a temp name is an
+/// A report is ours, whatever its reader may do with names; a file of the sender's own is not.
+#[tokio::test]
+async fn a_report_is_of_the_latest_refusal_and_replaces_nothing_of_the_senders() {
+    let own = "a.csv.rejected.txt";
+    let may = [Verb::List, Verb::Read, Verb::Write];
+    let desk = Desk::of(&may, None, orders()).await;
+    refused(desk.put("a.csv", BAD).await);
+    assert_eq!(desk.on_disk(own).as_deref(), Some(REPORT));
+    let other = desk.put("a.csv", "id,day\ny,2026-11-30\n").await;
+    assert_eq!(other.unwrap_err().kind(), Kind::Refused);
+    let report = desk.on_disk(own).unwrap();
+    assert!(
+        report.ends_with("\n  line 2, column id: `y` is not an integer\n"),
+        "{report}"
+    );
+    refused(desk.put("a.csv", BAD).await);
+    assert_eq!(desk.on_disk(own).as_deref(), Some(REPORT));
+    for may in [&may[..], &Verb::ALL[..]] {
+        let desk = Desk::of(may, None, orders()).await;
+        desk.put(own, "mine").await.unwrap();
+        refused(desk.put("a.csv", BAD).await);
+        assert_eq!(desk.on_disk(own).as_deref(), Some("mine"));
+    }
+}
+
+/// The checks on an object store, where a small file is one request and one under a temp name is an
 /// upload in parts that cannot be read back.
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_rows_are_checked_on_s3() -> Outcome {

@@ -1,5 +1,5 @@
 """What others do: `ENDPOINT set-up plain|versioned` (prints the queue's URL), `ENDPOINT put KEY TEXT`,
-`ENDPOINT tell URL BODY`."""
+`ENDPOINT tell URL BODY`, `ENDPOINT abort-uploads-after DAYS`."""
 
 import sys
 
@@ -32,5 +32,16 @@ elif command == "put":
 elif command == "tell":
     url, body = arguments
     sqs.send_message(QueueUrl=url, MessageBody=body)
+elif command == "abort-uploads-after":
+    (days,) = arguments
+    rule = {
+        "ID": "tidy up",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": int(days)},
+    }
+    s3.put_bucket_lifecycle_configuration(
+        Bucket="landing", LifecycleConfiguration={"Rules": [rule]}
+    )
 else:
     sys.exit(f"no such command: {command}")

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use qm_e2e::clients::python;
 use qm_e2e::{Moto, World, run, wait};
+use std::fs;
 use std::time::Duration;
 
 use crate::support::{Outcome, assert_content, wait_until_delivered};
@@ -131,4 +132,19 @@ fn foreign_what_s3_tells_through_a_queue_is_delivered_once() -> Outcome {
 #[test]
 fn foreign_what_s3_with_versions_tells_through_a_queue_is_delivered_once() -> Outcome {
     is_delivered_once("versioned")
+}
+
+/// What is under a temporary name is an upload in parts, whose end such a rule is.
+#[test]
+fn foreign_a_rule_that_aborts_uploads_is_in_the_log_at_the_start() -> Outcome {
+    let mut told = Told::start("plain")?;
+    told.others(&["abort-uploads-after", "3"])?;
+    told.world.stop()?;
+    told.world.start()?;
+    let danger = "life-cycle rule `tidy up` aborts uploads after 3 days: a file that still has its temporary name then is lost";
+    for (log, is_told) in [("logs/node-1.err", false), ("logs/node-2.err", true)] {
+        let said = fs::read_to_string(told.world.path(log))?;
+        ensure!(said.contains(danger) == is_told, "{log}: {said}");
+    }
+    Ok(())
 }

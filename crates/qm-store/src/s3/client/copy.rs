@@ -75,7 +75,7 @@ impl S3Client {
         };
         let result = copied.await;
         if result.is_err() {
-            // The error that is told is the first one; what is left here is swept at the next start.
+            // The error that is told is the first one; what is left is swept as other uploads are.
             let _ = self.abort(to, &upload_id).await;
         }
         result
@@ -122,12 +122,13 @@ impl S3Client {
             .customize()
             .config_override(self.working());
         let copied = Box::pin(call.send()).await.map_err(s3_error(OPERATION))?;
+        let result = copied
+            .copy_part_result
+            .ok_or_else(|| incomplete(OPERATION, "result"))?;
         Ok(Part {
             number,
-            etag: copied
-                .copy_part_result
-                .and_then(|result| result.e_tag)
-                .ok_or_else(|| incomplete(OPERATION, "etag"))?,
+            etag: result.e_tag.ok_or_else(|| incomplete(OPERATION, "etag"))?,
+            crc32: result.checksum_crc32,
             size_bytes: range.end - range.start,
         })
     }

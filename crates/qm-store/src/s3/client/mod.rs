@@ -14,7 +14,7 @@ use aws_sdk_s3::config::{
     Builder, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use aws_sdk_s3::types::{ObjectCannedAcl, ServerSideEncryption};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, ServerSideEncryption};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -55,6 +55,8 @@ pub(crate) struct S3Client {
     /// What objects made here are given to others by.
     acl: Option<ObjectCannedAcl>,
     encryption: S3Encryption,
+    /// What every part of an upload has, and the upload is begun with.
+    checksum: Option<ChecksumAlgorithm>,
     /// Over TLS nobody changes the bytes on their way, and a second digest of all of them would
     /// cost as much as ours.
     signs_payload: bool,
@@ -155,6 +157,7 @@ impl S3Client {
             bucket: place.bucket.clone(),
             acl: None,
             encryption: place.encryption.clone(),
+            checksum: place.checksums.then_some(ChecksumAlgorithm::Crc32),
             signs_payload,
             limits,
         }

@@ -12,6 +12,9 @@ pub(crate) struct Part {
     /// From 1 to 10,000.
     pub(crate) number: u16,
     pub(crate) etag: String,
+    /// What the store says of its bytes, if it was told to keep it: the upload cannot be completed
+    /// without it.
+    pub(crate) crc32: Option<String>,
     pub(crate) size_bytes: u64,
 }
 
@@ -43,6 +46,7 @@ impl S3Client {
             .key(key)
             .set_metadata(Some(metadata))
             .set_content_type(content_type)
+            .set_checksum_algorithm(self.checksum.clone())
             .set_acl(self.acl.clone())
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
@@ -70,6 +74,8 @@ impl S3Client {
             .key(key)
             .upload_id(upload_id)
             .part_number(number.into())
+            // The one that the upload was begun with: the store refuses another.
+            .set_checksum_algorithm(self.checksum.clone())
             .content_length(size_bytes.cast_signed())
             .body(body.into_stream())
             .customize()
@@ -87,6 +93,7 @@ impl S3Client {
             etag: sent
                 .e_tag
                 .ok_or_else(|| incomplete("upload a part", "etag"))?,
+            crc32: sent.checksum_crc32,
             size_bytes,
         })
     }
@@ -120,6 +127,7 @@ impl S3Client {
                 parts.push(Part {
                     number,
                     etag: part.e_tag.unwrap_or_default(),
+                    crc32: part.checksum_crc32,
                     size_bytes,
                 });
             }
@@ -143,6 +151,7 @@ impl S3Client {
             CompletedPart::builder()
                 .part_number(part.number.into())
                 .e_tag(&part.etag)
+                .set_checksum_crc32(part.crc32.clone())
                 .build()
         });
         let upload = CompletedMultipartUpload::builder()

@@ -101,12 +101,16 @@ fn dangers(rule: &LifecycleRule, partial_kept: Duration) -> Vec<String> {
         .as_ref()
         .and_then(|abort| abort.days_after_initiation);
     // The store counts whole days from the beginning of the upload.
-    if let Some(days) = aborts_after
-        && DAY * days.unsigned_abs() <= partial_kept
-    {
+    if let Some(days) = aborts_after {
+        // It is an upload in parts until it is renamed, however late that is.
         dangers.push(format!(
-            "life-cycle rule `{name}` aborts uploads after {days} days, before a broken-off upload may be resumed for the last time"
+            "life-cycle rule `{name}` aborts uploads after {days} days: a file that still has its temporary name then is lost, though whoever sent it was told that it was received"
         ));
+        if DAY * days.unsigned_abs() <= partial_kept {
+            dangers.push(format!(
+                "life-cycle rule `{name}` aborts uploads after {days} days, before a broken-off upload may be resumed for the last time: what was stored of it is lost"
+            ));
+        }
     }
     let expires = rule
         .expiration
@@ -158,10 +162,11 @@ mod tests {
             assert_eq!(found.len(), expect, "{found:?}");
         };
         check(None, None, 0);
-        check(Some(1), None, 1);
-        check(Some(2), None, 0);
+        // A file under its temporary name; and a broken-off upload.
+        check(Some(1), None, 2);
+        check(Some(2), None, 1);
         check(None, Some(365), 1);
-        check(Some(1), Some(1), 2);
+        check(Some(1), Some(1), 3);
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Remote {
         if self.is_none() {
             return;
         }
-        // No runtime: the process ends, and the next start finds what is left.
+        // No runtime: the process ends, and what is left is for the next start, like after a crash.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -127,7 +127,7 @@ impl Remote {
                 tracing::warn!(
                     error = error.chain(),
                     key = sink.key().escape_debug().to_string(),
-                    "An upload that broke off stays in the store until the next start"
+                    "An upload that broke off stays in the store: the next start aborts it, unless others put files into the bucket, too (`watch`, or nodes that share it)"
                 );
             }
         });

@@ -1,11 +1,11 @@
 //! s3s-fs with what it lacks of S3: it shows directories as objects and does not list markers,
-//! knows no `If-Match` on reading, no list of uploads, no etags of parts, and calls an unknown
-//! upload a matter of access.
+//! knows no `If-Match` on reading, no list of uploads, no etags and no checksums of parts, and calls
+//! an unknown upload a matter of access.
 
 use parking_lot::Mutex;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CopySource,
+    CompleteMultipartUploadOutput, CompletedPart, CopyObjectInput, CopyObjectOutput, CopySource,
     CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput,
     ETag, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
     ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output,
@@ -28,7 +28,15 @@ pub(super) struct Peer {
 
 struct Upload {
     key: String,
-    etags: BTreeMap<i32, ETag>,
+    /// Begun with the algorithm of a checksum: then every part has one, and is completed with it.
+    has_checksums: bool,
+    parts: BTreeMap<i32, Part>,
+}
+
+#[derive(Clone)]
+struct Part {
+    etag: Option<ETag>,
+    crc32: Option<String>,
 }
 
 impl Peer {
@@ -52,10 +60,35 @@ impl Peer {
         }
     }
 
-    fn note_part(&self, id: &str, number: i32, etag: Option<ETag>) {
-        if let (Some(upload), Some(etag)) = (self.uploads.lock().get_mut(id), etag) {
-            upload.etags.insert(number, etag);
+    fn has_checksums(&self, id: &str) -> bool {
+        let uploads = self.uploads.lock();
+        uploads.get(id).is_some_and(|upload| upload.has_checksums)
+    }
+
+    fn note_part(&self, id: &str, number: i32, part: Part) {
+        if let Some(upload) = self.uploads.lock().get_mut(id) {
+            upload.parts.insert(number, part);
         }
+    }
+
+    /// The part that was sent under a number.
+    fn part(&self, id: &str, number: Option<i32>) -> Option<Part> {
+        let uploads = self.uploads.lock();
+        uploads.get(id)?.parts.get(&number?).cloned()
+    }
+
+    /// As Amazon does: an upload with checksums is not completed without that of every part.
+    fn check_completed(&self, id: &str, completed: &[CompletedPart]) -> S3Result<()> {
+        for part in completed {
+            let sent = self.part(id, part.part_number).and_then(|sent| sent.crc32);
+            if sent.is_some() && sent != part.checksum_crc32 {
+                return Err(s3_error!(
+                    InvalidRequest,
+                    "The complete request must include the checksum for each part"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -65,6 +98,11 @@ fn stored(key: &str) -> String {
     } else {
         key.to_owned()
     }
+}
+
+fn crc32_of(trailers: &hyper::HeaderMap) -> Option<String> {
+    let crc32 = trailers.get("x-amz-checksum-crc32")?;
+    crc32.to_str().ok().map(str::to_owned)
 }
 
 fn shown(key: &str) -> String {
@@ -149,10 +187,12 @@ impl S3 for Peer {
         request: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let key = request.input.key.clone();
+        let has_checksums = request.input.checksum_algorithm.is_some();
         let begun = self.inner.create_multipart_upload(request).await?;
         let upload = Upload {
             key,
-            etags: BTreeMap::new(),
+            has_checksums,
+            parts: BTreeMap::new(),
         };
         let id = begun.output.upload_id.clone().unwrap();
         self.uploads.lock().insert(id, upload);
@@ -165,8 +205,17 @@ impl S3 for Peer {
     ) -> S3Result<S3Response<UploadPartOutput>> {
         let (id, number) = (request.input.upload_id.clone(), request.input.part_number);
         self.check_upload(&id)?;
-        let sent = self.inner.upload_part(request).await?;
-        self.note_part(&id, number, sent.output.e_tag.clone());
+        let in_header = request.input.checksum_crc32.clone();
+        let trailers = request.trailing_headers.clone();
+        let mut sent = self.inner.upload_part(request).await?;
+        let in_trailer = trailers.and_then(|trailers| trailers.read(crc32_of).flatten());
+        let crc32 = in_header.or(in_trailer);
+        if crc32.is_some() != self.has_checksums(&id) {
+            return Err(s3_error!(InvalidRequest, "Checksum Type mismatch occurred"));
+        }
+        sent.output.checksum_crc32.clone_from(&crc32);
+        let etag = sent.output.e_tag.clone();
+        self.note_part(&id, number, Part { etag, crc32 });
         Ok(sent)
     }
 
@@ -176,9 +225,14 @@ impl S3 for Peer {
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
         let (id, number) = (request.input.upload_id.clone(), request.input.part_number);
         self.check_upload(&id)?;
-        let copied = self.inner.upload_part_copy(request).await?;
-        let result = copied.output.copy_part_result.as_ref();
-        self.note_part(&id, number, result.and_then(|result| result.e_tag.clone()));
+        let mut copied = self.inner.upload_part_copy(request).await?;
+        // Nobody but us sees the bytes, so any text will do that only we can know.
+        let crc32 = self.has_checksums(&id).then(|| format!("copied {number}"));
+        if let Some(result) = &mut copied.output.copy_part_result {
+            result.checksum_crc32.clone_from(&crc32);
+            let etag = result.e_tag.clone();
+            self.note_part(&id, number, Part { etag, crc32 });
+        }
         Ok(copied)
     }
 
@@ -189,12 +243,11 @@ impl S3 for Peer {
         let id = request.input.upload_id.clone();
         self.check_upload(&id)?;
         let mut listed = self.inner.list_parts(request).await?;
-        let uploads = self.uploads.lock();
         for part in listed.output.parts.iter_mut().flatten() {
-            let etags = uploads.get(&id).map(|upload| &upload.etags);
-            part.e_tag = etags.and_then(|etags| etags.get(&part.part_number?).cloned());
+            let sent = self.part(&id, part.part_number);
+            part.e_tag = sent.as_ref().and_then(|sent| sent.etag.clone());
+            part.checksum_crc32 = sent.and_then(|sent| sent.crc32);
         }
-        drop(uploads);
         Ok(listed)
     }
 
@@ -204,6 +257,9 @@ impl S3 for Peer {
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let id = request.input.upload_id.clone();
         self.check_upload(&id)?;
+        let parts = request.input.multipart_upload.as_ref();
+        let parts = parts.and_then(|upload| upload.parts.as_deref());
+        self.check_completed(&id, parts.unwrap_or_default())?;
         let completed = self.inner.complete_multipart_upload(request).await?;
         self.uploads.lock().remove(&id);
         Ok(completed)

@@ -35,6 +35,8 @@ struct Seen {
     /// `METHOD path?query`.
     line: String,
     acl: Option<String>,
+    /// What an upload in parts is begun with.
+    checksum_algorithm: Option<String>,
 }
 
 /// Something that goes wrong a number of times.
@@ -138,6 +140,14 @@ impl Server {
         let seen = self.seen.lock();
         seen.iter().filter_map(|seen| seen.acl.clone()).collect()
     }
+
+    /// The checksums of parts that uploads were begun with.
+    pub(super) fn checksum_algorithms(&self) -> Vec<String> {
+        let seen = self.seen.lock();
+        seen.iter()
+            .filter_map(|seen| seen.checksum_algorithm.clone())
+            .collect()
+    }
 }
 
 impl Drop for Server {
@@ -177,10 +187,14 @@ async fn serve(
 ) {
     let answer = service_fn(move |request: Request<Incoming>| {
         let (service, faults) = (service.clone(), Arc::clone(&faults));
-        let acl = request.headers().get("x-amz-acl");
+        let header = |name: &str| {
+            let value = request.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
         seen.lock().push(Seen {
             line: format!("{} {}", request.method(), request.uri()),
-            acl: acl.map(|acl| acl.to_str().unwrap().to_owned()),
+            acl: header("x-amz-acl"),
+            checksum_algorithm: header("x-amz-checksum-algorithm"),
         });
         async move {
             let what = next(&faults, &request);

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 
+use qm_core::config::S3Place;
 use qm_core::operation::{Change, Version};
 use qm_core::ports::bucket::{Bucket as _, Chunk, DigestBy, Staged, Staging};
 
@@ -81,14 +82,13 @@ async fn every_length_is_taken(world: &World) {
     world.assert_no_uploads().await;
 }
 
-async fn goes_on_after_a_restart(endpoint: &str, bucket: &str) {
-    let place = place(endpoint, bucket, "resumed");
-    let before = World::open(&place).await;
+async fn goes_on_after_a_restart(place: &S3Place) {
+    let before = World::open(place).await;
     let mut staged = before.bucket.stage(staging(1, "long")).await.unwrap();
     send(&mut *staged, 0, PART + 1000).await;
     let parked = staged.keep_contiguous().await.unwrap().unwrap();
     drop((staged, before));
-    let after = World::open(&place).await;
+    let after = World::open(place).await;
     assert_eq!(
         after.bucket.leftovers().await.unwrap(),
         std::slice::from_ref(&parked.token)
@@ -128,22 +128,43 @@ async fn foreign_every_length_on_moto() {
 #[tokio::test]
 async fn an_upload_goes_on_after_a_restart_on_s3s() {
     let server = Server::start().await;
-    goes_on_after_a_restart(server.endpoint(), BUCKET).await;
+    goes_on_after_a_restart(&place(server.endpoint(), BUCKET, "resumed")).await;
 }
 
 #[tokio::test]
 async fn foreign_an_upload_goes_on_after_a_restart_on_moto() {
     let moto = Moto::start().await;
     moto.make_bucket(BUCKET).await;
-    goes_on_after_a_restart(&moto.endpoint, BUCKET).await;
+    goes_on_after_a_restart(&place(&moto.endpoint, BUCKET, "resumed")).await;
+}
+
+/// As Amazon wants it: an upload is begun with the algorithm, and completed with the checksum of
+/// every part, whether sent, resumed or copied.
+#[tokio::test]
+async fn parts_have_the_checksum_that_their_upload_was_begun_with() {
+    let server = Server::start().await;
+    let mut place = place(server.endpoint(), BUCKET, "sums");
+    place.checksums = true;
+    let world = World::open(&place).await;
+    every_length_is_taken(&world).await;
+    goes_on_after_a_restart(&place).await;
+    let version = world.put(10, "whole", some_bytes(6 << 20)).await;
+    let to = rename("whole", "copied", Some(&version));
+    world.bucket.run(&to).await.unwrap();
+    assert_eq!(world.read("copied").await, some_bytes(6 << 20));
+    let begun = |line: &str| line.starts_with("POST ") && line.contains("?uploads");
+    let requests = server.requests();
+    let uploads = requests.iter().filter(|line| begun(line.as_str())).count();
+    assert!(uploads > 0, "{requests:#?}");
+    assert_eq!(server.checksum_algorithms(), vec!["CRC32"; uploads]);
 }
 
 /// With no memory to speak of every part is read from a file, twice if it must be sent twice.
-#[tokio::test]
-async fn parts_are_sent_from_files_when_memory_is_short() {
+async fn parts_are_sent_from_files(checksums: bool) {
     let server = Server::start().await;
     let spill = tempfile::tempdir().unwrap();
-    let place = place(server.endpoint(), BUCKET, "data");
+    let mut place = place(server.endpoint(), BUCKET, "data");
+    place.checksums = checksums;
     let options = S3Options {
         arena: Arena::open(1 << 20, spill.path()).unwrap(),
         contents: S3Contents::Clear,
@@ -163,6 +184,16 @@ async fn parts_are_sent_from_files_when_memory_is_short() {
     }
     assert_eq!(server.faults_left(), 0);
     assert_eq!(std::fs::read_dir(spill.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn parts_are_sent_from_files_when_memory_is_short() {
+    parts_are_sent_from_files(false).await;
+}
+
+#[tokio::test]
+async fn parts_from_files_have_checksums() {
+    parts_are_sent_from_files(true).await;
 }
 
 #[tokio::test]

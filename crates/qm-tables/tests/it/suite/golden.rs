@@ -189,7 +189,8 @@ async fn too_many_rejects(database: &dyn Database) {
     let Outcome::Rejected(error) = scene.outcome(&bad).await else {
         panic!("two are more than one");
     };
-    let said = error.chain();
+    let (sentence, said) = (error.public_message(), error.chain());
+    assert!(super::is_documented(sentence), "{sentence}");
     assert!(
         said.contains("[rejected=2]") && said.contains("invalid_items.json"),
         "{said}"

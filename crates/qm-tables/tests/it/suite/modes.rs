@@ -67,7 +67,9 @@ async fn an_older_version_comes_late(database: &dyn Database) {
     let scene = Scene::new(database, "late");
     scene.load(&csv(5, "ID,Title\na,new\n")).await;
     let said = scene.fail(&csv(4, "ID,Title\na,old\nb,old\n")).await;
-    assert!(said.contains("a later file"), "{said}");
+    let sentence = "a later file was loaded into the table first; this one must not go over it";
+    assert!(said.contains(sentence), "{said}");
+    assert!(super::is_documented(sentence));
     // Another source's file is no version of it.
     let load = scene.load(&file(3, "other.csv", "ID,Title\nc,x\n")).await;
     assert_eq!(load.counts.inserted, 1);

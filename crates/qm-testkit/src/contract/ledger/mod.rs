@@ -138,7 +138,8 @@ cases! {
         dead_events_end_for_good what_waits_too_long_expires;
     redrive: dead_ones_get_new_attempts only_what_the_filter_names;
     retention: the_number_and_the_age_decide a_model_keeps_the_same;
-    revisions: the_same_text_is_one_revision a_revision_is_taken_up_or_rejected;
+    revisions: the_same_text_is_one_revision a_revision_is_taken_up_or_rejected
+        what_was_refused_is_not_in_force;
     slots: a_slot_is_recorded_once evaluation_begins_now_and_moves_on a_missed_slot_is_met_late
         a_missed_slot_waits_while_its_alert_fires retired_expectations_are_forgotten;
 }

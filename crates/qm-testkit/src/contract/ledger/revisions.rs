@@ -52,3 +52,31 @@ pub async fn a_revision_is_taken_up_or_rejected(ledger: &dyn Ledger) {
     let next = ledger.apply("two".to_owned(), audit("two"), minute(4));
     assert!(next.await.unwrap().taken_up.is_empty());
 }
+
+/// What was in force before stays so, until the node takes up another.
+pub async fn what_was_refused_is_not_in_force(ledger: &dyn Ledger) {
+    assert_eq!(ledger.in_force().await.unwrap(), None);
+    let mut in_force = RevisionNumber(1);
+    for (at, config, rejected) in [
+        (1, "one", None),
+        (2, "two", Some("a bucket moved")),
+        (3, "three", Some("a bucket moved")),
+        (4, "one", None),
+    ] {
+        let applied = ledger.apply(config.to_owned(), audit(config), minute(at));
+        let number = applied.await.unwrap().number;
+        let found = ledger.in_force().await.unwrap().unwrap();
+        assert_eq!(found.number, number, "{config}: nobody has refused it");
+        let said = ledger.taken_up(number, rejected.map(str::to_owned), minute(at));
+        said.await.unwrap();
+        if rejected.is_none() {
+            in_force = number;
+        }
+        let found = ledger.in_force().await.unwrap().unwrap();
+        assert_eq!(found.number, in_force, "after {config} at {at}");
+    }
+    assert_eq!(
+        ledger.in_force().await.unwrap(),
+        ledger.revision().await.unwrap()
+    );
+}

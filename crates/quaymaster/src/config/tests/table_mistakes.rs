@@ -409,6 +409,35 @@ fn columns() {
     }
 }
 
+#[test]
+fn constants_are_values_of_their_column() {
+    for (lines, expect) in [
+        (
+            "column.c = { type = \"integer\", value = \"abc\" }",
+            Some(
+                "value: `abc` is not an integer\n  help: write it as a file would write a value of type integer, or give the column another `type`",
+            ),
+        ),
+        (
+            "column.c = { type = \"integer\", default = \"x\" }",
+            Some(
+                "default: `x` is not an integer\n  help: write it as a file would write a value of type integer, or give the column another `type`",
+            ),
+        ),
+        ("column.c = { type = \"integer\", value = \"7\" }", None),
+        (
+            "column.c = { type = \"integer\", value = \"{path.1}\" }",
+            None,
+        ),
+        (
+            "decimal_mark = \",\"\ncolumn.c = { type = \"decimal\", default = \"0,5\" }",
+            None,
+        ),
+    ] {
+        check_declaration(lines, expect);
+    }
+}
+
 /// A connection string that was pasted where its name belongs, and one in another's line.
 #[test]
 fn no_problem_of_a_table_shows_a_connection_string() {

@@ -134,6 +134,7 @@ impl PartSink for MemorySink {
                 .map(|(number, bytes)| Part {
                     number: *number,
                     etag: String::new(),
+                    crc32: None,
                     size_bytes: bytes.len() as u64,
                 })
                 .collect()

@@ -1,6 +1,7 @@
 //! `[declaration.NAME.column.NAME]`.
 
-use qm_core::config::{Column, ColumnSource, ColumnType};
+use qm_core::config::{Column, ColumnSource, ColumnType, DecimalMark};
+use qm_rows::check_constant;
 
 use crate::config::problem::{Fault, Report};
 use crate::config::section::{Named, Section};
@@ -11,7 +12,11 @@ use crate::config::values::{self, text};
 const NAME_BYTES_MAX: usize = 63;
 
 /// The columns in the order in which they are written.
-pub(super) fn columns(section: &mut Section<'_>, report: &mut Report) -> Vec<Column> {
+pub(super) fn columns(
+    section: &mut Section<'_>,
+    mark: DecimalMark,
+    report: &mut Report,
+) -> Vec<Column> {
     let mut named = section.named(report, "column");
     named.sort_by_key(|column| column.place);
     named
@@ -26,6 +31,9 @@ pub(super) fn columns(section: &mut Section<'_>, report: &mut Report) -> Vec<Col
                 .map_err(|fault| report.say(place, fault))
                 .ok();
             let read = self::column(name.as_deref().unwrap_or_default(), &mut section, report);
+            if let Some(column) = &read {
+                check_constants(&section, column, mark, report);
+            }
             section.finish(report);
             name.and(read)
         })
@@ -120,6 +128,28 @@ fn check_kind(section: &Section<'_>, kind: ColumnType, report: &mut Report) {
         if section.has(key) && !is_known {
             let fault = Fault::new(format!("{key}: values of type {} have none", kind.as_str()));
             report.say_of(&section.key(key), fault.help(help));
+        }
+    }
+}
+
+/// What no file changes must be right before the first one comes.
+fn check_constants(section: &Section<'_>, column: &Column, mark: DecimalMark, report: &mut Report) {
+    let value = match &column.source {
+        ColumnSource::Fixed(value) => value.constant(),
+        ColumnSource::Header(_) => None,
+    };
+    let texts = [("value", value), ("default", column.default.clone())];
+    for (key, text) in texts {
+        let checked = text.map(|text| check_constant(column, mark, &text));
+        if let Some(Err(reason)) = checked {
+            let help = format!(
+                "write it as a file would write a value of type {}, or give the column another `type`",
+                column.kind.as_str()
+            );
+            report.say_of(
+                &section.key(key),
+                Fault::new(format!("{key}: {reason}")).help(help),
+            );
         }
     }
 }

@@ -64,7 +64,7 @@ fn declaration(section: &mut Section<'_>, report: &mut Report) -> Declaration {
             .help("let `delimiter` and `quote` differ");
         report.say_of(&section.key("quote"), fault);
     }
-    let columns = column::columns(section, report);
+    let columns = column::columns(section, decimal_mark.unwrap_or_default(), report);
     if columns.is_empty() && others == Some(OtherColumns::Refuse) && !section.has("column") {
         let fault = Fault::new("others: no column is declared, so every file would be refused")
             .help("declare the columns, as in [declaration.NAME.column.id], or leave `others` out");
