@@ -75,12 +75,16 @@ impl World {
     /// Puts the bucket `landing` on an S3 server, as a bucket of its own there.
     pub fn move_to_s3(&mut self, server: &S3Server) -> Result<()> {
         self.objects = server.make_bucket("landing")?;
-        let endpoint = format!("endpoint = {:?}", server.endpoint());
+        self.ask_s3_at(&server.endpoint());
+        Ok(())
+    }
+
+    /// The bucket is that of an S3 service at this URL; a proxy before it, for instance.
+    pub fn ask_s3_at(&mut self, url: &str) {
         self.configuration
             .set("bucket.landing", r#"url = "s3://landing""#)
             .set("bucket.landing", r#"region = "us-east-1""#)
-            .set("bucket.landing", &endpoint);
-        Ok(())
+            .set("bucket.landing", &format!("endpoint = {url:?}"));
     }
 
     /// Below the folder of the destination `share`.

@@ -19,11 +19,8 @@ fn foreign_sftp_goes_on_from_the_last_part_on_s3_after_a_restart() -> Outcome {
     let mut world = World::new()?;
     world.move_to_s3(&server)?;
     world.account("north")?;
-    let endpoint = format!("endpoint = {:?}", proxy.url());
-    world
-        .configuration
-        .may_everything("north")
-        .set("bucket.landing", &endpoint);
+    world.ask_s3_at(&proxy.url());
+    world.configuration.may_everything("north");
     world.start()?;
     let table = csv(1, FILE_BYTES);
     world.write_local("a.csv", &table)?;

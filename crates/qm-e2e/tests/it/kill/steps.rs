@@ -48,11 +48,8 @@ impl Stage {
         world.move_to_s3(&server)?;
         world.account("north")?;
         world.deliver_everything();
-        let endpoint = format!("endpoint = {:?}", proxy.url());
-        world
-            .configuration
-            .may_everything("north")
-            .set("bucket.landing", &endpoint);
+        world.ask_s3_at(&proxy.url());
+        world.configuration.may_everything("north");
         world.start()?;
         let content = csv(1, size_bytes);
         world.write_local("a.csv", &content)?;

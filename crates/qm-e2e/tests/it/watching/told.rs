@@ -30,19 +30,15 @@ impl Told {
         let mut world = World::new()?;
         world.account("north")?;
         world.deliver_everything();
-        let endpoint = format!("endpoint = {:?}", moto.url());
+        world.ask_s3_at(&moto.url());
         world
             .configuration
             .may_everything("north")
-            .set("bucket.landing", r#"url = "s3://landing""#);
-        for table in ["bucket.landing", "bucket.landing.watch"] {
-            world
-                .configuration
-                .set(table, r#"region = "us-east-1""#)
-                .set(table, &endpoint);
+            .set("bucket.landing.watch", r#"region = "us-east-1""#);
+        for (key, value) in [("endpoint", &moto.url()), ("queue", &queue)] {
+            let line = format!("{key} = {value:?}");
+            world.configuration.set("bucket.landing.watch", &line);
         }
-        let line = format!("queue = {queue:?}");
-        world.configuration.set("bucket.landing.watch", &line);
         world.start()?;
         Ok(Self {
             world,

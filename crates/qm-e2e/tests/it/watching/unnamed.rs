@@ -23,11 +23,9 @@ fn foreign_a_key_on_s3_that_breaks_our_rules_is_an_event_for_operators() -> Outc
     let mut world = World::new()?;
     world.account("north")?;
     world.deliver_everything();
+    world.ask_s3_at(&moto.url());
     world
         .configuration
-        .set("bucket.landing", r#"url = "s3://landing""#)
-        .set("bucket.landing", r#"region = "us-east-1""#)
-        .set("bucket.landing", &format!("endpoint = {:?}", moto.url()))
         .set("bucket.landing.watch", r#"every = "1s""#)
         .set("bucket.landing.watch", r#"settle = "0s""#);
     world.start()?;
