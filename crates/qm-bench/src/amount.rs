@@ -6,6 +6,8 @@ use crate::plan::CLIENTS;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Amount {
     pub(crate) bulk_bytes: u64,
+    /// Of each of many clients.
+    pub(crate) long_bytes: u64,
     pub(crate) small_files: u32,
     pub(crate) connects: u32,
     pub(crate) idle_sessions: u32,
@@ -17,6 +19,8 @@ pub(crate) struct Amount {
 impl crate::options::Amount for Amount {
     const QUICK: Self = Self {
         bulk_bytes: 128 << 20,
+        // Two parts of an upload.
+        long_bytes: 32 << 20,
         small_files: 500,
         connects: 50,
         idle_sessions: 50,
@@ -25,6 +29,7 @@ impl crate::options::Amount for Amount {
     };
     const FULL: Self = Self {
         bulk_bytes: 1 << 30,
+        long_bytes: 256 << 20,
         small_files: 2_000,
         connects: 200,
         idle_sessions: 200,
@@ -34,6 +39,11 @@ impl crate::options::Amount for Amount {
 }
 
 impl Amount {
+    /// What many clients with long files move together.
+    pub(crate) fn all_long_bytes(self) -> u64 {
+        self.long_bytes * u64::from(CLIENTS)
+    }
+
     /// What each of many clients moves: together it is the large file.
     pub(crate) fn share_bytes(self) -> u64 {
         self.bulk_bytes / u64::from(CLIENTS)

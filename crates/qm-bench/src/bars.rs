@@ -57,6 +57,8 @@ pub(crate) fn judge(results: &[Measured], idle_sessions: u32) -> Vec<Verdict> {
 enum Pair {
     OpenSsh,
     Rclone,
+    /// Nobody: the figure is ours alone.
+    Nobody,
     /// Sealed with not sealed, both ours.
     Sealing,
 }
@@ -67,13 +69,14 @@ impl Pair {
         match self {
             Self::OpenSsh => (Contestant::Durable, Contestant::OpenSsh),
             Self::Rclone => (Contestant::OnS3, Contestant::Rclone),
+            Self::Nobody => (Contestant::OnS3, Contestant::OnS3),
             Self::Sealing => (Contestant::SealedOnS3, Contestant::OnS3),
         }
     }
 
     fn label(self) -> &'static str {
         match self {
-            Self::OpenSsh | Self::Rclone => "",
+            Self::OpenSsh | Self::Rclone | Self::Nobody => "",
             Self::Sealing => ", sealed against not sealed",
         }
     }
@@ -135,7 +138,7 @@ fn bars(place: Place, work: Work) -> Vec<(Pair, Figure, Bar)> {
             .into_iter()
             .map(|(figure, bar)| (Pair::OpenSsh, figure, bar))
             .collect(),
-        Place::S3 => over_s3(work),
+        Place::S3 | Place::Discarding => over_s3(work),
     }
 }
 
@@ -162,7 +165,7 @@ fn beside_openssh(place: Place, work: Work) -> Vec<(Figure, Bar)> {
         // One session that waits for each CLOSE is as fast as the disk syncs, whatever we do.
         (Place::Disk, Work::SmallFiles { sessions: 1 }) => Vec::new(),
         (Place::Disk, Work::SmallFiles { .. }) => vec![(Figure::Throughput, Bar::AtLeast(0.3))],
-        (Place::S3, _) | (_, Work::Listing) => Vec::new(),
+        (Place::S3 | Place::Discarding, _) | (_, Work::Listing | Work::LongFiles) => Vec::new(),
     }
 }
 
@@ -177,8 +180,12 @@ fn over_s3(work: Work) -> Vec<(Pair, Figure, Bar)> {
         Work::SmallFiles { .. } => vec![(Pair::Rclone, Figure::Throughput, Bar::AtLeast(1.0))],
         Work::ManyClients(_) => vec![
             (Pair::Rclone, Figure::Throughput, Bar::AtLeast(1.0)),
-            // However many clients there are, and however long their files.
             (Pair::Rclone, Figure::Peak, Bar::AtMost(512.0)),
+            (Pair::Sealing, Figure::Peak, Bar::AtMost(512.0)),
+        ],
+        // However many clients there are, and however long their files.
+        Work::LongFiles => vec![
+            (Pair::Nobody, Figure::Peak, Bar::AtMost(512.0)),
             (Pair::Sealing, Figure::Peak, Bar::AtMost(512.0)),
         ],
         Work::Listing => vec![
@@ -286,6 +293,21 @@ mod tests {
             .map(|v| (v.measured, v.is_reached()))
             .collect();
         assert_eq!(found, [(2.0, true), (0.5, true), (1.5, false)]);
+    }
+
+    #[test]
+    fn memory_has_a_bar_of_its_own() {
+        let figures = [
+            (Contestant::OnS3, 1_000, 500),
+            (Contestant::SealedOnS3, 1_000, 500),
+        ];
+        let results = [measured(Place::Discarding, Work::LongFiles, &figures)];
+        let found = judge(&results, 1);
+        assert_eq!(found.len(), 2);
+        for verdict in found {
+            assert_eq!((verdict.measured, verdict.unit), (73.0, " MiB"));
+            assert_eq!(verdict.bar, Bar::AtMost(512.0));
+        }
     }
 
     #[test]

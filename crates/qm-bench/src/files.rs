@@ -4,9 +4,12 @@ use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
+use tempfile::TempDir;
 
 /// Read and write size for preparing and comparing.
 const BLOCK_BYTES: usize = 1 << 20;
+/// What the name of a folder begins with; the process follows.
+const FOLDER: &str = "qm-bench-";
 
 /// Writes so many bytes that do not repeat and do not compress.
 pub(crate) fn fill(path: &Path, size_bytes: u64) -> Result<()> {
@@ -81,6 +84,33 @@ fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// A folder that goes with the value.
+pub(crate) fn temporary_folder(parent: &Path) -> Result<TempDir> {
+    std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+    remove_left(parent).with_context(|| format!("tidying {}", parent.display()))?;
+    tempfile::Builder::new()
+        .prefix(&format!("{FOLDER}{}-", std::process::id()))
+        .tempdir_in(parent)
+        .with_context(|| format!("making a folder in {}", parent.display()))
+}
+
+/// A run that was killed leaves gigabytes, and in memory nobody else gives them back.
+fn remove_left(parent: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(parent)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER));
+        let process = process.and_then(|rest| rest.split_once('-'));
+        let Some((process, _)) = process else {
+            continue;
+        };
+        if !Path::new("/proc").join(process).exists() {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +137,20 @@ mod tests {
         bytes[1_400_000] ^= 1;
         std::fs::write(path("b"), bytes).unwrap();
         assert!(ensure_same(&path("a"), &path("b")).is_err());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        // No process has this id.
+        let left = parent.path().join("qm-bench-4194305-x");
+        let other = parent.path().join("somebody-4194305-x");
+        for folder in [&left, &other] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let mine = temporary_folder(parent.path()).unwrap();
+        let second = temporary_folder(parent.path()).unwrap();
+        assert!(!left.exists() && other.exists());
+        assert!(mine.path().exists() && second.path().exists());
     }
 }

@@ -19,6 +19,7 @@ mod deliver;
 mod files;
 mod keys;
 mod load;
+mod many_clients;
 mod measure;
 mod options;
 mod plan;

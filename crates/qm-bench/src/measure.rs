@@ -11,20 +11,21 @@ use crate::amount::Amount;
 use crate::client::{quoted, run_at_once};
 use crate::files;
 use crate::keys::KeyPair;
+use crate::many_clients::{self, SHARED};
 use crate::options::Options;
 use crate::plan::{
-    CLIENTS, Cipher, Contestant, Direction, Place, SMALL_FILE_BYTES, Subject, Work, Workload,
-    takes_part,
+    Cipher, Contestant, Direction, Place, SMALL_FILE_BYTES, Subject, Work, Workload, takes_part,
 };
 use crate::process::{Watch, resident_bytes};
 use crate::report::named;
+use crate::server::discarding::Discarding;
 use crate::server::gateway::Gateway;
-use crate::server::{Equipment, Server};
+use crate::server::{Equipment, Server, Store};
+
+pub(crate) use crate::files::temporary_folder;
 
 /// The folder whose names are listed.
 const LISTED: &str = "listed";
-/// What the name of a folder begins with; the process follows.
-const FOLDER: &str = "qm-bench-";
 /// A file system in memory on every Linux.
 pub(crate) const TMPFS: &str = "/dev/shm";
 /// The file that is sent, the copy that comes back, and at each server one to download and one
@@ -63,10 +64,10 @@ pub(crate) fn all(subject: Subject, options: &Options<Amount>) -> Result<Vec<Mea
     for place in Place::of(subject) {
         let parent = match place {
             Place::Memory | Place::S3 => Path::new(TMPFS),
-            Place::Disk => &options.disk,
+            Place::Disk | Place::Discarding => &options.disk,
         };
         let folder = temporary_folder(parent)?;
-        let gateway = match place {
+        let store = match place {
             Place::Memory | Place::Disk => None,
             Place::S3 => {
                 let gateway = Gateway::start(options.gateway()?, folder.path())?;
@@ -77,14 +78,29 @@ pub(crate) fn all(subject: Subject, options: &Options<Amount>) -> Result<Vec<Mea
                         files::fill_folder(&listed, options.amount.listed_names)?;
                     }
                 }
-                Some(gateway)
+                Some(Store::Keeping(gateway))
             }
+            Place::Discarding => Some(Store::Discarding(Discarding::start()?)),
         };
-        let servers = start_servers(subject, options, folder.path(), gateway.as_ref(), &client)?;
-        let workloads = crate::plan::workloads(subject);
         let wanted = |w: &Workload| w.place == *place && options.wants(&named(*w));
-        for workload in workloads.into_iter().filter(wanted) {
-            results.push(client.measure(workload, &servers)?);
+        // Memory that other work gave back to the allocator would be taken for that of a page.
+        let (listing, others): (Vec<_>, Vec<_>) = crate::plan::workloads(subject)
+            .into_iter()
+            .filter(wanted)
+            .partition(|workload| workload.work == Work::Listing);
+        for (own, workloads) in [("1", others), ("2", listing)] {
+            if workloads.is_empty() {
+                continue;
+            }
+            let folder = folder.path().join(own);
+            let contestants: Vec<_> = Contestant::of(subject)
+                .into_iter()
+                .filter(|who| workloads.iter().any(|w| takes_part(*who, w.work)))
+                .collect();
+            let servers = start_servers(contestants, options, &folder, store.as_ref(), &client)?;
+            for workload in workloads {
+                results.push(client.measure(workload, &servers)?);
+            }
         }
     }
     Ok(results)
@@ -134,6 +150,11 @@ impl Client {
     /// Each of many clients sends or gets this.
     fn share(&self) -> PathBuf {
         self.folder.path().join("share")
+    }
+
+    /// Each of many clients sends this, which is much longer.
+    fn long(&self) -> PathBuf {
+        self.folder.path().join("long")
     }
 
     fn received(&self) -> PathBuf {
@@ -194,6 +215,8 @@ impl Client {
             // A second look would be answered from what rclone remembers, and second sessions
             // from memory that the first ones gave back.
             Work::Listing | Work::IdleSessions => 1,
+            // Minutes, and what is held is the same each time.
+            Work::LongFiles => 1,
             Work::Bulk(..) | Work::Connects | Work::SmallFiles { .. } | Work::ManyClients(_) => {
                 self.amount.rounds
             }
@@ -208,8 +231,11 @@ impl Client {
                 server.target.run(cipher, &batch)
             }
             Work::ManyClients(Direction::Down) => {
-                let batch = put(&self.share(), &server.remote_folder.join("share"));
+                let batch = put(&self.share(), &server.remote_folder.join(SHARED));
                 server.target.run(Cipher::Aes128Gcm, &batch)
+            }
+            Work::LongFiles if !self.long().exists() => {
+                files::fill(&self.long(), self.amount.long_bytes)
             }
             // What a server makes once is not what a session costs.
             Work::IdleSessions => server.target.run(Cipher::Aes128Gcm, "pwd\n"),
@@ -217,6 +243,7 @@ impl Client {
             | Work::Connects
             | Work::SmallFiles { .. }
             | Work::ManyClients(Direction::Up)
+            | Work::LongFiles
             | Work::Listing => Ok(()),
         }
     }
@@ -245,7 +272,9 @@ impl Client {
                 Ok(sample)
             }
             Work::SmallFiles { sessions } => self.small_files(server, round, sessions),
-            Work::ManyClients(direction) => self.many_clients(server, direction),
+            Work::ManyClients(Direction::Up) => many_clients::send(server, &self.share()),
+            Work::ManyClients(Direction::Down) => many_clients::get(server, self.folder.path()),
+            Work::LongFiles => many_clients::send(server, &self.long()),
             Work::IdleSessions => self.idle_sessions(server),
             Work::Listing => self.listing(server),
             Work::Connects => timed(server, || {
@@ -263,31 +292,6 @@ impl Client {
         server.target.run(Cipher::Aes128Gcm, &make)?;
         let batches = self.small_batches(&folder, sessions);
         timed(server, || run_at_once(&server.target, &batches))
-    }
-
-    fn many_clients(&self, server: &Server, direction: Direction) -> Result<Sample> {
-        let remote = |client| server.remote_folder.join(format!("share-{client}"));
-        let local = |client| self.folder.path().join(format!("received-{client}"));
-        let share = server.remote_folder.join("share");
-        let batch = |client| match direction {
-            Direction::Up => put(&self.share(), &remote(client)),
-            Direction::Down => format!("get {} {}\n", quoted(&share), quoted(&local(client))),
-        };
-        let batches: Vec<String> = (0..CLIENTS).map(batch).collect();
-        let sample = timed(server, || run_at_once(&server.target, &batches))?;
-        match direction {
-            Direction::Up => {
-                let remove = |client| format!("rm {}\n", quoted(&remote(client)));
-                let batch: String = (0..CLIENTS).map(remove).collect();
-                server.target.run(Cipher::Aes128Gcm, &batch)?;
-            }
-            Direction::Down => {
-                for client in 0..CLIENTS {
-                    std::fs::remove_file(local(client))?;
-                }
-            }
-        }
-        Ok(sample)
     }
 
     /// The peak is what is held while all sessions are open and at rest: what a login takes for a
@@ -355,18 +359,18 @@ impl Client {
 }
 
 fn start_servers(
-    subject: Subject,
+    contestants: Vec<Contestant>,
     options: &Options<Amount>,
     folder: &Path,
-    gateway: Option<&Gateway>,
+    store: Option<&Store>,
     client: &Client,
 ) -> Result<Vec<Server>> {
     let equipment = Equipment {
         binary: options.server.as_deref(),
-        gateway,
+        store,
         client_key: &client.key,
     };
-    Contestant::of(subject)
+    contestants
         .into_iter()
         .filter(|contestant| contestant.is_foreign() || options.server.is_some())
         .map(|contestant| {
@@ -377,7 +381,7 @@ fn start_servers(
         .collect()
 }
 
-fn timed(server: &Server, work: impl FnOnce() -> Result<()>) -> Result<Sample> {
+pub(crate) fn timed(server: &Server, work: impl FnOnce() -> Result<()>) -> Result<Sample> {
     let watch = Watch::start(server.process())?;
     let begin = Instant::now();
     let done = work();
@@ -397,50 +401,9 @@ pub(crate) fn put(local: &Path, remote: &Path) -> String {
     format!("put {} {}\n", quoted(local), quoted(remote))
 }
 
-pub(crate) fn temporary_folder(parent: &Path) -> Result<TempDir> {
-    std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
-    remove_left(parent).with_context(|| format!("tidying {}", parent.display()))?;
-    tempfile::Builder::new()
-        .prefix(&format!("{FOLDER}{}-", std::process::id()))
-        .tempdir_in(parent)
-        .with_context(|| format!("making a folder in {}", parent.display()))
-}
-
-/// A run that was killed leaves gigabytes, and in memory nobody else gives them back.
-fn remove_left(parent: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(parent)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER));
-        let process = process.and_then(|rest| rest.split_once('-'));
-        let Some((process, _)) = process else {
-            continue;
-        };
-        if !Path::new("/proc").join(process).exists() {
-            std::fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_killed_run_left_is_removed() {
-        let parent = tempfile::tempdir().unwrap();
-        // No process has this id.
-        let left = parent.path().join("qm-bench-4194305-x");
-        let other = parent.path().join("somebody-4194305-x");
-        for folder in [&left, &other] {
-            std::fs::create_dir(folder).unwrap();
-        }
-        let mine = temporary_folder(parent.path()).unwrap();
-        let second = temporary_folder(parent.path()).unwrap();
-        assert!(!left.exists() && other.exists());
-        assert!(mine.path().exists() && second.path().exists());
-    }
 
     fn client() -> Client {
         let folder = tempfile::tempdir().unwrap();
@@ -452,6 +415,7 @@ mod tests {
             folder,
             amount: Amount {
                 bulk_bytes: 300_000,
+                long_bytes: 1,
                 small_files: 10,
                 connects: 2,
                 idle_sessions: 2,

@@ -68,13 +68,15 @@ pub(crate) enum Place {
     Disk,
     /// An S3 server that keeps its files in tmpfs.
     S3,
+    /// One that keeps nothing; the servers' own folders are on a disk.
+    Discarding,
 }
 
 impl Place {
     pub(crate) fn of(subject: Subject) -> &'static [Self] {
         match subject {
             Subject::Front => &[Self::Memory, Self::Disk],
-            Subject::Store => &[Self::S3],
+            Subject::Store => &[Self::S3, Self::Discarding],
         }
     }
 }
@@ -85,6 +87,7 @@ impl fmt::Display for Place {
             Self::Memory => "tmpfs",
             Self::Disk => "disk",
             Self::S3 => "S3",
+            Self::Discarding => "discarding S3",
         })
     }
 }
@@ -126,6 +129,8 @@ pub(crate) enum Work {
     SmallFiles { sessions: u32 },
     /// [`CLIENTS`] sessions at a time, each with its share of the large file.
     ManyClients(Direction),
+    /// [`CLIENTS`] sessions at a time, each with a file much longer than what may be held of it.
+    LongFiles,
     /// Sessions that are open and ask for nothing.
     IdleSessions,
     /// A folder with many names, put there by somebody else.
@@ -159,14 +164,23 @@ pub(crate) fn workloads(subject: Subject) -> Vec<Workload> {
         .collect()
 }
 
-/// Who takes part: a sealed bucket shows nothing that somebody else put there.
+/// Who takes part: a sealed bucket shows nothing that somebody else put there, and what is held of
+/// long files has a bar of its own, whatever others hold.
 pub(crate) fn takes_part(contestant: Contestant, work: Work) -> bool {
-    !(contestant == Contestant::SealedOnS3 && work == Work::Listing)
+    match work {
+        Work::Listing => contestant != Contestant::SealedOnS3,
+        Work::LongFiles => !contestant.is_foreign(),
+        Work::Bulk(..)
+        | Work::Connects
+        | Work::SmallFiles { .. }
+        | Work::ManyClients(_)
+        | Work::IdleSessions => true,
+    }
 }
 
 /// Uploads: what rclone gives back over this S3 server is twice as long as the file.
 fn store() -> Vec<(Place, Work)> {
-    [
+    let mut works: Vec<_> = [
         Work::Bulk(Direction::Up, Cipher::Aes128Gcm),
         Work::SmallFiles { sessions: 1 },
         Work::SmallFiles {
@@ -176,7 +190,9 @@ fn store() -> Vec<(Place, Work)> {
         Work::Listing,
     ]
     .map(|work| (Place::S3, work))
-    .into()
+    .into();
+    works.push((Place::Discarding, Work::LongFiles));
+    works
 }
 
 fn front() -> Vec<(Place, Work)> {

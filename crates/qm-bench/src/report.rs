@@ -59,6 +59,7 @@ pub(crate) fn named(workload: Workload) -> String {
         Work::SmallFiles { sessions: 1 } => "small files, 1 session".to_owned(),
         Work::SmallFiles { sessions } => format!("small files, {sessions} sessions"),
         Work::ManyClients(direction) => format!("{CLIENTS} clients {}", one_way(direction)),
+        Work::LongFiles => format!("{CLIENTS} long files up"),
         Work::IdleSessions => "idle sessions".to_owned(),
         Work::Listing => "listing, first page".to_owned(),
     };
@@ -88,13 +89,14 @@ pub(crate) fn figures(
         })
         .collect();
     let mut text = format!(
-        "bulk: one file of {} MiB; {CLIENTS} clients: {} MiB each; small files: {} of {} KiB; \
+        "bulk: one file of {} MiB; {CLIENTS} clients: {} MiB each; long files: {} MiB each; small files: {} of {} KiB; \
          connects: {}; idle sessions: {} and listing: {} names, one look; client: OpenSSH's; medians \
          of {} rounds, interleaved.\nEach cell: seconds / CPU of the server / peak memory of all \
          its processes (above what they held at first).\nOurs takes the SHA-256 of all that it receives: \
          alone that is {digest_seconds:.2} s of CPU a GiB here.\n\n| |",
         amount.bulk_bytes >> 20,
         amount.share_bytes() >> 20,
+        amount.long_bytes >> 20,
         amount.small_files,
         SMALL_FILE_BYTES >> 10,
         amount.connects,
@@ -151,11 +153,13 @@ pub(crate) fn verdicts(subject: Subject, verdicts: &[Verdict]) -> String {
 }
 
 fn cell(work: Work, medians: &Medians, amount: Amount) -> String {
+    let a_gibibyte = |bytes| {
+        let gibibytes = to_float(bytes) / to_float(1 << 30);
+        format!("{:.2} s a GiB", medians.cpu_seconds / gibibytes)
+    };
     let cpu = match work {
-        Work::Bulk(..) | Work::ManyClients(_) => {
-            let gibibytes = to_float(amount.bulk_bytes) / to_float(1 << 30);
-            format!("{:.2} s a GiB", medians.cpu_seconds / gibibytes)
-        }
+        Work::Bulk(..) | Work::ManyClients(_) => a_gibibyte(amount.bulk_bytes),
+        Work::LongFiles => a_gibibyte(amount.all_long_bytes()),
         Work::Connects => format!(
             "{:.2} ms each",
             medians.cpu_seconds * 1_000.0 / f64::from(amount.connects)
@@ -201,6 +205,7 @@ mod tests {
 
     const AMOUNT: Amount = Amount {
         bulk_bytes: 512 << 20,
+        long_bytes: 32 << 20,
         small_files: 10,
         connects: 200,
         idle_sessions: 100,

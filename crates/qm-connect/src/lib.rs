@@ -14,7 +14,7 @@ mod email;
 mod names;
 mod sftp;
 
-pub use bucket::BucketConnector;
+pub use bucket::{BucketConnector, OpensBucket};
 pub use directory::DirectoryConnector;
 pub use email::EmailNotifier;
 pub use sftp::{Patience, SftpConnector};

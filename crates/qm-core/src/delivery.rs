@@ -150,6 +150,9 @@ pub struct NewDelivery {
     pub has_after: bool,
     /// True if it waits for older ones of its ordering key only while they run.
     pub is_independent: bool,
+    /// True if it adds to what is there: it takes the place of none, and none that is there takes its
+    /// own. See [`crate::config::Destination::adds`].
+    pub adds: bool,
 }
 
 /// Something to be done to an object now that its deliveries have ended, see

@@ -27,6 +27,7 @@ pub mod pattern;
 pub mod ports;
 pub mod retry;
 pub mod screen;
+pub mod size;
 pub mod temp_name;
 pub mod template;
 pub mod window;

@@ -45,7 +45,11 @@ impl Node {
         let mut command = quiet(binary()?);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg("serve").arg("-c").arg(configuration);
-        let mut process = Background::start(&mut command, folder, name)?;
+        Self::listening(Background::start(&mut command, folder, name)?)
+    }
+
+    /// One that was started in another way; ready when it returns.
+    pub fn listening(mut process: Background) -> Result<Self> {
         let address = process.wait_for("the node listens", |said| {
             let (_, rest) = said.split_once(READY)?;
             let (address, _) = rest.split_once('\n')?;

@@ -144,9 +144,15 @@ impl World {
         let name = format!("node-{}", self.starts);
         let (file, logs) = (self.configuration_file(), self.path("logs"));
         let node = Node::start(&file, &logs, &name, &self.environment)?;
+        let data = self.path("data");
+        self.adopt(node, &data)
+    }
+
+    /// Takes up a node that was started in another way, with the data folder it has.
+    pub fn adopt(&mut self, node: Node, data: &Path) -> Result<()> {
         let port = node.address().port();
         self.node = Some(node);
-        self.write_known_hosts()?;
+        self.write_known_hosts(data)?;
         // Last: clients that wait for a restart read it first.
         fs::write(self.path("port"), port.to_string()).context("writing the port for clients")
     }
@@ -250,11 +256,9 @@ impl World {
     }
 
     /// Clients take our host key from here and accept no other.
-    fn write_known_hosts(&self) -> Result<()> {
+    fn write_known_hosts(&self, data: &Path) -> Result<()> {
         let mut command = quiet("ssh-keygen");
-        command
-            .arg("-yf")
-            .arg(self.path("data").join("host_key_ed25519"));
+        command.arg("-yf").arg(data.join("host_key_ed25519"));
         let Ok(printed) = run(&mut command) else {
             // A machine without OpenSSH has no client that would need it.
             return Ok(());

@@ -10,7 +10,7 @@ use qm_core::ports::clock::Clock;
 use qm_core::ports::connector::{Connector, NotifierPort};
 use qm_core::ports::ledger::Ledger;
 use qm_core::ports::source::Sources;
-use qm_core::screen::NamePattern;
+use qm_core::screen::Screen;
 use qm_core::template::Template;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -36,8 +36,8 @@ pub trait Outside: Send + Sync {
 pub struct Way {
     /// The code for the destination.
     pub connector: Arc<dyn Connector>,
-    /// Which file names it takes, said by whoever was looked up; `None` for any.
-    pub pattern: Option<NamePattern>,
+    /// What it takes, said by whoever was looked up, beside what the route's screen says.
+    pub screen: Screen,
     /// The name there, said by whoever was looked up; `None` for the delivery's target.
     pub name: Option<Template>,
 }

@@ -44,7 +44,7 @@ impl Shared {
         let (replaces, look) = if wanted.change == Change::Remove {
             (moves.as_ref().map(|version| version.id), Look::default())
         } else {
-            self.landing(bucket, lands_on, wanted.existing).await?
+            self.landing(bucket, lands_on, wanted).await?
         };
         if let Some(name) = &wanted.content_of {
             qm_content::check_file(bucket, &wanted.path.key, name).await?;
@@ -105,12 +105,14 @@ impl Shared {
         &self,
         bucket: &dyn Bucket,
         lands_on: &ObjectPath,
-        existing: Existing,
+        wanted: &Wanted,
     ) -> Result<(Option<VersionId>, Look)> {
-        let Found { look, version } = self.find(bucket, lands_on).await?;
+        let opened = wanted.opened.as_ref();
+        let Found { mut look, version } = self.find_since(bucket, lands_on, opened).await?;
+        look.must_hold = wanted.existing == Existing::Refuse;
         if look.file()?.is_none() {
             check_folder(bucket, &lands_on.key).await?;
-        } else if existing == Existing::Refuse {
+        } else if look.must_hold {
             return Err(Error::new(
                 Kind::AlreadyExists,
                 "a file with that name is already there",

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use qm_core::account::{Account, Verb};
 use qm_core::audit::Activity;
+use qm_core::id::VersionId;
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::operation::{Change, Version};
 use qm_core::ports::bucket::{Bucket, Chunk, DigestBy, Staging};
 use qm_core::ports::mailbox::Existing;
-use qm_core::{Kind, Result};
+use qm_core::{Error, Kind, Result};
 use qm_rows::Report;
 
 use crate::Shared;
@@ -17,8 +18,8 @@ use crate::holder::Holder;
 use crate::names::{LOCK_WAIT, Wanted, busy};
 use crate::refusal::Act;
 
-/// What the file is called that tells the faults of another.
-const SUFFIX: &str = ".rejected.txt";
+/// As many uploads of one name that are refused at the same time are told of.
+const REPORTS: u32 = 9;
 /// What it begins with, which no file of rows does.
 const BEGINNING: &str = "Refused at ";
 
@@ -31,6 +32,8 @@ pub(crate) struct Refused<'a> {
     pub(crate) path: ObjectPath,
     /// What became of it, as the end of a sentence.
     pub(crate) fate: String,
+    /// Given when it began: reports that came later are of others that went on at the same time.
+    pub(crate) begun: VersionId,
     pub(crate) act: &'a Act,
 }
 
@@ -53,13 +56,43 @@ impl Shared {
     }
 
     async fn write_faults(self: &Arc<Self>, refused: Refused<'_>, report: &Report) -> Result<()> {
-        let path = beside(&refused.path)?;
         // An earlier report goes, whatever the account may. A file of the sender's own stays, and
         // nothing is told.
-        self.remove_faults(refused.bucket, &refused.path, refused.holder, refused.act)
-            .await?;
+        let until = Some(refused.begun);
+        self.remove_faults(
+            refused.bucket,
+            &refused.path,
+            refused.holder,
+            refused.act,
+            until,
+        )
+        .await?;
         let now = self.now();
         let text = format!("{BEGINNING}{now:.0}, {}.\n\n{report}", refused.fate);
+        let text = Bytes::from(text);
+        for number in 1..=REPORTS {
+            let path = beside(&refused.path, number)?;
+            let key = path.key.clone();
+            let written = self.write_report(&refused, path, text.clone()).await;
+            let is_taken = matches!(&written, Err(error) if error.kind() == Kind::AlreadyExists);
+            // By another's, who sends under the same name and must find it.
+            if !is_taken || !tells_faults(&**refused.bucket, &key).await? {
+                return written;
+            }
+        }
+        Err(Error::new(
+            Kind::AlreadyExists,
+            "too many files of this name were refused at the same time",
+        ))
+    }
+
+    async fn write_report(
+        self: &Arc<Self>,
+        refused: &Refused<'_>,
+        path: ObjectPath,
+        text: Bytes,
+    ) -> Result<()> {
+        let now = self.now();
         let staging = Staging {
             version: self.parts.identifiers.version(now),
             key: path.key.clone(),
@@ -72,7 +105,7 @@ impl Shared {
         let mut staged = refused.bucket.stage(staging).await?;
         let chunk = Chunk {
             offset: 0,
-            bytes: Bytes::from(text),
+            bytes: text,
         };
         staged.write(vec![chunk]).await?;
         let sealed = staged.seal().await?;
@@ -88,6 +121,7 @@ impl Shared {
         let wanted = Wanted {
             change: Change::Publish,
             version: Some(version),
+            opened: None,
             existing: Existing::Refuse,
             arrival: None,
             departs: false,
@@ -122,7 +156,8 @@ impl Shared {
         if account.declared(path.key.file_name()).is_none() {
             return;
         }
-        if let Err(error) = self.remove_faults(bucket, path, holder, act).await {
+        let removed = self.remove_faults(bucket, path, holder, act, None).await;
+        if let Err(error) = removed {
             tracing::warn!(
                 object.key = %path.key,
                 error = error.chain(),
@@ -131,28 +166,51 @@ impl Shared {
         }
     }
 
+    /// All reports of the name, or those that are not later than `until`.
     async fn remove_faults(
         self: &Arc<Self>,
         bucket: &Arc<dyn Bucket>,
         path: &ObjectPath,
         holder: &Holder,
         act: &Act,
+        until: Option<VersionId>,
     ) -> Result<()> {
-        let path = beside(path)?;
+        for number in 1..=REPORTS {
+            let path = beside(path, number)?;
+            let was_there = self.remove_report(bucket, path, holder, act, until).await?;
+            // Somebody may have removed the first.
+            if !was_there && number > 1 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// False if there was nothing of that name.
+    async fn remove_report(
+        self: &Arc<Self>,
+        bucket: &Arc<dyn Bucket>,
+        path: ObjectPath,
+        holder: &Holder,
+        act: &Act,
+        until: Option<VersionId>,
+    ) -> Result<bool> {
         // One that was written a moment ago may not be recorded yet.
         let settled = self.locks.names(vec![path.clone()]);
         let held = tokio::time::timeout(LOCK_WAIT, settled).await;
         drop(held.map_err(|_| busy())?);
         // Only what the ledger knows is ours; mostly there is nothing, and no bucket is asked.
         let Some(version) = self.parts.ledger.current(&path).await? else {
-            return Ok(());
+            return Ok(false);
         };
-        if !tells_faults(&**bucket, &path.key).await? {
-            return Ok(());
+        let is_later = until.is_some_and(|until| version.id > until);
+        if is_later || !tells_faults(&**bucket, &path.key).await? {
+            return Ok(true);
         }
         let wanted = Wanted {
             change: Change::Remove,
             version: None,
+            opened: None,
             existing: Existing::Replace,
             arrival: None,
             departs: false,
@@ -166,14 +224,18 @@ impl Shared {
             },
             path,
         };
-        self.change_name_of(wanted, Some(version.id))
-            .await
-            .map(|_| ())
+        self.change_name_of(wanted, Some(version.id)).await?;
+        Ok(true)
     }
 }
 
-fn beside(path: &ObjectPath) -> Result<ObjectPath> {
-    let name = format!("{}{SUFFIX}", path.key.file_name());
+/// What the file is called that tells the faults of another.
+fn beside(path: &ObjectPath, number: u32) -> Result<ObjectPath> {
+    let file = path.key.file_name();
+    let name = match number {
+        1 => format!("{file}.rejected.txt"),
+        number => format!("{file}.rejected.{number}.txt"),
+    };
     Ok(ObjectPath {
         bucket: path.bucket.clone(),
         key: path.key.with_file_name(&name)?,

@@ -1,13 +1,12 @@
 //! Looking at, reading, removing and renaming files.
 
 use crate::faults::Refused;
-use crate::listing::MailboxListing;
+use crate::listing::{Dressing, MailboxListing};
 use crate::mailbox::AccountMailbox;
 use crate::names::{Wanted, gone};
 use crate::open_uploads::is_in;
 use crate::refusal::Act;
 use crate::screening::RowsOf;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qm_core::account::{Account, Verb};
@@ -66,17 +65,17 @@ impl AccountMailbox {
         object: &ObjectPath,
         look: Look,
     ) -> Result<Entry> {
-        let entry = look.entry.ok_or_else(gone)?;
+        let mut entry = look.entry.ok_or_else(gone)?;
         if bucket.keeps_attributes() || entry.kind == EntryKind::Folder {
             return Ok(entry);
         }
         let kept = self.shared.parts.ledger.name_attributes(object).await?;
-        Ok(match kept {
-            Some((identity, attributes)) if look.identity.as_ref() == Some(&identity) => {
-                crate::listing::dressed(entry, attributes)
-            }
-            Some(_) | None => entry,
-        })
+        if let Some((identity, attributes)) = kept
+            && look.identity.as_ref() == Some(&identity)
+        {
+            crate::listing::dress(&mut entry, attributes);
+        }
+        Ok(entry)
     }
 
     pub(crate) async fn listing(&self, path: &MailboxPath) -> Result<Box<dyn Listing>> {
@@ -86,20 +85,15 @@ impl AccountMailbox {
         let bucket = self.bucket(&account)?;
         let listing = bucket.list(&folder).await?;
         let unfinished = self.unfinished_in(&account, &*bucket, &folder).await?;
-        let attributes = if bucket.keeps_attributes() {
-            BTreeMap::new()
-        } else {
-            let ledger = &self.shared.parts.ledger;
-            ledger
-                .name_attributes_in(&account.mailbox.bucket, &folder)
-                .await?
-        };
-        if unfinished.is_empty() && attributes.is_empty() {
+        let dressing = (!bucket.keeps_attributes()).then(|| Dressing {
+            ledger: Arc::clone(&self.shared.parts.ledger),
+            bucket: account.mailbox.bucket.clone(),
+            folder,
+        });
+        if unfinished.is_empty() && dressing.is_none() {
             return Ok(listing);
         }
-        Ok(Box::new(MailboxListing::new(
-            listing, unfinished, attributes,
-        )))
+        Ok(Box::new(MailboxListing::new(listing, unfinished, dressing)))
     }
 
     /// The account's own uploads in a folder that are under way or broke off, where no file has
@@ -198,6 +192,7 @@ impl AccountMailbox {
             path: object,
             change: Change::Remove,
             version: None,
+            opened: None,
             existing: Existing::Replace,
             arrival: None,
             departs: !is_temp,
@@ -242,6 +237,7 @@ impl AccountMailbox {
         let rows_of = rows_to_check(&account, &*bucket, &source.key, &target.key)?
             .filter(|_| arrival.is_some());
         let faults = rows_of.as_ref().map(|rows| Arc::clone(&rows.faults));
+        let begun = self.shared.parts.identifiers.version(self.shared.now());
         let (arrives, name) = (arrival.is_some(), source.key.file_name().to_owned());
         let wanted = Wanted {
             path: source,
@@ -249,6 +245,7 @@ impl AccountMailbox {
                 to: target.key.clone(),
             },
             version: None,
+            opened: None,
             existing: if may_replace {
                 existing
             } else {
@@ -280,6 +277,7 @@ impl AccountMailbox {
                 bucket: &bucket,
                 path: target,
                 fate: format!("the file keeps the name {name}"),
+                begun,
                 act,
             };
             self.shared.tell_faults(refused, report).await;

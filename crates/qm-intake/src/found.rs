@@ -6,6 +6,26 @@ use qm_core::operation::Version;
 use qm_core::ports::bucket::Bucket;
 use qm_core::ports::look::{Likely, Look};
 use qm_core::{Error, Kind, Result};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Small files are whole by then. Longer nobody relies on the store: some take the condition of a
+/// request and forget it.
+const LOOK_KEPT: Duration = Duration::from_secs(30);
+
+/// What a name showed when a file was opened under it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    look: Look,
+    at: Instant,
+}
+
+impl Opened {
+    /// `None` if it is of no use later.
+    pub(crate) fn of(look: Look, at: Instant) -> Option<Self> {
+        look.lasts.then_some(Self { look, at })
+    }
+}
 
 /// What a name shows.
 pub(crate) struct Found {
@@ -36,6 +56,27 @@ impl Shared {
             None => self.parts.ledger.current(path).await?.filter(is_shown),
         };
         Ok(Found { look, version })
+    }
+
+    /// The same, from an earlier look where that is enough: our own changes since then are in the
+    /// ledger, and those of others are seen when the change is carried out.
+    pub(crate) async fn find_since(
+        &self,
+        bucket: &dyn Bucket,
+        path: &ObjectPath,
+        opened: Option<&Opened>,
+    ) -> Result<Found> {
+        if let Some(opened) = opened.filter(|opened| opened.at.elapsed() < LOOK_KEPT) {
+            let version = self.parts.ledger.current(path).await?;
+            let identity = version.as_ref().map(|version| &version.identity);
+            if identity == opened.look.identity.as_ref() {
+                return Ok(Found {
+                    look: opened.look.clone(),
+                    version,
+                });
+            }
+        }
+        self.find(bucket, path).await
     }
 
     /// Looks at a name without asking which version it shows.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Shared;
 use crate::behind;
+use crate::found::Opened;
 use crate::locks::NamesHeld;
 use crate::refusal::Act;
 use crate::screening::RowsOf;
@@ -38,6 +39,8 @@ pub(crate) struct Wanted {
     pub(crate) change: Change,
     /// For a publication: what was received.
     pub(crate) version: Option<Version>,
+    /// What the name it lands on showed earlier.
+    pub(crate) opened: Option<Opened>,
     /// What happens to a file that already has the name it lands on.
     pub(crate) existing: Existing,
     pub(crate) arrival: Option<Cause>,

@@ -88,6 +88,7 @@ impl Intake {
             path: path.clone(),
             change,
             version: None,
+            opened: None,
             existing: Existing::Refuse,
             arrival: None,
             departs: false,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::Shared;
 use crate::faults::Refused;
+use crate::found::Opened;
 use crate::holder::Holder;
 use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
@@ -44,6 +45,8 @@ pub(crate) struct AccountUpload {
     pub(crate) bucket: Arc<dyn Bucket>,
     pub(crate) staged: Box<dyn Staged>,
     pub(crate) start: Start,
+    /// What the name showed when the handle was opened.
+    pub(crate) opened: Option<Opened>,
     /// Set when the handle's name is a temp name.
     pub(crate) final_name: Option<String>,
     pub(crate) options: WriteOptions,
@@ -221,6 +224,7 @@ impl AccountUpload {
                 key: self.path.key.with_file_name(&name)?,
             },
             fate: "nothing of it was stored".to_owned(),
+            begun: self.staged.version(),
             act: &self.act,
         };
         self.shared.tell_faults(refused, &report).await;
@@ -278,10 +282,13 @@ impl AccountUpload {
         let existing = self.existing(&account);
         let version = self.seal(&account).await?;
         let id = version.id;
+        // Parts become an object by a request that has its own look.
+        let opened = self.opened.take().filter(|_| version.staged.is_none());
         let wanted = Wanted {
             path: self.path.clone(),
             change: Change::Publish,
             version: Some(version),
+            opened,
             existing,
             arrival: self.final_name.is_none().then_some(Cause::Upload),
             departs: false,

@@ -59,6 +59,7 @@ impl AccountMailbox {
             path: object,
             change: Change::Restore,
             version: Some(kept.version),
+            opened: None,
             existing: Existing::Replace,
             arrival: Some(Cause::Restore),
             departs: false,

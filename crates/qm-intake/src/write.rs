@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::found::check_folder;
+use crate::found::{Opened, check_folder};
 use crate::mailbox::AccountMailbox;
 use crate::names::gone;
 use crate::open_uploads::OpenUpload;
@@ -15,9 +15,11 @@ use qm_core::arrival::Partial;
 use qm_core::audit::{Activity, Decision};
 use qm_core::name::{MailboxPath, ObjectPath};
 use qm_core::ports::bucket::{Attributes, Bucket, DigestBy, Entry, Staged, Staging};
+use qm_core::ports::look::Look;
 use qm_core::ports::mailbox::{Upload, WriteOptions};
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
+use tokio::time::Instant;
 
 impl AccountMailbox {
     pub(crate) async fn open_for_writing(
@@ -30,9 +32,11 @@ impl AccountMailbox {
         let object = Self::object(&account, path)?;
         let bucket = self.bucket(&account)?;
         let final_name = check_name(&account, &object)?;
-        let existing = self
+        let at = Instant::now();
+        let look = self
             .check_place(&account, &*bucket, &object, final_name.as_deref(), options)
             .await?;
+        let existing = look.file()?.cloned();
         if options.read && existing.is_some() {
             let reading = Act {
                 activity: Activity::Open,
@@ -59,6 +63,7 @@ impl AccountMailbox {
             bucket,
             staged,
             start,
+            opened: Opened::of(look, at),
             final_name,
             options,
             attributes: Attributes::default(),
@@ -74,7 +79,7 @@ impl AccountMailbox {
         Ok(Box::new(upload))
     }
 
-    /// The file that is there already, if any, when it may be written.
+    /// What is there already, when it may be written.
     async fn check_place(
         &self,
         account: &Account,
@@ -82,26 +87,22 @@ impl AccountMailbox {
         object: &ObjectPath,
         final_name: Option<&str>,
         options: WriteOptions,
-    ) -> Result<Option<Entry>> {
+    ) -> Result<Look> {
         let look = self.shared.look(bucket, object).await?;
-        let existing = look.file()?.cloned();
-        match &existing {
-            Some(_) if options.exclusive => {
+        if look.file()?.is_some() {
+            if options.exclusive {
                 return Err(Error::new(
                     Kind::AlreadyExists,
                     "a file with that name is already there",
                 ));
             }
-            Some(_) => {
-                if final_name.is_none() {
-                    account.check(Verb::Overwrite)?;
-                }
-                if options.read {
-                    account.check(Verb::Read)?;
-                }
-                return Ok(existing);
+            if final_name.is_none() {
+                account.check(Verb::Overwrite)?;
             }
-            None => {}
+            if options.read {
+                account.check(Verb::Read)?;
+            }
+            return Ok(look);
         }
         let has_partial = self
             .shared
@@ -115,7 +116,7 @@ impl AccountMailbox {
             self.check_final_place(account, bucket, object, final_name)
                 .await?;
         }
-        Ok(None)
+        Ok(look)
     }
 
     /// Under a temp name: a final name that could not be given in the end is refused now.

@@ -1,9 +1,9 @@
 //! The ledger: the only room with SQL. It implements the ports of `qm_core::ports::ledger`.
 //!
 //! [`SqliteLedger`] is the embedded one, a file of its own. All writes go through one thread that
-//! owns the write connection: it takes what is waiting, runs each job in a savepoint, and makes
-//! the whole group durable with one COMMIT before anybody is answered. Reads run beside it on
-//! connections that cannot write. The command line opens the same file at the same time.
+//! owns the write connection: it takes what is waiting, runs each job so that its failure is its
+//! own, and makes the whole group durable with one COMMIT before anybody is answered. Reads run
+//! beside it on connections that cannot write. The command line opens the same file at the same time.
 //!
 //! [`PostgresLedger`] is the one that nodes share, in a database. What a node begins carries its
 //! lease, which is measured by the database's clock and is over when the node has been silent for

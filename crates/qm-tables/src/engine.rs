@@ -63,7 +63,13 @@ pub(crate) trait Loading: Send {
     /// or of `finish`. `fence` is asked before anything becomes visible that cannot be taken back.
     async fn write(&mut self, rows: Batch, fence: &dyn Fence) -> Result<Batch>;
 
-    /// All rows are written: the load becomes visible, if it was not yet, together with the fact
+    /// All rows are given. Waits until no other load of ours writes what this one is about to: what
+    /// others take is none of its time.
+    async fn take_turn(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// It has its turn, all rows are written: the load becomes visible, if it was not yet, together with the fact
     /// that it is done. `read` and `rejected` are the reader's counts. After an error
     /// [`Engine::loaded`] is asked.
     async fn finish(self: Box<Self>, read: u64, rejected: u64, fence: &dyn Fence)

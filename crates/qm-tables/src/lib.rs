@@ -1,4 +1,5 @@
-//! Destinations that are tables: the rows of a file go there, each version of it once.
+//! Destinations that are tables: the rows of a file go there, each version of it once. And tables
+//! whose items say where files go.
 
 mod connector;
 mod dynamodb;
@@ -10,3 +11,4 @@ mod sqlite;
 mod tests;
 
 pub use connector::TableConnector;
+pub use dynamodb::LookupTables;

@@ -12,7 +12,13 @@ mod system;
 use clap::Parser as _;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Where the AWS SDK would log requests and answers whole: rows, and passwords of looked-up items.
+/// Whatever `QUAYMASTER_LOG` says, nobody hears it.
+const NEVER_LOGGED: &str = "aws_smithy_runtime::client::orchestrator";
 
 fn main() -> ExitCode {
     let command_line = cli::CommandLine::parse();
@@ -26,10 +32,13 @@ fn main() -> ExitCode {
 async fn run(command_line: cli::CommandLine) -> ExitCode {
     let filter = EnvFilter::try_from_env("QUAYMASTER_LOG")
         .unwrap_or_else(|_| EnvFilter::new(command_line.log_level()));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        .with_filter(filter_fn(|of| !of.target().starts_with(NEVER_LOGGED)));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
         .init();
     match command_line.run().await {
         Ok(()) => ExitCode::SUCCESS,

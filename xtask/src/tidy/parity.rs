@@ -13,8 +13,8 @@ const SHAPE: &str = "is not `| id | works, partly or not yet | test | remark |`"
 /// What can hold a row.
 #[derive(Debug, Default)]
 struct Proofs {
-    /// Functions of the crates.
-    functions: BTreeSet<String>,
+    /// Tests of the crates.
+    tests: BTreeSet<String>,
     /// Text of each recipe's check, by `recipes/NAME`.
     recipes: BTreeMap<String, String>,
 }
@@ -115,9 +115,8 @@ fn missing(id: &str, name: &str, proofs: &Proofs) -> Option<String> {
             Some(_) => None,
         };
     }
-    let function = name.rsplit("::").next().unwrap_or(name);
-    (!proofs.functions.contains(function))
-        .then(|| format!("there is no test `{function}` in crates/"))
+    let test = name.rsplit("::").next().unwrap_or(name);
+    (!proofs.tests.contains(test)).then(|| format!("there is no test `{test}` in crates/"))
 }
 
 /// The check names the row outside of a comment.
@@ -134,7 +133,7 @@ fn proofs(tree: &[TextFile]) -> Proofs {
     for file in tree {
         if file.path.starts_with("crates/") && file.is_rust() {
             let source = RustSource::parse(&file.text);
-            proofs.functions.extend(function_names(&source.code));
+            proofs.tests.extend(source.test_names().map(str::to_owned));
         }
         if let Some(recipe) = file.path.strip_suffix("/check")
             && recipe.starts_with("recipes/")
@@ -143,19 +142,6 @@ fn proofs(tree: &[TextFile]) -> Proofs {
         }
     }
     proofs
-}
-
-fn function_names(code: &str) -> Vec<String> {
-    let mut words = code
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty());
-    let mut names = Vec::new();
-    while let Some(word) = words.next() {
-        if word == "fn" {
-            names.extend(words.next().map(str::to_owned));
-        }
-    }
-    names
 }
 
 /// Names apart by commas or spaces, with or without backticks; `-` says none.
@@ -193,9 +179,11 @@ mod tests {
             file(PAPER, &format!("{HEAD}{rows}")),
             file(
                 "crates/qm-e2e/tests/it/login.rs",
-                "#[test]\nfn wrong_key_is_refused() {}\n// fn only_in_a_comment() {}\n",
+                "#[test]\nfn wrong_key_is_refused() {}\n// #[test]\n// fn only_in_a_comment() {}\n\
+                 fn helper() {}\n#[cfg(test)]\nmod tests {\nfn first() {}\n}\n\
+                 #[test]\n#[ignore = \"slow\"]\nfn left_out() {}\n",
             ),
-            file("xtask/src/x.rs", "fn not_in_crates() {}\n"),
+            file("xtask/src/x.rs", "#[test]\nfn not_in_crates() {}\n"),
             file(
                 "recipes/agency-uploads/check",
                 "#!/bin/sh\n# S1-09\nproves S1-02\n",
@@ -226,7 +214,14 @@ mod tests {
     fn rows_without_proof() {
         expect("| S1-01 | works | | |\n", &["names no test"]);
         expect("| S1-01 | partly | - | half |\n", &["names no test"]);
-        for absent in ["never_written", "only_in_a_comment", "not_in_crates"] {
+        for absent in [
+            "never_written",
+            "only_in_a_comment",
+            "not_in_crates",
+            "helper",
+            "first",
+            "left_out",
+        ] {
             expect(
                 &format!("| S1-01 | works | `{absent}` | |\n"),
                 &["there is no test"],

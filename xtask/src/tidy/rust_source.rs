@@ -28,6 +28,29 @@ impl RustSource {
     pub(crate) fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.code.lines().enumerate().map(|(i, line)| (i + 1, line))
     }
+
+    /// The functions that the test runner calls.
+    pub(crate) fn test_names(&self) -> impl Iterator<Item = &str> {
+        self.code.split([';', '{', '}']).filter_map(test_name)
+    }
+}
+
+/// The name of the function that begins here, if it is a test and not left out.
+fn test_name(head: &str) -> Option<&str> {
+    let attributes = head.split("#[").skip(1);
+    let paths: Vec<&str> = attributes
+        .filter_map(|attribute| attribute.split(['(', '=', ']']).next())
+        .map(str::trim)
+        .collect();
+    let is_test = |path: &&str| *path == "test" || path.ends_with("::test");
+    if !paths.iter().any(is_test) || paths.contains(&"ignore") {
+        return None;
+    }
+    let mut words = head.split_whitespace().skip_while(|word| *word != "fn");
+    let name = words.nth(1)?;
+    name.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()
+        .filter(|name| !name.is_empty())
 }
 
 struct Lexer {
@@ -248,5 +271,30 @@ mod tests {
         );
         check("bar\"s\" r#type", "bar r#type", &[], &[(1, "s")]);
         check("\"never closed", "", &[], &[(1, "never closed")]);
+    }
+
+    #[test]
+    fn tests_are_told_by_their_attributes() {
+        let source = RustSource::parse(
+            "use x::y;
+#[tokio::test(flavor = \"{;\", worker_threads = 2)]
+async fn on_two_threads() -> Outcome { helper([0_u8; 4]) }
+#[test] // of types
+#[expect(lint, reason = \"fn\")]
+pub(crate) fn generic<T>() {}
+#[cfg(test)]
+mod tests { fn helper() {} }
+struct S { f: fn(u8) -> u8 }
+#[test]
+fn $name() {}
+#[test]
+#[ignore = \"slow\"]
+fn left_out() {}
+#[attest]
+fn attested() {}
+",
+        );
+        let found: Vec<&str> = source.test_names().collect();
+        assert_eq!(found, ["on_two_threads", "generic"]);
     }
 }

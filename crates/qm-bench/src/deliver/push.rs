@@ -52,7 +52,7 @@ impl Partner {
         let login = KeyPair::generate(&folder.path().join("login"))?;
         let equipment = Equipment {
             binary: None,
-            gateway: None,
+            store: None,
             client_key: &login,
         };
         let server = Server::start(Contestant::OpenSsh, folder.path(), &equipment)?;

@@ -26,6 +26,12 @@ pub(super) fn prefix(contestant: Contestant) -> String {
     format!("{contestant:?}").to_lowercase()
 }
 
+/// A contestant's own as the table of a bucket has it, on the server at an endpoint.
+pub(super) fn lines(endpoint: &str, contestant: Contestant) -> String {
+    let prefix = prefix(contestant);
+    format!("url = \"s3://{BUCKET}/{prefix}\"\nregion = \"{REGION}\"\nendpoint = \"{endpoint}\"\n")
+}
+
 /// An S3 server that takes requests; it ends with this value.
 pub(crate) struct Gateway {
     child: Child,
@@ -74,11 +80,7 @@ impl Gateway {
 
     /// A contestant's own as the table of a bucket has it.
     pub(crate) fn lines(&self, contestant: Contestant) -> String {
-        format!(
-            "url = \"s3://{BUCKET}/{}\"\nregion = \"{REGION}\"\nendpoint = \"{}\"\n",
-            prefix(contestant),
-            self.endpoint()
-        )
+        lines(&self.endpoint(), contestant)
     }
 
     /// Where the objects that a contestant's clients see lie as files.

@@ -1,5 +1,6 @@
 //! Servers under measurement: started, found, stopped.
 
+pub(crate) mod discarding;
 pub(crate) mod gateway;
 mod openssh;
 pub(crate) mod quaymaster;
@@ -16,6 +17,7 @@ use crate::client::Target;
 use crate::keys::KeyPair;
 use crate::plan::Contestant;
 use crate::process::resident_bytes;
+use discarding::Discarding;
 use gateway::Gateway;
 
 /// From the start of a process to the first connection; generous for a machine that compiles.
@@ -31,18 +33,40 @@ pub(crate) struct Server {
     pub(crate) target: Target,
     /// The folder for files, as the client names it.
     pub(crate) remote_folder: PathBuf,
-    /// On S3: where the objects in that folder lie as files.
+    /// On an S3 server that keeps them: where the objects in that folder lie as files.
     pub(crate) objects: Option<PathBuf>,
     /// What it held before anybody came.
     pub(crate) idle_memory_bytes: u64,
+}
+
+/// The S3 server that all contestants write into.
+pub(crate) enum Store {
+    Keeping(Gateway),
+    Discarding(Discarding),
+}
+
+impl Store {
+    /// A contestant's own as the table of a bucket has it.
+    fn lines(&self, contestant: Contestant) -> String {
+        match self {
+            Self::Keeping(gateway) => gateway.lines(contestant),
+            Self::Discarding(discarding) => discarding.lines(contestant),
+        }
+    }
+
+    fn gateway(&self) -> Option<&Gateway> {
+        match self {
+            Self::Keeping(gateway) => Some(gateway),
+            Self::Discarding(_) => None,
+        }
+    }
 }
 
 /// What servers are started with.
 pub(crate) struct Equipment<'a> {
     /// Our binary.
     pub(crate) binary: Option<&'a Path>,
-    /// The S3 server.
-    pub(crate) gateway: Option<&'a Gateway>,
+    pub(crate) store: Option<&'a Store>,
     pub(crate) client_key: &'a KeyPair,
 }
 
@@ -56,7 +80,8 @@ impl Server {
         let started = match contestant {
             Contestant::OpenSsh => openssh::start(folder, equipment.client_key),
             Contestant::Rclone => {
-                let gateway = equipment.gateway.context("the S3 server is not there")?;
+                let gateway = equipment.store.and_then(Store::gateway);
+                let gateway = gateway.context("the S3 server is not there")?;
                 rclone::start(folder, equipment.client_key, gateway)
             }
             Contestant::Durable

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::gateway::{Gateway, MAILBOX};
-use super::{Equipment, READY_LIMIT, Server, stop, tail};
+use super::{Equipment, READY_LIMIT, Server, Store, stop, tail};
 use crate::client::Target;
 use crate::plan::Contestant;
 
@@ -23,7 +23,7 @@ pub(super) fn start(
     equipment: &Equipment<'_>,
 ) -> Result<Server> {
     let binary = equipment.binary.context("our server is not there")?;
-    let bucket = bucket_lines(contestant, folder, equipment.gateway)?;
+    let bucket = bucket_lines(contestant, folder, equipment.store)?;
     fs::create_dir_all(folder.join("data")).context("making the data folder")?;
     let configuration = folder.join("quaymaster.toml");
     fs::write(
@@ -47,7 +47,10 @@ pub(super) fn start(
             private_key_file: equipment.client_key.private_file.clone(),
         },
         remote_folder: "/".into(),
-        objects: equipment.gateway.map(|gateway| gateway.folder(contestant)),
+        objects: equipment
+            .store
+            .and_then(Store::gateway)
+            .map(|gateway| gateway.folder(contestant)),
         idle_memory_bytes: 0,
     })
 }
@@ -71,13 +74,9 @@ pub(crate) fn serve(command: &mut Command, log: &Path) -> Result<(Child, SocketA
 
 /// Below the table of the bucket, and of its encryption key if it has one. The others keep nothing
 /// that is overwritten; we would, until the memory is full of it.
-fn bucket_lines(
-    contestant: Contestant,
-    folder: &Path,
-    gateway: Option<&Gateway>,
-) -> Result<String> {
-    let place = if let Some(gateway) = gateway {
-        gateway.lines(contestant)
+fn bucket_lines(contestant: Contestant, folder: &Path, store: Option<&Store>) -> Result<String> {
+    let place = if let Some(store) = store {
+        store.lines(contestant)
     } else {
         fs::create_dir_all(folder.join("bucket").join(MAILBOX)).context("making the bucket")?;
         format!("url = \"file://{}/bucket\"\n", folder.display())
@@ -181,7 +180,7 @@ mod tests {
         };
         let equipment = Equipment {
             binary: Some(Path::new("/bin/echo")),
-            gateway: None,
+            store: None,
             client_key: &key,
         };
         let started = start(Contestant::Durable, folder.path(), &equipment);

@@ -1,4 +1,4 @@
-//! Destination `bucket`: a bucket of the configuration.
+//! Destination `bucket`: a bucket of the configuration, or one that was looked up.
 //!
 //! The object appears at once and whole, and only if the name still shows what it showed before
 //! the last look at the fence: a node that was stopped in between overwrites nothing newer. A
@@ -25,16 +25,38 @@ use qm_core::ports::findings::Findings;
 
 /// Delivers into a bucket.
 pub struct BucketConnector {
-    buckets: Arc<dyn Buckets>,
+    source: Source,
     config: BucketDestination,
+}
+
+/// Where the bucket comes from.
+enum Source {
+    Named(Arc<dyn Buckets>),
+    Opened(Arc<dyn OpensBucket>),
+}
+
+/// Opens the bucket of a destination that the configuration does not know.
+#[async_trait]
+pub trait OpensBucket: Send + Sync {
+    /// The bucket: asked for at each delivery, opened by the first for which it answers.
+    async fn bucket(&self) -> Result<Arc<dyn Bucket>>;
 }
 
 impl BucketConnector {
     /// For one configured destination; the bucket is that of the running revision at each delivery.
     pub fn new(config: &BucketDestination, buckets: Arc<dyn Buckets>) -> Self {
         Self {
-            buckets,
+            source: Source::Named(buckets),
             config: config.clone(),
+        }
+    }
+
+    /// For a bucket that is opened when something goes there; of `config`, the bucket's name is only
+    /// what it is called.
+    pub fn opening(config: BucketDestination, bucket: Arc<dyn OpensBucket>) -> Self {
+        Self {
+            source: Source::Opened(bucket),
+            config,
         }
     }
 
@@ -44,7 +66,7 @@ impl BucketConnector {
         content: &dyn Content,
         fence: &dyn Fence,
     ) -> Result<String> {
-        let (bucket, key) = (self.bucket()?, self.key(shipment.target)?);
+        let (bucket, key) = (self.bucket().await?, self.key(shipment.target)?);
         let version = version(shipment.delivery);
         let what = format!(
             "{} bytes with SHA-256 {}",
@@ -90,7 +112,7 @@ impl BucketConnector {
         copies: &[Delivery],
         fence: &dyn Fence,
     ) -> Result<String> {
-        let (bucket, key) = (self.bucket()?, self.key(shipment.target)?);
+        let (bucket, key) = (self.bucket().await?, self.key(shipment.target)?);
         let Some(found) = bucket.identity(&key).await? else {
             return Ok(AWAY.to_owned());
         };
@@ -112,8 +134,12 @@ impl BucketConnector {
         Ok(NOT_OURS.to_owned())
     }
 
-    fn bucket(&self) -> Result<Arc<dyn Bucket>> {
-        self.buckets.get(&self.config.bucket).ok_or_else(|| {
+    async fn bucket(&self) -> Result<Arc<dyn Bucket>> {
+        let buckets = match &self.source {
+            Source::Named(buckets) => buckets,
+            Source::Opened(bucket) => return bucket.bucket().await,
+        };
+        buckets.get(&self.config.bucket).ok_or_else(|| {
             Error::new(
                 Kind::Unavailable,
                 "the bucket that this destination is in is not open",
@@ -163,7 +189,7 @@ impl Connector for BucketConnector {
 
     /// By what the object says of itself; where objects say nothing, by the bytes.
     async fn is_delivered(&self, shipment: &Shipment<'_>) -> Result<bool> {
-        let (bucket, key) = (self.bucket()?, self.key(shipment.target)?);
+        let (bucket, key) = (self.bucket().await?, self.key(shipment.target)?);
         let version = version(shipment.delivery);
         let Some(found) = bucket.identity(&key).await? else {
             return Ok(false);

@@ -25,7 +25,7 @@ struct Probe {
 impl BucketConnector {
     pub(super) async fn try_out(&self, findings: &mut Findings) -> Result<()> {
         findings.begin("the bucket");
-        let bucket = self.bucket()?;
+        let bucket = self.bucket().await?;
         let probe = self.probe()?;
         let new_folders = missing_folders(&*bucket, &self.config.prefix).await?;
         findings.found(format!("bucket `{}` answers", self.config.bucket));

@@ -89,6 +89,17 @@ pub struct AwsAccess {
     pub external_id: Option<String>,
 }
 
+/// The URL of a service, without what may stand behind it; `None` for what is none.
+pub fn service_url(text: &str) -> Option<&str> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))?;
+    let is_host = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+        && !host.contains(char::is_whitespace)
+        && !host.contains('@');
+    is_host.then(|| text.trim_end_matches('/'))
+}
+
 /// Encryption by the store.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum S3Encryption {

@@ -23,7 +23,9 @@ use crate::message_text::Texts;
 use crate::name::ObjectPath;
 use crate::retry::RetryPolicy;
 
-pub use bucket::{AwsAccess, Bucket, BucketPlace, CloudPlace, S3Encryption, S3Place, Watch};
+pub use bucket::{
+    AwsAccess, Bucket, BucketPlace, CloudPlace, S3Encryption, S3Place, Watch, service_url,
+};
 pub use declaration::{
     Column, ColumnSource, ColumnType, DecimalMark, Declaration, Encoding, MaxRejected,
     OtherColumns, RowFormat,
@@ -32,7 +34,9 @@ pub use destination::{
     BreakerPolicy, BucketDestination, Destination, DestinationLimits, DestinationPlace, Directory,
     Proxy, ProxyKind, SecretStore, Sftp,
 };
-pub use route::{AfterDelivery, Deliver, Lookup, OnFailure, Propagate, Route};
+pub use route::{
+    AfterDelivery, Deliver, Lookup, LookupPlace, LookupTable, OnFailure, Propagate, Route,
+};
 pub use table::{LoadMode, Rejects, RejectsFormat, RowOrder, Table, TableEngine};
 
 /// One revision of the configuration.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{DestinationLimits, SecretStore};
+use super::{AwsAccess, DestinationLimits, SecretStore};
 use crate::id::{DestinationName, NotifierName, RouteName};
 use crate::name::{ObjectKey, ObjectPath};
 use crate::pattern::Pattern;
@@ -57,28 +57,55 @@ pub enum Deliver {
 /// A destination that is found at run time by the object's path.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Lookup {
-    /// The secret's name, made of the object's path.
+    /// What it is found by, made of the object's path: a secret's name, or the key of an item.
     pub name: Template,
     /// Where it lies.
-    pub store: SecretStore,
-    /// Tags that the secret must carry; without them it is none of this route's.
+    pub store: LookupPlace,
+    /// Tags that the secret must carry, or attributes that the item must have; without them it is
+    /// none of this route's.
     pub require_tags: BTreeMap<String, String>,
     /// How much each destination is given at a time.
     pub limits: DestinationLimits,
 }
 
+/// Where that lies which says where a file goes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum LookupPlace {
+    /// Items of a table.
+    Table(LookupTable),
+    /// Secrets; written as revisions had them before there were tables.
+    #[serde(untagged)]
+    Secrets(SecretStore),
+}
+
+/// A table of DynamoDB whose items say where files go.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LookupTable {
+    /// How it is reached, and as whom.
+    pub access: AwsAccess,
+    /// Its name.
+    pub table: String,
+    /// The attribute that is its partition key.
+    pub partition_key: String,
+}
+
 impl Lookup {
-    /// The name of the secret that knows where the file goes. It is made of what a partner named:
-    /// relative, and without components that lead elsewhere.
+    /// The name of the secret, or the key of the item, that knows where the file goes. It is made of
+    /// what a partner named: relative, and without components that lead elsewhere. An item's may be
+    /// a prefix and end in `/`.
     pub fn key(&self, facts: &Facts<'_>) -> Result<String> {
         let rendered = self.name.render(facts)?;
-        match ObjectKey::parse(&rendered) {
+        let path = match &self.store {
+            LookupPlace::Secrets(_) => &rendered,
+            LookupPlace::Table(_) => rendered.strip_suffix('/').unwrap_or(&rendered),
+        };
+        match ObjectKey::parse(path) {
             Ok(_) => Ok(rendered),
             Err(error) => Err(Error::new(
                 Kind::Refused,
                 "the name of this file does not say where it goes",
             )
-            .during("naming the secret of the destination")
+            .during("naming what the destination is looked up by")
             .source(error)),
         }
     }
@@ -160,7 +187,7 @@ mod tests {
     fn lookup(name: &str) -> Lookup {
         Lookup {
             name: Template::parse(name).unwrap(),
-            store: SecretStore::Node,
+            store: LookupPlace::Secrets(SecretStore::Node),
             require_tags: BTreeMap::new(),
             limits: DestinationLimits {
                 concurrency: 1,
@@ -174,8 +201,19 @@ mod tests {
         }
     }
 
+    fn in_a_table(name: &str) -> Lookup {
+        Lookup {
+            store: LookupPlace::Table(LookupTable {
+                access: AwsAccess::default(),
+                table: "data-egress".to_owned(),
+                partition_key: "source_prefix".to_owned(),
+            }),
+            ..lookup(name)
+        }
+    }
+
     #[track_caller]
-    fn check(name: &str, key: &str, expect: Result<&str, Kind>) {
+    fn check(lookup: &Lookup, key: &str, expect: Result<&str, Kind>) {
         let path = ObjectPath {
             bucket: BucketName::parse("staging").unwrap(),
             key: ObjectKey::parse(key).unwrap(),
@@ -185,22 +223,59 @@ mod tests {
             partner: None,
             arrived_at: Timestamp::UNIX_EPOCH,
         };
-        let found = lookup(name).key(&facts);
+        let found = lookup.key(&facts);
         assert_eq!(
             found.as_deref().map_err(Error::kind),
             expect,
-            "{name} {key}"
+            "{lookup:?} {key}"
         );
     }
 
     #[test]
     fn a_looked_up_name_leads_nowhere_else() {
-        check("sftp/{path.0}", "acme/in/a.csv", Ok("sftp/acme"));
-        check("sftp/{path.1}", "acme", Err(Kind::Refused));
-        check("sftp/{partner}", "acme/a.csv", Err(Kind::Refused));
-        check("sftp/{stem}", "in/...csv", Err(Kind::Refused));
-        check("sftp/{stem}/x", "in/..csv", Err(Kind::Refused));
-        check("/{path.0}", "acme/a.csv", Err(Kind::Refused));
+        for (name, key, expect) in [
+            ("sftp/{path.0}", "acme/in/a.csv", Ok("sftp/acme")),
+            ("sftp/{path.1}", "acme", Err(Kind::Refused)),
+            ("sftp/{partner}", "acme/a.csv", Err(Kind::Refused)),
+            ("sftp/{stem}", "in/...csv", Err(Kind::Refused)),
+            ("sftp/{stem}/x", "in/..csv", Err(Kind::Refused)),
+            ("/{path.0}", "acme/a.csv", Err(Kind::Refused)),
+        ] {
+            check(&lookup(name), key, expect);
+            check(&in_a_table(name), key, expect);
+        }
+    }
+
+    #[test]
+    fn the_key_of_an_item_may_be_a_prefix() {
+        let prefix = "{bucket}/{path.0}/";
+        check(&in_a_table(prefix), "acme/in/a.csv", Ok("staging/acme/"));
+        check(&lookup(prefix), "acme/in/a.csv", Err(Kind::Refused));
+        for name in ["{path.0}//", "/", "../{path.0}/"] {
+            check(&in_a_table(name), "acme/a.csv", Err(Kind::Refused));
+        }
+    }
+
+    /// Revisions are rows: those that were written before there were tables must still be read.
+    #[test]
+    fn where_it_lies_is_written_as_before() {
+        let aws = SecretStore::Aws(AwsAccess {
+            region: Some("eu-west-1".to_owned()),
+            ..AwsAccess::default()
+        });
+        for store in [SecretStore::Node, aws] {
+            let before = serde_json::to_value(&store).unwrap();
+            let place = LookupPlace::Secrets(store);
+            assert_eq!(serde_json::to_value(&place).unwrap(), before);
+            let read: LookupPlace = serde_json::from_value(before).unwrap();
+            assert_eq!(read, place);
+        }
+        let table = in_a_table("{path.0}/").store;
+        let written = serde_json::to_string(&table).unwrap();
+        assert_eq!(
+            serde_json::from_str::<LookupPlace>(&written).unwrap(),
+            table
+        );
     }
 
     #[test]

@@ -1,17 +1,21 @@
-//! What a secret that a lookup found says: an SFTP server and what may be sent there. JSON, as
-//! operators of the systems that came before have it in their secret stores.
+//! What a lookup found: an SFTP server or a bucket, and what may be sent there. A secret is JSON, as
+//! operators of the systems that came before have it in their secret stores; an item of a table has
+//! the same fields as attributes.
 
+mod bucket;
+mod screening;
 mod way_there;
 
 use serde_json::{Map, Value};
 
-use crate::config::Sftp;
+use crate::config::{S3Place, Sftp};
 use crate::ports::access::Secret;
-use crate::screen::NamePattern;
+use crate::screen::Screen;
 use crate::template::Template;
 use crate::{Error, Kind, Result, host_key};
 
-/// What a secret store holds at most under a name; AWS Secrets Manager has the same limit.
+/// What a secret store holds at most under a name; AWS Secrets Manager has the same limit. Nor is
+/// an item that says where files go any longer.
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 /// The longest host name of the DNS.
 const HOST_BYTES_MAX: usize = 253;
@@ -22,70 +26,116 @@ const USER_BYTES_MAX: usize = 255;
 #[derive(Clone, Debug, PartialEq)]
 pub struct LookedUp {
     /// The place.
-    pub place: Sftp<Secret>,
-    /// Which file names it takes; `None` for any.
-    pub pattern: Option<NamePattern>,
+    pub place: LookedUpPlace,
+    /// What it takes, beside what the route's own screen says; it has no quarantine.
+    pub screen: Screen,
     /// The name there; `None` for the name it has here.
     pub name: Option<Template>,
 }
 
-/// Reads the secret: `host`, `port` (22), `username`, `private_key`, `private_key_passphrase`, `password`,
-/// `known_hosts` (a list or lines), `remote_dir` (`.`), `create_dir` (false), `pattern`, `pattern_type` (`glob` or `regex`),
-/// `remote_name`, `proxy`, `proxy_password`, `source_address`; also the spellings `Username`, `PrivateKey`, `Password`. Other
-/// fields are left alone, and an empty text is none. Numbers and truth values may be texts, as consoles of secret stores
-/// write them. No error shows a value.
-pub fn parse(secret: &Secret) -> Result<LookedUp> {
-    let text = secret.reveal();
-    if text.len() > SECRET_BYTES_MAX {
-        return Err(invalid("the secret is longer than 64 KiB"));
+/// The place of a destination that was looked up.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LookedUpPlace {
+    /// A bucket on S3 that the configuration does not know.
+    Bucket {
+        /// Where it is.
+        place: Box<S3Place>,
+        /// The owner of the bucket gets the object (`bucket-owner-full-control`).
+        owner_full_control: bool,
+    },
+    /// An SFTP server.
+    Sftp(Box<Sftp<Secret>>),
+}
+
+impl LookedUpPlace {
+    /// The SFTP server, if it is one.
+    pub fn as_sftp(&self) -> Option<&Sftp<Secret>> {
+        match self {
+            Self::Bucket { .. } => None,
+            Self::Sftp(place) => Some(place),
+        }
     }
-    let fields: Map<String, Value> = serde_json::from_str(text).map_err(|cause| {
+}
+
+/// Reads the secret. For all kinds: `kind` (`sftp` or `bucket`; `sftp`), `names`, `regex`, `types`, `min_size`, `max_size`
+/// as in a route's screen, `pattern` with `pattern_type` (`glob` or `regex`) as one more of the names, `remote_name`. For
+/// `sftp`: `host`, `port` (22), `username`, `private_key`, `private_key_passphrase`, `password`, `known_hosts` (a list or
+/// lines), `remote_dir` (`.`), `create_dir` (false), `proxy`, `proxy_password`, `source_address`; also the spellings
+/// `Username`, `PrivateKey`, `Password`. For `bucket`: `url` and what else a bucket of the configuration on S3 has, but no
+/// `profile`. Other fields are left alone, and an empty text is none. A list of one may be a text; numbers and truth values
+/// may be texts, as consoles of secret stores write them. No error shows a value.
+pub fn parse(secret: &Secret) -> Result<LookedUp> {
+    read(secret, "secret")
+}
+
+/// Reads an item in the same way, which was made JSON.
+pub fn parse_item(item: &Secret) -> Result<LookedUp> {
+    read(item, "item")
+}
+
+fn read(found: &Secret, what: &'static str) -> Result<LookedUp> {
+    let text = found.reveal();
+    if text.len() > SECRET_BYTES_MAX {
+        return Err(invalid(format!("the {what} is longer than 64 KiB")));
+    }
+    let of: Map<String, Value> = serde_json::from_str(text).map_err(|cause| {
         // Its own words may quote the text.
         let (line, column) = (cause.line(), cause.column());
-        invalid("the secret is not an object in JSON")
+        invalid(format!("the {what} is not an object in JSON"))
             .with("line", line)
             .with("column", column)
     })?;
-    let fields = Fields(fields);
-    let private_key = fields.secret(&["private_key", "PrivateKey"])?;
-    let password = fields.secret(&["password", "Password"])?;
-    if private_key.is_none() && password.is_none() {
-        return Err(invalid(
-            "the secret has neither a `private_key` nor a `password`",
-        ));
-    }
+    let fields = Fields { of, what };
     Ok(LookedUp {
-        place: Sftp {
-            host: fields.host()?,
-            port: fields.port()?,
-            user: fields.user()?,
-            private_key,
-            passphrase: fields.secret(&["private_key_passphrase"])?,
-            password,
-            host_keys: fields.host_keys()?,
-            folder: match fields.template("remote_dir")? {
-                Some(folder) => folder,
-                None => Template::parse(".")?,
-            },
-            create_folders: fields.truth("create_dir")?,
-            proxy: fields.proxy()?,
-            source_address: fields.source_address()?,
+        place: match fields.text("kind")? {
+            None | Some("sftp") => LookedUpPlace::Sftp(Box::new(fields.sftp()?)),
+            Some("bucket") => fields.bucket()?,
+            Some(_) => return Err(fields.wrong("kind", "is neither `sftp` nor `bucket`")),
         },
-        pattern: fields.pattern()?,
+        screen: fields.screen()?,
         name: fields.template("remote_name")?,
     })
 }
 
-/// The fields of a secret; each method knows what its field may be.
-struct Fields(Map<String, Value>);
+/// The fields of a secret or an item; each method knows what its field may be.
+struct Fields {
+    of: Map<String, Value>,
+    /// The word for what has them.
+    what: &'static str,
+}
 
 impl Fields {
+    fn sftp(&self) -> Result<Sftp<Secret>> {
+        let private_key = self.secret(&["private_key", "PrivateKey"])?;
+        let password = self.secret(&["password", "Password"])?;
+        if private_key.is_none() && password.is_none() {
+            return Err(invalid(format!(
+                "the {} has neither a `private_key` nor a `password`",
+                self.what
+            )));
+        }
+        Ok(Sftp {
+            host: self.host()?,
+            port: self.port()?,
+            user: self.user()?,
+            private_key,
+            passphrase: self.secret(&["private_key_passphrase"])?,
+            password,
+            host_keys: self.host_keys()?,
+            folder: match self.template("remote_dir")? {
+                Some(folder) => folder,
+                None => Template::parse(".")?,
+            },
+            create_folders: self.truth("create_dir")?.unwrap_or(false),
+            proxy: self.proxy()?,
+            source_address: self.source_address()?,
+        })
+    }
+
     fn host(&self) -> Result<String> {
-        let host = self
-            .text("host")?
-            .ok_or_else(|| invalid("the secret has no `host`"))?;
+        let host = self.text("host")?.ok_or_else(|| self.lacks("host"))?;
         if !is_host(host) {
-            return Err(wrong("host", "is not a host name or an address"));
+            return Err(self.wrong("host", "is not a host name or an address"));
         }
         Ok(host.to_owned())
     }
@@ -100,15 +150,15 @@ impl Fields {
             Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
         };
         port.filter(|port| *port != 0)
-            .ok_or_else(|| wrong("port", "is not a number from 1 to 65535"))
+            .ok_or_else(|| self.wrong("port", "is not a number from 1 to 65535"))
     }
 
     fn user(&self) -> Result<String> {
         let user = self
             .either(&["username", "Username"])?
-            .ok_or_else(|| invalid("the secret has no `username`"))?;
+            .ok_or_else(|| self.lacks("username"))?;
         if user.len() > USER_BYTES_MAX || user.chars().any(char::is_control) {
-            return Err(wrong("username", "is not a user name"));
+            return Err(self.wrong("username", "is not a user name"));
         }
         Ok(user.to_owned())
     }
@@ -119,33 +169,21 @@ impl Fields {
     }
 
     fn host_keys(&self) -> Result<Vec<String>> {
-        let not_lines = || wrong("known_hosts", "is neither a text nor a list of texts");
-        let texts: Vec<&str> = match self.given("known_hosts") {
-            None => Vec::new(),
-            Some(Value::String(text)) => vec![text],
-            Some(Value::Array(items)) => items
-                .iter()
-                .map(|item| item.as_str().ok_or_else(not_lines))
-                .collect::<Result<_>>()?,
-            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
-                return Err(not_lines());
-            }
-        };
-        let pins = host_key::parse(&texts.join("\n"))
-            .map_err(|error| error.during("reading `known_hosts` of the secret"))?;
+        let pins = host_key::parse(&self.texts("known_hosts")?.join("\n"))
+            .map_err(|error| error.during("reading `known_hosts`"))?;
         if pins.is_empty() {
-            return Err(host_key::none_given().during("reading `known_hosts` of the secret"));
+            return Err(host_key::none_given().during("reading `known_hosts`"));
         }
         Ok(pins)
     }
 
-    fn truth(&self, name: &'static str) -> Result<bool> {
+    fn truth(&self, name: &'static str) -> Result<Option<bool>> {
         match self.given(name) {
-            None => Ok(false),
-            Some(Value::Bool(truth)) => Ok(*truth),
-            Some(Value::String(text)) if text == "true" => Ok(true),
-            Some(Value::String(text)) if text == "false" => Ok(false),
-            Some(_) => Err(wrong(name, "is neither true nor false")),
+            None => Ok(None),
+            Some(Value::Bool(truth)) => Ok(Some(*truth)),
+            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            Some(_) => Err(self.wrong(name, "is neither true nor false")),
         }
     }
 
@@ -155,25 +193,9 @@ impl Fields {
         };
         Template::parse(text).map(Some).map_err(|error| {
             let help = error.remedy().unwrap_or_default().to_owned();
-            wrong(name, "has a brace or a placeholder that means nothing").help(help)
+            self.wrong(name, "has a brace or a placeholder that means nothing")
+                .help(help)
         })
-    }
-
-    fn pattern(&self) -> Result<Option<NamePattern>> {
-        let is_regex = match self.text("pattern_type")? {
-            None | Some("glob") => false,
-            Some("regex") => true,
-            Some(_) => return Err(wrong("pattern_type", "is neither `glob` nor `regex`")),
-        };
-        let Some(text) = self.text("pattern")? else {
-            return Ok(None);
-        };
-        let (pattern, reason) = if is_regex {
-            (NamePattern::regex(text), "is not a regular expression")
-        } else {
-            (NamePattern::glob(text), "cannot match a file name")
-        };
-        pattern.map(Some).map_err(|_| wrong("pattern", reason))
     }
 
     /// The first of these spellings that is there.
@@ -190,14 +212,38 @@ impl Fields {
         match self.given(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(wrong(name, "is not a text")),
+            Some(_) => Err(self.wrong(name, "is not a text")),
+        }
+    }
+
+    /// A list of texts; one text is a list of it.
+    fn texts(&self, name: &'static str) -> Result<Vec<&str>> {
+        let not_texts = || self.wrong(name, "is neither a text nor a list of texts");
+        match self.given(name) {
+            None => Ok(Vec::new()),
+            Some(Value::String(text)) => Ok(vec![text.as_str()]),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().ok_or_else(not_texts))
+                .collect(),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
+                Err(not_texts())
+            }
         }
     }
 
     fn given(&self, name: &str) -> Option<&Value> {
-        self.0
+        self.of
             .get(name)
             .filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    fn lacks(&self, field: &'static str) -> Error {
+        invalid(format!("the {} has no `{field}`", self.what))
+    }
+
+    fn wrong(&self, field: &'static str, why: &str) -> Error {
+        invalid(format!("`{field}` of the {} {why}", self.what))
     }
 }
 
@@ -206,10 +252,6 @@ fn is_host(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'))
-}
-
-fn wrong(field: &'static str, what: &str) -> Error {
-    invalid(format!("`{field}` of the secret {what}"))
 }
 
 fn invalid(sentence: impl Into<String>) -> Error {

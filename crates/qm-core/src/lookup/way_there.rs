@@ -1,8 +1,8 @@
-//! How the server of a secret is reached: by way of a proxy, and from an address of this machine.
+//! How the server is reached: by way of a proxy, and from an address of this machine.
 
 use std::net::IpAddr;
 
-use super::{Fields, is_host, wrong};
+use super::{Fields, is_host};
 use crate::Result;
 use crate::config::{Proxy, ProxyKind};
 use crate::ports::access::Secret;
@@ -16,21 +16,18 @@ impl Fields {
         let Some(url) = self.text("proxy")? else {
             return match password {
                 None => Ok(None),
-                Some(_) => Err(wrong("proxy_password", "is there, and no `proxy`")),
+                Some(_) => Err(self.wrong("proxy_password", "is there, and no `proxy`")),
             };
         };
-        let (kind, user, host, port) = parsed(url).ok_or_else(|| wrong("proxy", NO_PROXY))?;
+        let (kind, user, host, port) = parsed(url).ok_or_else(|| self.wrong("proxy", NO_PROXY))?;
         let login = match (user, password) {
             (None, None) => None,
             (Some(user), Some(password)) => Some((user, password)),
             (Some(_), None) => {
-                return Err(wrong(
-                    "proxy",
-                    "has a user, and no `proxy_password` is there",
-                ));
+                return Err(self.wrong("proxy", "has a user, and no `proxy_password` is there"));
             }
             (None, Some(_)) => {
-                return Err(wrong("proxy_password", "is there, and no user in `proxy`"));
+                return Err(self.wrong("proxy_password", "is there, and no user in `proxy`"));
             }
         };
         Ok(Some(Proxy {
@@ -45,7 +42,7 @@ impl Fields {
         let text = self.text("source_address")?;
         text.map(|text| {
             text.parse()
-                .map_err(|_| wrong("source_address", "is not an IP address"))
+                .map_err(|_| self.wrong("source_address", "is not an IP address"))
         })
         .transpose()
     }

@@ -2,43 +2,28 @@
 //! the table is as it was, and with room again everything is loaded.
 
 use anyhow::{Context as _, Result, ensure};
-use qm_e2e::{SmallDisk, World, run, wait};
+use qm_e2e::{SmallDisk, World, wait};
 use qm_testkit::outside::postgres::Cluster;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::process::Command;
 
-use crate::support::{Outcome, wait_until_delivered};
+use crate::support::{Outcome, keep_database, loading, psql, wait_until_delivered};
 
 const MEGABYTE: u64 = 1024 * 1024;
 /// What is there before, and what does not fit.
 const FEW: u32 = 1_000;
 const MANY: u32 = 150_000;
 
-/// A world that loads `landing/north/*.csv` into the table `products` of that place.
-fn world(place: &[String]) -> Result<World> {
-    let mut world = World::new()?;
-    world.account("north")?;
+/// A world that loads into a table there, and gives up soon.
+fn world(place: &[&str]) -> Result<World> {
+    let mut world = loading(place)?;
+    let destination = "destination.products";
     world
         .configuration
-        .set(
-            "route.products",
-            r#"when = { arrives = "landing/north/*.csv" }"#,
-        )
-        .set("route.products", r#"deliver = ["products"]"#)
         .set("route.products", r#"retry = ["100ms", "100ms"]"#)
         .set("declaration.products.column.id", r#"type = "integer""#)
-        .set("declaration.products.column.title", "required = true");
-    let destination = "destination.products";
-    for line in place {
-        world.configuration.set(destination, line);
-    }
-    world
-        .configuration
-        .set(destination, r#"table = "products""#)
-        .set(destination, r#"declaration = "products""#)
-        .set(destination, r#"key = ["id"]"#)
+        .set("declaration.products.column.title", "required = true")
         .set(destination, "create = true")
         .set(
             destination,
@@ -112,10 +97,8 @@ fn foreign_the_disk_of_a_sqlite_table_fills_up_while_loading() -> Outcome {
     let folder = tempfile::tempdir()?;
     let disk = SmallDisk::mount(folder.path(), 64 * MEGABYTE)?;
     let file = folder.path().join("tables.sqlite");
-    let mut world = world(&[
-        r#"kind = "sqlite""#.to_owned(),
-        format!("path = {:?}", file.display().to_string()),
-    ])?;
+    let path = format!("path = {:?}", file.display().to_string());
+    let mut world = world(&[r#"kind = "sqlite""#, &path])?;
     world.start()?;
     put(&world, "few.csv", FEW, "first")?;
     wait_until_delivered(&world)?;
@@ -158,11 +141,8 @@ fn foreign_postgres_the_disk_of_a_table_fills_up_while_loading() -> Outcome {
         "SET default_tablespace = small; \
          CREATE TABLE products (id bigint PRIMARY KEY, title text NOT NULL)",
     )?;
-    let mut world = world(&[
-        r#"kind = "postgres""#.to_owned(),
-        r#"url = "secret:database""#.to_owned(),
-    ])?;
-    keep_secret(&mut world, &connection)?;
+    let mut world = world(&[r#"kind = "postgres""#, r#"url = "secret:database""#])?;
+    keep_database(&mut world, &connection)?;
     world.start()?;
     put(&world, "few.csv", FEW, "first")?;
     wait_until_delivered(&world)?;
@@ -172,20 +152,4 @@ fn foreign_postgres_the_disk_of_a_table_fills_up_while_loading() -> Outcome {
     // The pages of what was not committed are free for the next.
     psql(&connection, "VACUUM products")?;
     recovers(&world)
-}
-
-fn keep_secret(world: &mut World, connection: &str) -> Outcome {
-    let secrets = world.path("secrets");
-    fs::create_dir(&secrets)?;
-    let secret = secrets.join("database");
-    fs::write(&secret, connection)?;
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
-    let line = format!("secrets = {:?}", secrets.display().to_string());
-    world.configuration.set("node", &line);
-    Ok(())
-}
-
-fn psql(connection: &str, sql: &str) -> Outcome {
-    run(Command::new("psql").args(["-AtXqc", sql, connection]))?.ok()?;
-    Ok(())
 }

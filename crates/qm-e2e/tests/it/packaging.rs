@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::support::Outcome;
 
-const UNIT: &str = include_str!("../../../quaymaster/src/cli/install/quaymaster.service");
+pub(crate) const UNIT: &str =
+    include_str!("../../../quaymaster/src/cli/install/quaymaster.service");
 const SAMPLE: &str = include_str!("../../../quaymaster/src/cli/install/quaymaster.toml");
 const CONTAINER: &str = include_str!("../../../../deploy/Containerfile");
 const GUIDE: &str = include_str!("../../../../docs/operations.md");
@@ -19,7 +20,7 @@ const TOOLCHAIN: &str = include_str!("../../../../rust-toolchain.toml");
 const EXPOSURE_MAX: &str = "--threshold=20";
 
 /// The first value of a key, as units have them.
-fn of_unit(key: &str) -> anyhow::Result<&'static str> {
+pub(crate) fn of_unit(key: &str) -> anyhow::Result<&'static str> {
     let value = |line: &'static str| line.strip_prefix(key)?.strip_prefix('=');
     let found = UNIT.lines().find_map(value);
     found.with_context(|| format!("the unit has no {key}"))

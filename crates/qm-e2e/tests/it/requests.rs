@@ -2,25 +2,34 @@
 //! more is a file a second less.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::clients::Paramiko;
-use qm_e2e::{HttpProxy, Row, S3Server, World, wait};
+use qm_e2e::clients::{Paramiko, python};
+use qm_e2e::{HttpProxy, Row, Rows, S3Server, World, run, wait};
 
 use crate::support::{Outcome, assert_content};
 
 /// Whether the folder is there is asked once in a while, not for every file.
 const FOLDER: &str = "LIST north";
 const FOLDER_LOOKS_MAX: usize = 2;
+const EVERYTHING: &str = "list read write overwrite delete rename mkdir";
+/// What most partners may: their files are never replaced.
+const NO_OVERWRITE: &str = "list read write";
+/// Puts a file there as others do.
+const OTHERS: &str = "
+import boto3, sys
+s3 = boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1')
+s3.put_object(Bucket='landing', Key='north/a.csv', Body=b'theirs')
+";
 
 /// A node whose bucket is behind a proxy that counts.
 struct Counted {
     world: World,
     proxy: HttpProxy,
-    _server: S3Server,
+    server: S3Server,
     _folder: tempfile::TempDir,
 }
 
 impl Counted {
-    fn start() -> anyhow::Result<Self> {
+    fn start(may: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let server = S3Server::start(folder.path())?;
         let proxy = HttpProxy::start(server.address())?;
@@ -33,14 +42,14 @@ impl Counted {
             // A version that is kept is a copy more.
             .set("bucket.landing", "keep_versions = 0");
         world.account("north")?;
-        world.configuration.may_everything("north");
+        world.configuration.may("north", may);
         world.write_local("a.csv", "a,b\n1,2\n")?;
         world.write_local("b.csv", "a,b\n3,4\n")?;
         world.start()?;
         Ok(Self {
             world,
             proxy,
-            _server: server,
+            server,
             _folder: folder,
         })
     }
@@ -98,25 +107,15 @@ fn told(line: &str) -> anyhow::Result<String> {
 
 #[test]
 fn foreign_small_files_on_s3_cost_few_requests() -> Outcome {
-    let counted = Counted::start()?;
+    let counted = Counted::start(EVERYTHING)?;
     let mut north = counted.world.paramiko("north")?;
     north.run("result = sftp.listdir('/')")?;
     counted.proxy.take_requests();
-    // OPEN looks, CLOSE looks and puts, and the client asks what came of it.
-    let new = [
-        "LIST north/a.csv",
-        "LIST north/a.csv",
-        "PUT north/a.csv",
-        "HEAD north/a.csv",
-    ];
+    // OPEN looks, CLOSE puts over what OPEN saw, and the client asks what came of it.
+    let new = ["LIST north/a.csv", "PUT north/a.csv", "HEAD north/a.csv"];
     counted.of(&mut north, "sftp.put('a.csv', '/a.csv')", &new)?;
     counted.routed()?;
-    let known = [
-        "HEAD north/a.csv",
-        "HEAD north/a.csv",
-        "PUT north/a.csv",
-        "HEAD north/a.csv",
-    ];
+    let known = ["HEAD north/a.csv", "PUT north/a.csv", "HEAD north/a.csv"];
     counted.of(&mut north, "sftp.put('b.csv', '/a.csv')", &known)?;
     assert_content(&counted.world.bucket("north/a.csv"), b"a,b\n3,4\n");
     counted.of(&mut north, "sftp.stat('/a.csv')", &["HEAD north/a.csv"])?;
@@ -132,21 +131,66 @@ fn foreign_small_files_on_s3_cost_few_requests() -> Outcome {
 
 #[test]
 fn foreign_sftp_small_files_on_s3_cost_few_requests() -> Outcome {
-    let counted = Counted::start()?;
+    let counted = Counted::start(EVERYTHING)?;
     let world = &counted.world;
     world.sftp("north", "put a.csv\n")?.ok()?;
     counted.proxy.take_requests();
     world.sftp("north", "put b.csv\n")?.ok()?;
-    counted.costs(&["LIST north/b.csv", "LIST north/b.csv", "PUT north/b.csv"])?;
+    counted.costs(&["LIST north/b.csv", "PUT north/b.csv"])?;
     counted.routed()?;
     // It asks first whether the name is a folder.
     world.sftp("north", "put a.csv b.csv\n")?.ok()?;
-    counted.costs(&[
-        "HEAD north/b.csv",
-        "HEAD north/b.csv",
-        "HEAD north/b.csv",
-        "PUT north/b.csv",
-    ])?;
+    counted.costs(&["HEAD north/b.csv", "HEAD north/b.csv", "PUT north/b.csv"])?;
     assert_content(&world.bucket("north/b.csv"), b"a,b\n1,2\n");
+    Ok(())
+}
+
+#[test]
+fn foreign_what_others_put_while_a_small_file_is_sent_is_not_overwritten() -> Outcome {
+    let counted = Counted::start(NO_OVERWRITE)?;
+    let mut north = counted.world.paramiko("north")?;
+    north.run("result = sftp.listdir('/')")?;
+    counted.proxy.take_requests();
+    let alone = "upload(sftp, '/b.csv', b'ours')";
+    counted.of(&mut north, alone, &["LIST north/b.csv", "PUT north/b.csv"])?;
+    north.run(
+        "
+        handle = open_handle(sftp, '/a.csv', SFTP_FLAG_WRITE | SFTP_FLAG_CREATE)
+        sftp._read_response(send(sftp, handle, 0, b'ours'))
+        ",
+    )?;
+    let mut others = python()?;
+    others.args(["-c", OTHERS, &counted.server.endpoint()]);
+    run(&mut others)?.ok()?;
+    let closed = north.run("result = status_of(lambda: request(sftp, CMD_CLOSE, handle))")?;
+    ensure!(closed[0] == "failure", "{closed}");
+    assert_content(&counted.world.bucket("north/a.csv"), b"theirs");
+    Ok(())
+}
+
+/// Between OPEN and CLOSE another session of ours may have taken the name: that one is kept.
+#[test]
+fn foreign_what_came_while_a_small_file_was_sent_is_kept() -> Outcome {
+    let mut counted = Counted::start(EVERYTHING)?;
+    let world = &mut counted.world;
+    world.stop()?;
+    world
+        .configuration
+        .set("bucket.landing", "keep_versions = 5");
+    world.start()?;
+    let mut north = world.paramiko("north")?;
+    north.run(
+        "
+        handle = open_handle(sftp, '/a.csv', SFTP_FLAG_WRITE | SFTP_FLAG_CREATE)
+        sftp._read_response(send(sftp, handle, 0, b'last'))
+        upload(connect(), '/a.csv', b'meanwhile')
+        request(sftp, CMD_CLOSE, handle)
+        ",
+    )?;
+    assert_content(&world.bucket("north/a.csv"), b"last");
+    let versions = world.quaymaster(&["object", "versions", "landing/north/a.csv"])?;
+    let versions = Rows::parse(&versions.ok()?.stdout, None)?;
+    let sizes: Vec<&str> = versions.0.iter().map(|row| row.get("BYTES")).collect();
+    assert_eq!(sizes, ["4", "9"]);
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! What tests of several subjects look at.
 
 use anyhow::{Context as _, Result, ensure};
-use qm_e2e::{Row, World, wait};
+use qm_e2e::{Row, World, run, wait};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// How a test ends: an error is a failure, told with everything known.
@@ -85,4 +88,69 @@ pub(crate) fn staged(world: &World) -> Result<usize> {
     Ok(fs::read_dir(&staging)
         .with_context(|| format!("reading {}", staging.display()))?
         .count())
+}
+
+/// A world whose route `products` leads from `landing/north/*.csv` into the table `products` of
+/// that place; what its rows are is yet to be declared.
+pub(crate) fn loading(place: &[&str]) -> Result<World> {
+    let mut world = World::new()?;
+    world.account("north")?;
+    world
+        .configuration
+        .set(
+            "route.products",
+            r#"when = { arrives = "landing/north/*.csv" }"#,
+        )
+        .set("route.products", r#"deliver = ["products"]"#);
+    let common = [
+        r#"table = "products""#,
+        r#"declaration = "products""#,
+        r#"key = ["id"]"#,
+    ];
+    for line in place.iter().chain(&common) {
+        world.configuration.set("destination.products", line);
+    }
+    Ok(world)
+}
+
+/// Makes it the secret `database`; the file that it is in.
+pub(crate) fn keep_database(world: &mut World, connection: &str) -> Result<PathBuf> {
+    let secrets = world.path("secrets");
+    fs::create_dir(&secrets)?;
+    let secret = secrets.join("database");
+    fs::write(&secret, connection)?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let line = format!("secrets = {:?}", secrets.display().to_string());
+    world.configuration.set("node", &line);
+    Ok(secret)
+}
+
+/// Where [`keep_looked_up`] keeps secrets.
+pub(crate) fn keep_secrets(world: &mut World) -> Outcome {
+    let secrets = world.path("secrets");
+    fs::create_dir(&secrets)?;
+    let line = format!("secrets = {:?}", secrets.display().to_string());
+    world.configuration.set("node", &line);
+    Ok(())
+}
+
+/// Keeps a secret that a lookup finds which asks for the tag `service=push`, in place of the one of
+/// that name.
+pub(crate) fn keep_looked_up(world: &World, name: &str, secret: &Value) -> Outcome {
+    let secrets = world.path("secrets");
+    let (file, tags) = (secrets.join(name), secrets.join(format!("{name}.tags")));
+    fs::create_dir_all(file.parent().context("a secret has a folder")?)?;
+    for (file, text, mode) in [
+        (&tags, "service=push\n".to_owned(), 0o644),
+        (&file, secret.to_string(), 0o600),
+    ] {
+        fs::write(file, text)?;
+        fs::set_permissions(file, fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn psql(connection: &str, sql: &str) -> Outcome {
+    run(Command::new("psql").args(["-AtXqc", sql, connection]))?.ok()?;
+    Ok(())
 }

@@ -1,15 +1,13 @@
-//! Tables before anything is loaded into them: what `plan` says of those that are there, and what
-//! `table suggest` makes of a workbook.
+//! Tables before anything is loaded into them: what `plan` says of those that are there, what `table
+//! suggest` makes of a workbook, and what becomes of files that came before their table.
 
 use anyhow::{Context as _, Result, ensure};
-use qm_e2e::{World, run};
+use qm_e2e::{World, wait};
 use qm_testkit::outside::postgres::shared;
 use rusqlite::Connection;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
-use crate::support::Outcome;
+use crate::support::{Outcome, keep_database, loading, psql, wait_until_delivered};
 
 const DOCUMENT: &str = include_str!("../../../../docs/loading.md");
 const DESTINATION: &str = "destination.products";
@@ -22,17 +20,9 @@ const SAME: &str =
     "DROP TABLE products; CREATE TABLE products (id BIGINT PRIMARY KEY, title TEXT, code TEXT,
                     price NUMERIC, made TEXT)";
 
-/// A world whose destination `products` is a table there.
+/// A world that loads into a table there.
 fn world(place: &[&str]) -> Result<World> {
-    let mut world = World::new()?;
-    world.account("north")?;
-    world
-        .configuration
-        .set(
-            "route.products",
-            r#"when = { arrives = "landing/north/*.csv" }"#,
-        )
-        .set("route.products", r#"deliver = ["products"]"#);
+    let mut world = loading(place)?;
     for (column, kind) in [
         ("id", "integer"),
         ("title", "text"),
@@ -42,14 +32,6 @@ fn world(place: &[&str]) -> Result<World> {
         let table = format!("declaration.products.column.{column}");
         world.configuration.set(&table, &format!("type = {kind:?}"));
     }
-    for line in place {
-        world.configuration.set(DESTINATION, line);
-    }
-    world
-        .configuration
-        .set(DESTINATION, r#"table = "products""#)
-        .set(DESTINATION, r#"declaration = "products""#)
-        .set(DESTINATION, r#"key = ["id"]"#);
     Ok(world)
 }
 
@@ -117,17 +99,8 @@ fn foreign_postgres_a_plan_says_how_a_table_differs() -> Outcome {
     let cluster = shared();
     let connection = cluster.database();
     let mut world = world(&[r#"kind = "postgres""#, r#"url = "secret:database""#])?;
-    let secrets = world.path("secrets");
-    fs::create_dir(&secrets)?;
-    let secret = secrets.join("database");
-    fs::write(&secret, &connection)?;
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
-    let line = format!("secrets = {:?}", secrets.display().to_string());
-    world.configuration.set("node", &line);
-    check(&mut world, "integer", |sql| {
-        run(Command::new("psql").args(["-AtXqc", sql, &connection]))?.ok()?;
-        Ok(())
-    })?;
+    let secret = keep_database(&mut world, &connection)?;
+    check(&mut world, "integer", |sql| psql(&connection, sql))?;
     fs::write(&secret, "host=/nowhere user=quaymaster dbname=none")?;
     let said = said(&world)?.join("\n");
     let begins = "? destination products: its table cannot be looked at now: ";
@@ -163,5 +136,65 @@ fn a_draft_is_made_of_the_sheet_that_is_named() -> Outcome {
     let ran = world.quaymaster(&["table", "check", book, "--declaration", "shop"])?;
     ran.failed()?
         .says("1 of 3 rows would be rejected by declaration `shop`")?;
+    Ok(())
+}
+
+/// Rows of any file are added to table `log`.
+fn adding() -> Result<World> {
+    let mut world = World::new()?;
+    world.account("north")?;
+    for (table, line) in [
+        ("route.log", r#"when = { arrives = "landing/north/*.csv" }"#),
+        ("route.log", r#"deliver = ["log"]"#),
+        ("route.log", "retry = []"),
+        ("declaration.log.column.id", r#"type = "integer""#),
+        ("destination.log", r#"kind = "sqlite""#),
+        ("destination.log", r#"path = "tables.sqlite""#),
+        ("destination.log", r#"table = "log""#),
+        ("destination.log", r#"declaration = "log""#),
+        ("destination.log", r#"mode = "append""#),
+    ] {
+        world.configuration.set(table, line);
+    }
+    Ok(world)
+}
+
+/// The next version of the file, with one row.
+fn put(world: &World, id: usize) -> Outcome {
+    let file = world.write_local("day.csv", format!("id\n{id}\n"))?;
+    let file = file.to_str().context("our folders are text")?;
+    let to = "landing/north/day.csv";
+    world
+        .quaymaster(&["object", "put", file, to, "--overwrite"])?
+        .ok()?;
+    Ok(())
+}
+
+fn wait_for(world: &World, state: &str, count: usize) -> Outcome {
+    wait::until_true(&format!("{count} are {state}"), || {
+        Ok(world.deliveries()?.with(&[("STATE", state)]).len() == count)
+    })
+}
+
+#[test]
+fn each_version_adds_its_rows_also_when_it_is_redriven_after_newer_ones() -> Outcome {
+    let mut world = adding()?;
+    world.start()?;
+    // There is no table yet.
+    for id in [1, 2] {
+        put(&world, id)?;
+        wait_for(&world, "dead", id)?;
+    }
+    let table = Connection::open(world.path("tables.sqlite"))?;
+    table.execute_batch("CREATE TABLE log (id INTEGER)")?;
+    put(&world, 3)?;
+    wait_for(&world, "delivered", 1)?;
+    wait_for(&world, "dead", 2)?;
+    world.quaymaster(&["delivery", "redrive", "--all"])?.ok()?;
+    wait_until_delivered(&world)?;
+    wait_for(&world, "delivered", 3)?;
+    let mut rows = table.prepare("SELECT id FROM log ORDER BY rowid")?;
+    let ids = rows.query_map([], |row| row.get::<_, i64>(0))?;
+    assert_eq!(ids.collect::<rusqlite::Result<Vec<_>>>()?, [3, 1, 2]);
     Ok(())
 }

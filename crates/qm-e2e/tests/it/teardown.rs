@@ -2,7 +2,7 @@
 //! answers for meanwhile.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{Background, Ran, World, binary};
+use qm_e2e::{Background, Ran, S3Server, World, binary, wait};
 use rustix::process::Signal;
 use std::fs;
 use std::process::Command;
@@ -120,5 +120,73 @@ fn a_node_that_serves_is_not_torn_down() -> Outcome {
     stop(&mut node)?;
     teardown(&world, &root)?.ok()?;
     ensure!(!data.exists(), "it is left");
+    Ok(())
+}
+
+/// Files under temporary names are uploads there, and versions are kept where nobody lists them.
+#[test]
+fn foreign_teardown_sees_what_no_object_on_s3_shows() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let server = S3Server::start(folder.path())?;
+    let mut world = World::new()?;
+    world.move_to_s3(&server)?;
+    world.account("north")?;
+    world.configuration.may_everything("north");
+    let data = world.path("data");
+    world
+        .configuration
+        .set("node", &format!("data = {:?}", data.display().to_string()));
+    world.start()?;
+    world.paramiko("north")?.run(
+        "
+        upload(sftp, '/b.csv', b'one')
+        upload(sftp, '/b.csv', b'two')
+        upload(sftp, '/a.csv.filepart', b'not renamed')
+        sftp.remove('/b.csv')
+        ",
+    )?;
+    world.stop()?;
+    // The machine is the world's folder: its node's data lie in it.
+    let root = Root(world.path(""));
+    world
+        .quaymaster(&["install", "--root", &root.text()?])?
+        .ok()?;
+    fs::copy(world.configuration_file(), root.0.join(CONFIG))?;
+    teardown(&world, &root)?
+        .failed()?
+        .says("1 under temporary names (north/a.csv.filepart), 2 kept as earlier versions (north/b.csv, …)")?;
+    ensure!(root.0.join(DATA).exists(), "its keys are gone");
+
+    world
+        .configuration
+        .set("bucket.landing", "keep_versions = 0");
+    world.start()?;
+    let mut north = world.paramiko("north")?;
+    north.run("sftp.remove('/a.csv.filepart')\nresult = None")?;
+    // One that breaks off is nobody's file.
+    north.run(
+        "
+        handle = open_handle(sftp, '/c.csv', SFTP_FLAG_WRITE | SFTP_FLAG_CREATE)
+        for n in range(520):
+            sftp._read_response(send(sftp, handle, n * 32768, bytes(32768)))
+        ",
+    )?;
+    north.kill()?;
+    wait::until_true("it broke off", || {
+        let arrivals = world.quaymaster(&["arrival", "list"])?.ok()?;
+        Ok(arrivals.stdout.contains("broken off"))
+    })?;
+    // Retention has its own pace.
+    wait::until_true("nothing but the folder is left", || {
+        let kept = world.bucket(".quaymaster/kept");
+        Ok(!kept.exists() || fs::read_dir(kept)?.next().is_none())
+    })?;
+    world.stop()?;
+    fs::copy(world.configuration_file(), root.0.join(CONFIG))?;
+    ensure!(server.open_uploads("landing")? == 1, "it did not stay");
+    teardown(&world, &root)?
+        .ok()?
+        .says("left      1 unfinished uploads of bucket landing")?;
+    ensure!(!root.0.join(DATA).exists(), "it is left");
     Ok(())
 }

@@ -7,7 +7,6 @@ use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome, Transition, af
 use qm_core::ports::connector::{Connector, Shipment};
 use qm_core::{Error, Kind, Result};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::content::VersionContent;
@@ -33,11 +32,7 @@ pub(super) async fn attempt(mut job: Job) {
     {
         return;
     }
-    let fence = LedgerFence::new(
-        Arc::clone(&job.ports.ledger),
-        job.delivery.clone(),
-        Arc::clone(&job.progress),
-    );
+    let fence = LedgerFence::new(&job);
     let began_at = job.ports.clock.now();
     let (outcome, said) = match found {
         Ok(found) => {
@@ -206,12 +201,12 @@ async fn perform(job: &Job, way: &Found, fence: &LedgerFence) -> Result<Outcome>
     {
         return Ok(outcome);
     }
-    let pattern = way.way.pattern.as_ref();
-    if let Err(error) = screen::check_name(route, pattern, delivery) {
+    let there = &way.way.screen;
+    if let Err(error) = screen::check_name(route, there, delivery) {
         return Ok(Outcome::Rejected(error));
     }
     let content = VersionContent::open(job).await?;
-    if let Err(error) = screen::check_content(route, delivery, &content).await? {
+    if let Err(error) = screen::check_content(route, there, delivery, &content).await? {
         return Ok(Outcome::Rejected(error));
     }
     let delivered = connector.deliver(&shipment, &content, fence);

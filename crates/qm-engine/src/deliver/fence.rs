@@ -8,26 +8,28 @@ use qm_core::ports::ledger::Ledger;
 use qm_core::{Error, Kind, Result};
 use std::sync::Arc;
 
+use super::job::Job;
 use super::stall::Progress;
+use crate::route::adds;
 
-/// Closed once a newer version was delivered, or the delivery is another worker's.
+/// Closed once a newer version was delivered, or the delivery is another worker's. Where rows are added
+/// nothing newer closes it.
 pub(super) struct LedgerFence {
     ledger: Arc<dyn Ledger>,
     delivery: Delivery,
+    adds: bool,
     progress: Arc<Progress>,
     was_closed: Mutex<bool>,
 }
 
 impl LedgerFence {
-    pub(super) fn new(
-        ledger: Arc<dyn Ledger>,
-        delivery: Delivery,
-        progress: Arc<Progress>,
-    ) -> Self {
+    pub(super) fn new(job: &Job) -> Self {
         Self {
-            ledger,
-            delivery,
-            progress,
+            ledger: Arc::clone(&job.ports.ledger),
+            delivery: job.delivery.clone(),
+            // By what the destination does now, whatever it did when the file arrived.
+            adds: adds(&job.config, &job.delivery.destination),
+            progress: Arc::clone(&job.progress),
             was_closed: Mutex::new(false),
         }
     }
@@ -42,7 +44,12 @@ impl LedgerFence {
 impl Fence for LedgerFence {
     async fn check(&self) -> Result<()> {
         self.progress.moves();
-        if self.ledger.is_latest(&self.delivery).await? {
+        let is_open = if self.adds {
+            self.ledger.is_held(&self.delivery).await?
+        } else {
+            self.ledger.is_latest(&self.delivery).await?
+        };
+        if is_open {
             return Ok(());
         }
         *self.was_closed.lock() = true;

@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use qm_core::delivery::Delivery;
 use qm_core::id::NotifierName;
-use qm_core::lookup;
+use qm_core::lookup::{self, LookedUpPlace};
 use qm_core::ports::access::Secret;
 use qm_core::ports::connector::NotifierPort;
+use qm_core::screen::Screen;
 use qm_core::{Error, Kind, Result};
 use qm_engine::{Outside, Way};
 use qm_testkit::outside::{FakeDestination, RecordingNotifier};
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use crate::settings::notifier;
 
-/// By name; a destination that was looked up has its host's.
+/// By name; a destination that was looked up has its host's or bucket's.
 #[derive(Default)]
 pub(crate) struct Doors {
     destinations: Mutex<BTreeMap<String, Arc<FakeDestination>>>,
@@ -74,9 +75,13 @@ impl Doors {
             return Err(Error::new(Kind::Refused, message));
         }
         let found = lookup::parse(&Secret::new(kept.text.clone()))?;
+        let at = match &found.place {
+            LookedUpPlace::Bucket { place, .. } => &place.bucket,
+            LookedUpPlace::Sftp(place) => &place.host,
+        };
         Ok(Way {
-            connector: self.destination(&found.place.host) as _,
-            pattern: found.pattern,
+            connector: self.destination(at) as _,
+            screen: found.screen,
             name: found.name,
         })
     }
@@ -91,7 +96,7 @@ impl Outside for Doors {
         }
         Ok(Way {
             connector: self.destination(name.as_str()) as _,
-            pattern: None,
+            screen: Screen::default(),
             name: None,
         })
     }

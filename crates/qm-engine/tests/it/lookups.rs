@@ -19,13 +19,13 @@ use crate::world::World;
 /// What no row, message or line of the log may show.
 const CANARY: &str = "hunter2-canary";
 
-fn pushing() -> Config {
+pub(crate) fn pushing() -> Config {
     let mut config = config();
     add_lookup(&mut config, "push", "landing/*/**").alert = vec![notifier("ops")];
     config
 }
 
-fn secret(host: &str, more: &str) -> String {
+pub(crate) fn secret(host: &str, more: &str) -> String {
     let pin = format!("SHA256:{}", "A".repeat(43));
     format!(
         r#"{{"host": "{host}", "username": "north", "password": "{CANARY}", "known_hosts": "{pin}"{more}}}"#
@@ -34,7 +34,7 @@ fn secret(host: &str, more: &str) -> String {
 
 /// Lets a file arrive and looks at its dead letter.
 #[track_caller]
-fn check_dead(delivery: &qm_core::delivery::Delivery, words: &str) {
+pub(crate) fn check_dead(delivery: &qm_core::delivery::Delivery, words: &str) {
     assert_eq!(delivery.state, DeliveryState::Dead, "{delivery:?}");
     assert_eq!(delivery.attempts, 1);
     let reason = delivery.last_error.as_deref().unwrap();
@@ -142,7 +142,7 @@ async fn whoever_was_looked_up_says_which_names_and_under_which() {
     world.settles().await;
     let landed = world.destination("one.test").landed();
     assert_eq!((landed.len(), landed[0].target.as_str()), (1, "a_2026.csv"));
-    let words = "takes only files named *.csv";
+    let words = "the destination that was looked up takes: the file's name does not match *.csv";
     check_dead(&world.delivery_of(other.id).await, words);
 }
 

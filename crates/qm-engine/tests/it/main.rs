@@ -6,6 +6,7 @@
     reason = "a test's helpers fail the test as the test itself does"
 )]
 
+mod adding;
 mod ages;
 mod alarming;
 mod alerting;
@@ -25,6 +26,7 @@ mod interrupted;
 mod loading;
 mod looking;
 mod lookups;
+mod lookups_screened;
 mod nodes;
 mod noticing;
 mod ordering;

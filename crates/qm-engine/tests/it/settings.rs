@@ -5,8 +5,8 @@ use qm_core::account::{Account, MailboxRoot};
 use qm_core::alarm::Alarms;
 use qm_core::config::{
     AfterDelivery, BreakerPolicy, Bucket, BucketPlace, Config, Deliver, Destination,
-    DestinationLimits, DestinationPlace, Directory, Email, LedgerPlace, Lookup, Node, Notifier,
-    OnFailure, Route, SecretStore, SftpListen, SmtpSecurity,
+    DestinationLimits, DestinationPlace, Directory, Email, LedgerPlace, Lookup, LookupPlace, Node,
+    Notifier, OnFailure, Route, SecretStore, SftpListen, SmtpSecurity,
 };
 use qm_core::expectation::{Days, Expectation};
 use qm_core::id::{
@@ -130,7 +130,7 @@ pub(crate) fn add_route<'a>(
 pub(crate) fn add_lookup<'a>(config: &'a mut Config, name: &str, arrives: &str) -> &'a mut Route {
     let lookup = Lookup {
         name: Template::parse("push/{path.0}").unwrap(),
-        store: SecretStore::Node,
+        store: LookupPlace::Secrets(SecretStore::Node),
         require_tags: BTreeMap::new(),
         limits: unlimited(),
     };

@@ -240,6 +240,18 @@ impl Deliveries for PostgresLedger {
         .await
     }
 
+    async fn is_held(&self, delivery: &Delivery) -> Result<bool> {
+        const ASK: &str = "ask whether a delivery is held";
+        let holder = self.lease.holder(&self.pool).await;
+        let holder = holder.map_err(|fault| fault.into_error(ASK))?;
+        self.read(ASK, (delivery, holder), |c, (delivery, holder)| {
+            Box::pin(
+                async move { overtaking::is_held(c, delivery, &holder.node, holder.epoch).await },
+            )
+        })
+        .await
+    }
+
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
         const ASK: &str = "ask whether a delivery is the latest";
         let holder = self.lease.holder(&self.pool).await;

@@ -131,17 +131,18 @@ impl NameAttributes for PostgresLedger {
         &self,
         bucket: &BucketName,
         folder: &Prefix,
+        names: &[&str],
     ) -> Result<BTreeMap<String, (String, Attributes)>> {
         let found = self
             .read(
-                "list attributes in a folder",
-                (bucket, folder),
-                |c, (bucket, folder)| {
+                "look up attributes in a folder",
+                (bucket, folder, names),
+                |c, (bucket, folder, names)| {
                     Box::pin(async move {
                         c.all(
                             "SELECT name, identity, modified, mode FROM name_attributes
-                     WHERE bucket = $1 AND folder = $2",
-                            &[&bucket.as_str(), &folder.as_str()],
+                     WHERE bucket = $1 AND folder = $2 AND name = ANY ($3)",
+                            &[&bucket.as_str(), &folder.as_str(), names],
                             |columns| Ok((columns.value()?, attributes(columns)?)),
                         )
                         .await

@@ -79,7 +79,7 @@ async fn insert_locked(
     };
     // Arrivals are routed in order, so this finds one only when a rename or another node made it
     // otherwise.
-    let is_overtaken = overtaking::is_overtaken(connection, &place).await?;
+    let is_overtaken = !new.adds && overtaking::is_overtaken(connection, &place).await?;
     let added = connection
         .run(
             "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
@@ -104,7 +104,9 @@ async fn insert_locked(
             ],
         )
         .await?;
-    overtaking::overtake(connection, &place, at).await?;
+    if !new.adds {
+        overtaking::overtake(connection, &place, at).await?;
+    }
     line::settle(connection, destination, &target, at).await?;
     Ok(count(added))
 }

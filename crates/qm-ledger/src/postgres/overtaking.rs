@@ -62,16 +62,26 @@ const SUPERSEDE: &str = concat!(
     " THEN version END"
 );
 
+/// Delivery `$1` with fence `$2` is that of node `$3` in its run `$4`.
+macro_rules! held {
+    () => {
+        concat!(
+            "EXISTS (SELECT 1 FROM deliveries WHERE id = $1 AND fence = $2
+                 AND (state <> 'running' OR (node = $3 AND epoch = $4))) AND ",
+            lease_goes_on!("$3", "$4")
+        )
+    };
+}
+
+const IS_HELD: &str = concat!("SELECT ", held!());
+
 const IS_LATEST: &str = concat!(
-    "SELECT
-     EXISTS (SELECT 1 FROM deliveries WHERE id = $1 AND fence = $2
-         AND (state <> 'running' OR (node = $8 AND epoch = $9)))
-     AND NOT EXISTS (SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
-         WHERE n.destination = $3 AND n.target = $4 AND n.arrival >= $5 AND n.state = 'delivered'
+    "SELECT ",
+    held!(),
+    " AND NOT EXISTS (SELECT 1 FROM deliveries n JOIN arrivals a ON a.seq = n.arrival
+         WHERE n.destination = $5 AND n.target = $6 AND n.arrival >= $7 AND n.state = 'delivered'
              AND (n.removes = $1
-                 OR n.arrival > $5 AND ($10 OR a.bucket = $6 AND a.key = $7)))
-     AND ",
-    lease_goes_on!("$8", "$9")
+                 OR n.arrival > $7 AND ($10 OR a.bucket = $8 AND a.key = $9)))"
 );
 
 pub(super) async fn lines_to_supersede(
@@ -152,7 +162,8 @@ pub(super) async fn is_overtaken(connection: &Connection, place: &Place<'_>) -> 
         .await
 }
 
-/// Something of a newer arrival goes there now; the line is locked, and settled by the caller.
+/// Something of a newer arrival goes there now, and takes the place of what is there; the line is locked,
+/// and settled by the caller.
 pub(super) async fn overtake(connection: &Connection, place: &Place<'_>, at: Timestamp) -> Sql<()> {
     let overtaken = connection
         .all(
@@ -179,6 +190,21 @@ pub(super) fn listed(routes: &[RouteName]) -> Vec<String> {
     routes.iter().map(ToString::to_string).collect()
 }
 
+/// True if the fence and the lease hold.
+pub(super) async fn is_held(
+    connection: &Connection,
+    delivery: &Delivery,
+    node: &str,
+    epoch: i64,
+) -> Sql<bool> {
+    connection
+        .holds(
+            IS_HELD,
+            &[&delivery.id.to_string(), &delivery.fence, &node, &epoch],
+        )
+        .await
+}
+
 /// True if the fence and the lease hold and nothing newer was delivered.
 pub(super) async fn is_latest(
     connection: &Connection,
@@ -192,13 +218,13 @@ pub(super) async fn is_latest(
             &[
                 &delivery.id.to_string(),
                 &delivery.fence,
+                &node,
+                &epoch,
                 &delivery.destination.as_str(),
                 &delivery.target,
                 &delivery.arrival.0,
                 &delivery.source.bucket.as_str(),
                 &delivery.source.key.as_str(),
-                &node,
-                &epoch,
                 &(delivery.effect != Effect::Put),
             ],
             only::value::<bool>,

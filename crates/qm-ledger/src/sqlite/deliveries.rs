@@ -249,6 +249,14 @@ impl Deliveries for SqliteLedger {
         .await
     }
 
+    async fn is_held(&self, delivery: &Delivery) -> Result<bool> {
+        let delivery = delivery.clone();
+        self.read("ask whether a delivery is held", move |c| {
+            overtaking::is_held(c, &delivery)
+        })
+        .await
+    }
+
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
         let delivery = delivery.clone();
         self.read("ask whether a delivery is the latest", move |c| {

@@ -1,5 +1,5 @@
-//! One group of jobs in one transaction: a savepoint each, so that one's failure undoes nothing
-//! of another's, and one COMMIT for all.
+//! One group of jobs in one transaction: a savepoint for each that follows others, so that one's
+//! failure undoes nothing of another's, and one COMMIT for all.
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -35,7 +35,12 @@ pub(super) fn run_group(
     let mut is_changed = false;
     let mut wakes = Wakes::Nobody;
     for mut job in waiting {
-        let ran = run_one(connection, job.as_mut());
+        let company = if is_changed {
+            Company::Others
+        } else {
+            Company::Nobody
+        };
+        let ran = run_one(connection, job.as_mut(), company);
         let wakes_if_changed = job.manner().wakes;
         done.push(job);
         match ran {
@@ -95,8 +100,22 @@ pub(super) struct Stamp<'a> {
 }
 
 impl Stamp<'_> {
-    /// Replaces the writer's row; its place tells which writers wrote last.
+    /// Puts the writer's row last: the places tell which writers wrote last. Where it is that already
+    /// only the number changes, and with it one page and not two.
     pub(super) fn write(&self, connection: &Connection) -> Sql<()> {
+        let is_last = connection.run(
+            "UPDATE commit_groups SET number = ?2
+             WHERE place = (SELECT max(place) FROM commit_groups) AND writer = ?1",
+            (self.writer, self.number),
+        )?;
+        if is_last == 0 {
+            self.write_anew(connection)?;
+        }
+        Ok(())
+    }
+
+    /// The same in a row of its own: SQLite writes nothing for a row that gets what it has.
+    pub(super) fn write_anew(&self, connection: &Connection) -> Sql<()> {
         connection.run(
             "INSERT OR REPLACE INTO commit_groups (writer, number) VALUES (?1, ?2)",
             (self.writer, self.number),
@@ -113,11 +132,45 @@ impl Stamp<'_> {
     }
 }
 
+/// Whose changes a job finds in its transaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Company {
+    /// What fails takes the transaction with it: most groups are one job, and a savepoint copies
+    /// every page that it changes.
+    Nobody,
+    Others,
+}
+
+impl Company {
+    fn begin(self, connection: &Connection) -> Sql<()> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Others => connection.run("SAVEPOINT job", []).map(drop),
+        }
+    }
+
+    fn undo(self, connection: &Connection) -> Sql<()> {
+        let (back, again) = match self {
+            Self::Nobody => ("ROLLBACK", "BEGIN IMMEDIATE"),
+            Self::Others => ("ROLLBACK TO job", "RELEASE job"),
+        };
+        connection.run(back, [])?;
+        connection.run(again, []).map(drop)
+    }
+
+    fn end(self, connection: &Connection) -> Sql<()> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Others => connection.run("RELEASE job", []).map(drop),
+        }
+    }
+}
+
 /// Whether it changed a row. An error means that the whole transaction is lost, not only this
 /// job.
-fn run_one(connection: &Connection, job: &mut dyn Job) -> Sql<bool> {
+fn run_one(connection: &Connection, job: &mut dyn Job, company: Company) -> Sql<bool> {
     let changes_before = connection.total_changes();
-    connection.run("SAVEPOINT job", [])?;
+    company.begin(connection)?;
     let is_done = job.run(connection);
     if connection.is_autocommit() {
         return Err(Fault::Refused(super::fault::unavailable().with(
@@ -125,10 +178,11 @@ fn run_one(connection: &Connection, job: &mut dyn Job) -> Sql<bool> {
             "SQLite gave up the transaction of a group, as it does on a full disk",
         )));
     }
-    if !is_done {
-        connection.run("ROLLBACK TO job", [])?;
+    if is_done {
+        company.end(connection)?;
+    } else {
+        company.undo(connection)?;
     }
-    connection.run("RELEASE job", [])?;
     Ok(is_done && connection.total_changes() != changes_before)
 }
 

@@ -34,6 +34,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "departures",
         sql: include_str!("../../migrations/sqlite/0003_departures.sql"),
     },
+    Migration {
+        number: 4,
+        name: "words",
+        sql: include_str!("../../migrations/sqlite/0004_words.sql"),
+    },
 ];
 
 /// Brings the schema to the program's; refuses a ledger that is not a past of it.

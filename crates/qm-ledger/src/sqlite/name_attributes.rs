@@ -70,9 +70,6 @@ pub(super) fn forget(connection: &Connection, path: &ObjectPath) -> Sql<()> {
 pub(super) const OF_ONE: &str = "SELECT identity, modified, mode FROM name_attributes
      WHERE bucket = ?1 AND folder = ?2 AND name = ?3";
 
-pub(super) const IN_FOLDER: &str = "SELECT name, identity, modified, mode FROM name_attributes
-     WHERE bucket = ?1 AND folder = ?2";
-
 fn attributes(columns: &mut Columns<'_>) -> Sql<(String, Attributes)> {
     let identity = columns.value()?;
     let attributes = Attributes {
@@ -114,13 +111,19 @@ impl NameAttributes for SqliteLedger {
         &self,
         bucket: &BucketName,
         folder: &Prefix,
+        names: &[&str],
     ) -> Result<BTreeMap<String, (String, Attributes)>> {
         let (bucket, folder) = (bucket.clone(), folder.clone());
-        self.read("list attributes in a folder", move |c| {
-            let found = c.all(IN_FOLDER, (bucket.as_str(), folder.as_str()), |columns| {
-                Ok((columns.value()?, attributes(columns)?))
-            })?;
-            Ok(found.into_iter().collect())
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.read("look up attributes in a folder", move |c| {
+            let mut found = BTreeMap::new();
+            for name in &names {
+                let of = (bucket.as_str(), folder.as_str(), name.as_str());
+                if let Some(attributes) = c.first(OF_ONE, of, attributes)? {
+                    found.insert(name.clone(), attributes);
+                }
+            }
+            Ok(found)
         })
         .await
     }

@@ -48,7 +48,7 @@ pub(super) fn insert(
         source: &arrival.path,
     };
     // Arrivals are routed in order, so this finds one only when a rename made it otherwise.
-    let is_overtaken = overtaking::is_overtaken(connection, &place)?;
+    let is_overtaken = !new.adds && overtaking::is_overtaken(connection, &place)?;
     let added = connection.run(
         "INSERT INTO deliveries (id, arrival, version, route, destination, target, state,
              ready_at, queue, is_independent, overtaken, has_after, attempts, possible_duplicate,
@@ -71,6 +71,8 @@ pub(super) fn insert(
             replaces.map(|id| id.to_string()),
         ),
     )?;
-    overtaking::overtake(connection, &place, at)?;
+    if !new.adds {
+        overtaking::overtake(connection, &place, at)?;
+    }
     Ok(u32::try_from(added).unwrap_or(u32::MAX))
 }

@@ -19,7 +19,7 @@ pub(super) const OVERTAKE: &str =
          state = CASE WHEN removes IS NULL OR state = 'running' THEN state ELSE 'superseded' END,
          ready_at = CASE WHEN removes IS NULL THEN ready_at END,
          updated_at = CASE WHEN removes IS NULL THEN updated_at ELSE ?6 END
-     WHERE overtaken = 0 AND state IN ('waiting', 'running', 'dead')
+     WHERE overtaken = 0 AND (state = 'waiting' OR state = 'running' OR state = 'dead')
          AND destination = ?1 AND target = ?2 AND arrival < ?3
          AND EXISTS (SELECT 1 FROM arrivals a
              WHERE a.seq = deliveries.arrival AND a.bucket = ?4 AND a.key = ?5)
@@ -47,6 +47,9 @@ pub(super) const SUPERSEDE: &str = concat!(
      RETURNING id, destination, target, version, ",
     has_after!()
 );
+
+pub(super) const IS_HELD: &str =
+    "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = ?1 AND fence = ?2)";
 
 pub(super) const IS_LATEST: &str = "SELECT
      EXISTS (SELECT 1 FROM deliveries WHERE id = ?1 AND fence = ?2)
@@ -107,7 +110,7 @@ pub(super) fn is_overtaken(connection: &Connection, place: &Place<'_>) -> Sql<bo
     )
 }
 
-/// Something of a newer arrival goes there now.
+/// Something of a newer arrival goes there now, and takes the place of what is there.
 pub(super) fn overtake(connection: &Connection, place: &Place<'_>, at: Timestamp) -> Sql<()> {
     let overtaken: Vec<Option<String>> = connection.all(
         OVERTAKE,
@@ -126,6 +129,11 @@ pub(super) fn overtake(connection: &Connection, place: &Place<'_>, at: Timestamp
         alerts::resolve(connection, &alerts::dead_letter_key(&id), None, at)?;
     }
     Ok(())
+}
+
+/// True if the fence holds.
+pub(super) fn is_held(connection: &Connection, delivery: &Delivery) -> Sql<bool> {
+    connection.holds(IS_HELD, (delivery.id.to_string(), delivery.fence))
 }
 
 /// True if the fence holds and nothing newer was delivered.

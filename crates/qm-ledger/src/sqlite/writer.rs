@@ -286,7 +286,7 @@ impl Committer {
             writer: &self.name,
             number: if is_committed { self.groups } else { 0 },
         };
-        settled.write(&transaction)?;
+        settled.write_anew(&transaction)?;
         transaction.commit()?;
         if is_committed {
             // What a failed sync has lost of the log is written once more, into the file itself.

@@ -82,6 +82,28 @@ async fn failures_in_a_row() {
     assert_eq!(found, told);
 }
 
+/// A group whose sync failed may have left its pages in the log, whole: only what is written in their
+/// place keeps a crash from bringing back what was refused. Also the second time, when there is nothing
+/// new to say.
+#[tokio::test]
+async fn every_refusal_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.sqlite");
+    let plan = [Plan::FailsBefore(ffi::SQLITE_IOERR_FSYNC); 3];
+    let ledger = open_with(&file, Planned::new(&plan));
+    let beside = Connection::open(&file).unwrap();
+    let version = || -> i64 {
+        beside
+            .query_row("PRAGMA data_version", [], |row| row.get(0))
+            .unwrap()
+    };
+    for number in 0..plan.len() {
+        let before = version();
+        ledger.append(audit("refused")).await.unwrap_err();
+        assert_ne!(version(), before, "refusal {number}");
+    }
+}
+
 /// Takes the file away and fails: nothing can be opened until it is back.
 struct TakesAway {
     file: PathBuf,

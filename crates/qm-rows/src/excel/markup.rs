@@ -1,15 +1,28 @@
 //! XML as it comes out of a workbook, looked over before a parser sees it: parsers hold a whole tag,
-//! text or comment in memory, and some compare each attribute of a tag with each other.
+//! text or comment in memory, some compare each attribute of a tag with each other, and one copies what
+//! is said once for each that refers to it. Where a tag ends is where the parser has it end.
 
 /// What a tag may be long: Excel's longest are a tenth.
 const TAG_BYTES: usize = 16 * 1024;
 /// What a text or a comment may be long: a cell has 32,767 characters.
 const RUN_BYTES: usize = 1024 * 1024;
+/// What a cell's value may be long with all markup in it: as many characters, each in a format of its own.
+const VALUE_BYTES: usize = 4 * 1024 * 1024;
+/// Elements within each other, whose names are held: people's have a tenth.
+const DEPTH: usize = 256;
 
 /// What the first tag of shared texts may promise: its reader makes room for as many.
 const TEXTS: usize = 4_000_000;
+/// Sheets, each of which gets a copy of its path: a workbook may have ten thousand parts.
+const SHEETS: usize = 4_000;
+/// What the longest format of a number comes to, or the longest name of a font, with a copy for each format of cells.
+const COPIED_BYTES: usize = 32 * 1024 * 1024;
 /// Elements that a reader keeps one by one, whatever part of a workbook they are in.
 const KEPT: [&[u8]; 3] = [b"sheet", b"definedName", b"Relationship"];
+/// Elements whose content is held until they end, whatever it is cut by.
+const VALUES: [&[u8]; 4] = [b"t", b"v", b"is", b"si"];
+/// Prefixes and all, no more of them are begun within each other.
+const VALUES_OPEN: usize = 8;
 
 /// The state between two bytes.
 #[derive(Debug, Default)]
@@ -17,14 +30,29 @@ pub(super) struct Markup {
     within: Within,
     /// Of the run at hand.
     length: usize,
+    /// Of all so far.
+    total: usize,
     /// The tag at hand.
     tag: Vec<u8>,
     /// The last bytes of a comment.
     last: [u8; 3],
+    /// Elements that have not ended.
+    depth: usize,
+    /// Those of them with a value, by their names as written, and where they began.
+    values: Vec<(Vec<u8>, usize)>,
+    copied: Copied,
     /// Tags so far.
     pub(super) tags: u64,
     /// Whether a reader keeps any of them.
     pub(super) is_kept: bool,
+}
+
+/// What is copied, and for how many.
+#[derive(Debug, Default)]
+struct Copied {
+    sheets: usize,
+    formats: usize,
+    longest_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,6 +60,9 @@ enum Within {
     #[default]
     Text,
     Tag,
+    /// Within a tag, up to this quote.
+    Quoted(u8),
+    Instruction,
     Comment,
     Data,
 }
@@ -42,8 +73,15 @@ impl Markup {
         bytes.iter().all(|byte| self.byte(*byte))
     }
 
+    /// True if a reader makes much more of it than there is.
+    pub(super) fn grows(&self) -> bool {
+        let copied = &self.copied;
+        copied.sheets > SHEETS || copied.formats.saturating_mul(copied.longest_bytes) > COPIED_BYTES
+    }
+
     fn byte(&mut self, byte: u8) -> bool {
         self.length += 1;
+        self.total += 1;
         match self.within {
             Within::Text => {
                 if byte == b'<' {
@@ -56,24 +94,18 @@ impl Markup {
                 self.begin(Within::Text);
                 self.ends_well()
             }
-            Within::Tag => {
+            Within::Tag | Within::Quoted(_) => {
                 self.tag.push(byte);
-                match self.tag.as_slice() {
-                    b"!--" => self.begin(Within::Comment),
-                    b"![CDATA[" => self.begin(Within::Data),
-                    tag if tag.eq_ignore_ascii_case(b"!doctype") => return false,
-                    _ => {}
-                }
-                self.length <= TAG_BYTES
+                self.goes_on(byte) && self.length <= TAG_BYTES
             }
-            Within::Comment | Within::Data => {
+            Within::Instruction | Within::Comment | Within::Data => {
                 self.last = [self.last[1], self.last[2], byte];
-                let end = if self.within == Within::Comment {
-                    b"-->"
-                } else {
-                    b"]]>"
+                let end: &[u8] = match self.within {
+                    Within::Instruction => b"?>",
+                    Within::Comment => b"-->",
+                    Within::Data | Within::Text | Within::Tag | Within::Quoted(_) => b"]]>",
                 };
-                if self.last == *end {
+                if self.last.ends_with(end) {
                     self.begin(Within::Text);
                 }
                 self.length <= RUN_BYTES
@@ -90,26 +122,89 @@ impl Markup {
         }
     }
 
+    /// A byte of a tag that is not its last.
+    fn goes_on(&mut self, byte: u8) -> bool {
+        if let Within::Quoted(quote) = self.within {
+            if byte == quote {
+                self.within = Within::Tag;
+            }
+            return true;
+        }
+        match self.tag.as_slice() {
+            b"?" => self.begin(Within::Instruction),
+            b"!--" => self.begin(Within::Comment),
+            b"![CDATA[" => self.begin(Within::Data),
+            // A parser would look for an end that need not come.
+            tag if tag.starts_with(b"!") => {
+                return b"!--".starts_with(tag) || b"![CDATA[".starts_with(tag);
+            }
+            _ if matches!(byte, b'"' | b'\'') => self.within = Within::Quoted(byte),
+            _ => {}
+        }
+        true
+    }
+
     /// The tag is whole.
     fn ends_well(&mut self) -> bool {
-        let end = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'/';
-        let name = self.tag.split(end).next().unwrap_or_default();
-        let name = name.rsplit(|byte| *byte == b':').next().unwrap_or_default();
-        self.is_kept |= KEPT.contains(&name);
-        name != b"sst" || promised(&self.tag).is_none_or(|texts| texts <= TEXTS)
+        let total = self.total;
+        let is_held = |(_, began): &(Vec<u8>, usize)| total - began <= VALUE_BYTES;
+        if !self.values.iter().all(is_held) {
+            return false;
+        }
+        if let Some(name) = self.tag.strip_prefix(b"/") {
+            let blanks = name.iter().rev().take_while(|byte| is_blank(**byte));
+            let name = &name[..name.len() - blanks.count()];
+            self.depth = self.depth.saturating_sub(1);
+            self.values.retain(|(value, _)| value.as_slice() != name);
+            return true;
+        }
+        let tag = self.tag.strip_suffix(b"/").unwrap_or(&self.tag);
+        let name = tag.split(|byte| is_blank(*byte)).next().unwrap_or_default();
+        let local = name.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+        self.is_kept |= KEPT.contains(&local);
+        self.copied.note(local, tag.len());
+        if tag.len() == self.tag.len() {
+            self.depth += 1;
+            if VALUES.contains(&local) && self.values.iter().all(|(value, _)| value != name) {
+                self.values.push((name.to_vec(), self.total));
+            }
+        }
+        self.depth <= DEPTH
+            && self.values.len() <= VALUES_OPEN
+            && (local != b"sst" || promised(tag) <= TEXTS)
     }
 }
 
-/// The number in `uniqueCount="…"`.
-fn promised(tag: &[u8]) -> Option<usize> {
-    let at = memchr::memmem::find(tag, b"uniqueCount")?;
-    let mut quoted = tag[at..].split(|byte| matches!(byte, b'"' | b'\''));
-    let digits = quoted.nth(1)?.iter().filter(|byte| byte.is_ascii_digit());
-    Some(digits.fold(0, |number: usize, digit| {
-        number
-            .saturating_mul(10)
-            .saturating_add(usize::from(digit - b'0'))
-    }))
+impl Copied {
+    fn note(&mut self, name: &[u8], tag_bytes: usize) {
+        match name {
+            b"sheet" => self.sheets += 1,
+            b"xf" => self.formats += 1,
+            b"numFmt" | b"name" => self.longest_bytes = self.longest_bytes.max(tag_bytes),
+            _ => {}
+        }
+    }
+}
+
+/// What ends a name.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// The largest number in `uniqueCount="…"`: it may be there more than once.
+fn promised(tag: &[u8]) -> usize {
+    let numbers = memchr::memmem::find_iter(tag, b"uniqueCount").map(|at| {
+        let mut quoted = tag[at..].split(|byte| matches!(byte, b'"' | b'\''));
+        let digits = quoted.nth(1).unwrap_or_default().iter();
+        digits
+            .filter(|byte| byte.is_ascii_digit())
+            .fold(0, |number: usize, digit| {
+                number
+                    .saturating_mul(10)
+                    .saturating_add(usize::from(digit - b'0'))
+            })
+    });
+    numbers.max().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -139,6 +234,58 @@ mod tests {
         check("<sst uniqueCount=\"99999999999999999999999\">", false);
         check("<!DOCTYPE x [<!ENTITY y \"z\">]>", false);
         check("<!doctype x>", false);
+    }
+
+    #[test]
+    fn markup_ends_where_the_parser_has_it_end() {
+        let promise = "<sst uniqueCount='4000001'>";
+        check(&format!("<a b=\"{promise}\"/>"), true);
+        check(&format!("<a b='></a><!--'>{promise}"), false);
+        check(&format!("<a b=\"><![CDATA[\">{promise}"), false);
+        check(&format!("<? > <!-- ?>{promise}"), false);
+        check(&format!("<? > {promise} ?>"), true);
+        check("<sst xuniqueCount=\"1\" uniqueCount=\"4000001\">", false);
+        check("<!-x>", false);
+        check("<![x]>", false);
+        check("<!ENTITY>", false);
+    }
+
+    #[test]
+    fn what_is_never_ended_is_no_markup() {
+        check(&"<a>".repeat(DEPTH), true);
+        check(&"<a>".repeat(DEPTH + 1), false);
+        check(&"<a b=\"</a>\"></a><a/>".repeat(2 * DEPTH), true);
+        let piece = format!("{}<b/>", "x".repeat(1000));
+        let long = piece.repeat(VALUE_BYTES / piece.len() + 1);
+        for name in ["t", "v", "x:t", "is", "si"] {
+            check(&format!("<{name} a=\"b\">{long}</{name}>"), false);
+            check(&format!("<{name}/>{long}"), true);
+            check(&format!("<{name}></{name} >{long}<{name}>"), true);
+            // Another's end.
+            check(
+                &format!("<{name}></y:{name}></{name} x>{long}</{name}>"),
+                false,
+            );
+        }
+        check(&format!("<a>{long}</a>"), true);
+        let many: Vec<String> = (0..=VALUES_OPEN).map(|at| format!("<x{at}:t>")).collect();
+        check(&many.concat(), false);
+    }
+
+    #[test]
+    fn what_is_copied_for_each_of_many_grows() {
+        let grows = |text: &str| {
+            let mut markup = Markup::default();
+            assert!(markup.pass(text.as_bytes()));
+            markup.grows()
+        };
+        assert!(!grows(&"<sheet/>".repeat(SHEETS)));
+        assert!(grows(&"<x:sheet/>".repeat(SHEETS + 1)));
+        let format = |bytes: usize| format!("<numFmt formatCode=\"{}\"/>", "0".repeat(bytes));
+        let formats = "<xf/>".repeat(60_000);
+        assert!(!grows(&(format(500) + &formats)));
+        assert!(grows(&(format(1000) + &formats)));
+        assert!(grows(&(formats + &format(1000))));
     }
 
     #[test]

@@ -18,14 +18,15 @@ const CELLS: u64 = 50_000_000;
 /// Reads a sheet of a workbook, the first if none is named; what the workbook is, its bytes say.
 pub(super) fn read(bytes: Vec<u8>, sheet: Option<&str>) -> Result<Stored> {
     if bytes.starts_with(OLE_MAGIC) {
-        return super::biff::read(&bytes, sheet);
+        return super::biff::read(bytes, sheet);
     }
     if !bytes.starts_with(ZIP_MAGIC) {
         return Err(refused("this is no workbook of Excel"));
     }
-    archive::check(&bytes)?;
+    let parts = archive::counted(&bytes)?;
+    drop(bytes);
     // A fault of the parser must cost its file, not the program.
-    catch_unwind(AssertUnwindSafe(|| xlsx(bytes, sheet, CELLS)))
+    catch_unwind(AssertUnwindSafe(|| xlsx(parts, sheet, CELLS)))
         .unwrap_or_else(|_| Err(refused("the workbook is damaged: its reader gave up")))
 }
 

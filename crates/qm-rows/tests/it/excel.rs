@@ -5,6 +5,7 @@ use flate2::write::{DeflateEncoder, GzEncoder};
 use qm_core::config::{ColumnType, Declaration};
 use std::io::Write;
 
+use super::formulas::{compound, record};
 use super::{File, Outcome, declared, plain};
 
 const XLS: &[u8] = include_bytes!("data/products.xls");
@@ -232,6 +233,17 @@ fn workbooks_that_grow_are_refused_before_they_do() {
     let formats = "<xf/>".repeat(300_000);
     let names = "<definedName>x</definedName>".repeat(150_000);
     let promise = "<sst uniqueCount=\"999999999999\"/>";
+    // One format or one path, copied for each that refers to it.
+    let formats_of_one = format!(
+        "<numFmts><numFmt numFmtId=\"200\" formatCode=\"{}\"/></numFmts><cellXfs>{}</cellXfs>",
+        "0".repeat(12_000),
+        "<xf numFmtId=\"200\"/>".repeat(100_000)
+    );
+    let sheets = "<sheet name=\"\" r:id=\"rId1\"/>".repeat(5_000);
+    // A value that goes on and on, elements that never end, and what hides in an attribute.
+    let value = format!("<is><t>{}", "xxxxxxxxxx<a/>".repeat(500_000));
+    let depth = "<a>".repeat(1_000);
+    let hidden = format!("<a b=\"><!--\">{promise}");
     for (parts, expect) in [
         ([("xl/sharedStrings.xml", spaces.as_str())], large),
         ([("XL\\SharedStrings.xml", &texts)], large),
@@ -239,6 +251,11 @@ fn workbooks_that_grow_are_refused_before_they_do() {
         ([("other/styles.xml", &formats)], large),
         ([("xl/worksheets/x.xml", &names)], large),
         ([("xl/sharedStrings.xml", promise)], strange),
+        ([("xl/styles.xml", &formats_of_one)], large),
+        ([("xl/workbook2.xml", &sheets)], large),
+        ([("xl/worksheets/x.xml", &value)], strange),
+        ([("xl/worksheets/x.xml", &depth)], strange),
+        ([("xl/sharedStrings.xml", &hidden)], strange),
         ([("xl/x.png", &spaces)], large),
         ([("xl/other.xml", &run)], strange),
         (
@@ -256,6 +273,20 @@ fn workbooks_that_grow_are_refused_before_they_do() {
         "a.xlsx",
         &workbook("", &parts),
         "the workbook has more than 10000 parts",
+    );
+}
+
+#[test]
+fn a_workbook_of_excel_97_has_no_more_sheets_than_can_be_remembered() {
+    let begin = record(0x0809, &[&[0, 6, 5, 0][..], &[0; 12]].concat());
+    let sheet = record(0x0085, &[&[0; 6][..], &[1, 0], b"S"].concat());
+    let many = |count: usize| compound([&begin[..], &sheet.repeat(count)].concat());
+    let nothing = read(Declaration::default(), "a.xls", &many(4_000));
+    assert_eq!((nothing.error, nothing.read), (None, 0));
+    check_refused(
+        "a.xls",
+        &many(4_001),
+        "the workbook becomes too large when it is unpacked; send rows as CSV",
     );
 }
 

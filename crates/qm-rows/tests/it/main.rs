@@ -9,6 +9,7 @@ mod formulas;
 mod golden;
 mod hostile;
 mod json;
+mod memory;
 mod messages;
 mod room;
 mod types;

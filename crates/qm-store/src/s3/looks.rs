@@ -1,5 +1,7 @@
 //! Looks at names, with as few requests as they take.
 
+use std::sync::atomic::Ordering;
+
 use super::client::{Head, Range};
 use super::listing::folder_entry;
 use super::{FILE_MODE, S3Bucket, metadata};
@@ -28,7 +30,7 @@ impl S3Bucket {
             return Ok(Look {
                 entry: Some(hidden.entry(key.file_name())),
                 identity: Some(hidden.version.identity),
-                state: None,
+                ..Look::default()
             });
         }
         if likely == Likely::NoFile && !self.new_files.has(&key.as_prefix()) {
@@ -44,12 +46,13 @@ impl S3Bucket {
                 entry: Some(file_entry(key.file_name(), &head)),
                 identity: Some(metadata::identity(&head, self.client.place(&whole))),
                 state: Some(head.etag),
+                ..self.nothing()
             });
         }
         if self.is_folder(&key.as_prefix()).await? {
             return Ok(folder(key));
         }
-        Ok(Look::default())
+        Ok(self.nothing())
     }
 
     /// True if the folder is there, or was a moment ago.
@@ -99,7 +102,15 @@ impl S3Bucket {
         if self.hidden.is_any_below(&key.as_prefix()) {
             folder(key)
         } else {
-            Look::default()
+            self.nothing()
+        }
+    }
+
+    /// Of a store that makes no object depend on what was seen, a look is soon worth nothing.
+    fn nothing(&self) -> Look {
+        Look {
+            lasts: !self.lacks_conditions.load(Ordering::Relaxed),
+            ..Look::default()
         }
     }
 }

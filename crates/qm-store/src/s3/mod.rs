@@ -11,6 +11,7 @@
 
 mod arena;
 mod client;
+mod conditions;
 mod content;
 mod deposits;
 mod digest;
@@ -39,6 +40,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use self::client::{S3Client, Versioning};
+use self::conditions::Lacking;
 use self::content::ObjectContent;
 use self::hidden::{Hidden, HiddenVersion};
 use self::keys::Keys;
@@ -90,6 +92,8 @@ pub struct S3Bucket {
     new_files: SeenNames,
     /// Set once it has said that it cannot make an object only over what was seen.
     lacks_conditions: AtomicBool,
+    /// The same of other requests than the one for a small file.
+    lacking: Lacking,
 }
 
 /// What an S3 bucket needs besides its place.
@@ -142,6 +146,7 @@ impl S3Bucket {
             seen_folders: SeenNames::default(),
             new_files: SeenNames::default(),
             lacks_conditions: AtomicBool::default(),
+            lacking: Lacking::default(),
         })
     }
 
@@ -159,16 +164,24 @@ impl S3Bucket {
         }
     }
 
-    fn parts(&self, key: String, staging: &Staging) -> Result<Parts> {
+    /// What an upload under a key needs. One that goes on has checksums if it was begun with them.
+    fn parts(&self, key: String, staging: &Staging, checksums: Option<bool>) -> Result<Parts> {
         let mut metadata =
             self.client
                 .describe(&key, staging.version, staging.envelope.as_ref())?;
         if let Some(deposit) = staging.deposit {
             metadata::add_delivery(&mut metadata, deposit.delivery);
         }
+        let client = self.client_for(staging.deposit);
+        let client = match checksums {
+            Some(wanted) if wanted != client.has_checksums() => {
+                Arc::new(client.with_checksums(wanted))
+            }
+            Some(_) | None => Arc::clone(client),
+        };
         Ok(Parts {
             sink: Arc::new(KeySink {
-                client: Arc::clone(self.client_for(staging.deposit)),
+                client,
                 key,
                 metadata,
             }),
@@ -210,7 +223,7 @@ impl S3Bucket {
 #[async_trait]
 impl Bucket for S3Bucket {
     async fn stage(&self, staging: Staging) -> Result<Box<dyn Staged>> {
-        let parts = self.parts(self.keys.object(&staging.final_key), &staging)?;
+        let parts = self.parts(self.keys.object(&staging.final_key), &staging, None)?;
         let plan = PartPlan::new(staging.size_hint);
         Ok(Box::new(StagedUpload::new(parts, plan, &staging)))
     }
@@ -224,7 +237,8 @@ impl Bucket for S3Bucket {
         if token.key != self.keys.object(&staging.final_key) {
             return Ok(None);
         }
-        let parts = self.parts(token.key, &staging)?;
+        let checksums = StagedUpload::wants_checksums(parked);
+        let parts = self.parts(token.key, &staging, checksums)?;
         let resumed = StagedUpload::resume(parts, &staging, parked).await?;
         Ok(resumed.map(|staged| Box::new(staged) as Box<dyn Staged>))
     }

@@ -4,12 +4,14 @@
 
 use super::S3Bucket;
 use super::client::{CopySource, Existing, Part};
+use super::conditions::{again, check_holds};
 use super::hidden::HiddenVersion;
 use super::metadata;
+use super::publish_small::Over;
 use super::token::UploadToken;
 use qm_core::id::VersionId;
 use qm_core::name::ObjectKey;
-use qm_core::operation::{Change, Operation, StagedToken, Version};
+use qm_core::operation::{Change, Operation, Version};
 use qm_core::ports::look::Look;
 use qm_core::{Error, Kind, Result};
 
@@ -22,32 +24,39 @@ impl S3Bucket {
         look: Option<&Look>,
     ) -> Result<()> {
         let key = &operation.path.key;
+        let must_hold = look.is_some_and(|look| look.must_hold);
         match &operation.change {
             Change::Publish => {
                 let version = needed(operation)?;
                 match &version.staged {
-                    Some(upload) => self.publish(operation, key, version, upload).await,
+                    Some(upload) => {
+                        let upload = UploadToken::decode(upload)?;
+                        again(|| self.publish(operation, version, &upload, must_hold)).await
+                    }
                     None => self.publish_small(operation, version, look).await,
                 }
             }
-            Change::Rename { to } => self.rename(operation, key, to).await,
+            Change::Rename { to } => again(|| self.rename(operation, key, to, must_hold)).await,
             Change::Remove => self.remove(operation, key).await,
-            Change::Restore => self.restore(operation, key, needed(operation)?).await,
+            Change::Restore => {
+                let version = needed(operation)?;
+                again(|| self.restore(operation, version, must_hold)).await
+            }
         }
     }
 
     async fn publish(
         &self,
         operation: &Operation,
-        key: &ObjectKey,
         version: &Version,
-        upload: &StagedToken,
+        upload: &UploadToken,
+        must_hold: bool,
     ) -> Result<()> {
+        let key = &operation.path.key;
         let whole = self.keys.object(key);
-        let upload = UploadToken::decode(upload)?;
         if upload.key != whole {
-            self.parts_of(&upload, version).await?;
-            return self.hide(operation, key, version, upload).await;
+            self.parts_of(upload, version).await?;
+            return self.hide(operation, key, version, upload.clone()).await;
         }
         let there = self.client.head(&whole, None).await?;
         if there
@@ -56,8 +65,10 @@ impl S3Bucket {
         {
             return Ok(());
         }
+        check_holds(must_hold, there.as_ref())?;
         self.keep_aside(operation, &whole, there.as_ref()).await?;
-        self.complete(&upload, version, Existing::Replace).await?;
+        self.complete_over(upload, version, &Over::of(there.as_ref()))
+            .await?;
         self.unhide(key).await
     }
 
@@ -89,9 +100,10 @@ impl S3Bucket {
     async fn restore(
         &self,
         operation: &Operation,
-        key: &ObjectKey,
         version: &Version,
+        must_hold: bool,
     ) -> Result<()> {
+        let key = &operation.path.key;
         let whole = self.keys.object(key);
         let there = self.client.head(&whole, None).await?;
         if there
@@ -100,6 +112,7 @@ impl S3Bucket {
         {
             return Ok(());
         }
+        check_holds(must_hold, there.as_ref())?;
         let found = self.find(version.id, key, &version.identity).await?;
         let found = found.ok_or_else(|| gone(version.id))?;
         self.keep_aside(operation, &whole, there.as_ref()).await?;
@@ -111,9 +124,9 @@ impl S3Bucket {
             key: &found.key,
             head: &found.head,
         };
-        self.client
-            .copy(source, &whole, metadata, Existing::Replace)
-            .await?;
+        let over = Over::of(there.as_ref());
+        let copied = self.copy_over(source, &whole, metadata, &over).await;
+        self.unless_done(&whole, version, copied).await?;
         self.unhide(key).await
     }
 

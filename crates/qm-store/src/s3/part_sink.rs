@@ -15,6 +15,9 @@ pub(crate) trait PartSink: Send + Sync + 'static {
     /// What the object will carry.
     fn metadata(&self) -> &Metadata;
 
+    /// True if every part has a checksum.
+    fn has_checksums(&self) -> bool;
+
     /// Begins an upload; its id.
     async fn begin(&self) -> Result<String>;
 
@@ -44,6 +47,10 @@ impl PartSink for KeySink {
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn has_checksums(&self) -> bool {
+        self.client.has_checksums()
     }
 
     async fn begin(&self) -> Result<String> {

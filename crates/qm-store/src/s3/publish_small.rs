@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::client::{Existing, Head, Versioning};
+use super::conditions::check_holds;
 use super::operations::gone;
 use super::small_files::SmallFile;
 use super::{LOOKS_MAX, S3Bucket, has_changed, metadata};
@@ -12,7 +13,7 @@ use qm_core::ports::look::Look;
 use qm_core::{Error, Kind, Result};
 
 /// What the object may take the place of.
-enum Over {
+pub(super) enum Over {
     Nothing,
     /// The object with this etag.
     State(String),
@@ -27,11 +28,17 @@ impl S3Bucket {
     ) -> Result<()> {
         let whole = self.keys.object(&operation.path.key);
         let asked = self.seen_folders.asked();
+        let is_old = look.is_some_and(|look| look.lasts);
+        let must_hold = look.is_some_and(|look| look.must_hold);
         let mut over = look.and_then(|look| self.seen(operation, look));
         for _ in 0..LOOKS_MAX {
-            let seen = match over.take() {
+            let depends = !self.lacks_conditions.load(Ordering::Relaxed);
+            let seen = match over.take().filter(|_| depends || !is_old) {
                 Some(seen) => Some(seen),
-                None => self.look_before(operation, version, &whole).await?,
+                None => {
+                    self.look_before(operation, version, &whole, must_hold)
+                        .await?
+                }
             };
             let Some(seen) = seen else {
                 self.small_files.remove(version.id);
@@ -39,9 +46,18 @@ impl S3Bucket {
             };
             let small = self.small_files.get(version.id);
             let small = small.ok_or_else(|| gone(version.id))?;
-            match self.put_small(&whole, version, small, &seen).await {
+            let existing = if depends {
+                seen.existing()
+            } else {
+                Existing::Replace
+            };
+            match self.put_small(&whole, version, small, existing).await {
                 // The first of two tries may have been the one that made it.
                 Err(error) if has_changed(&error) => {}
+                // Nothing can depend on what was seen, and that may be long ago.
+                Err(error) if depends && error.kind() == Kind::Unsupported => {
+                    self.lacks_conditions.store(true, Ordering::Relaxed);
+                }
                 put => {
                     self.unless_done(&whole, version, put).await?;
                     self.small_files.remove(version.id);
@@ -65,14 +81,16 @@ impl S3Bucket {
         operation: &Operation,
         version: &Version,
         whole: &str,
+        must_hold: bool,
     ) -> Result<Option<Over>> {
         let there = self.client.head(whole, None).await?;
         let is = |there: &Head| self.is_version(there, whole, version);
         if there.as_ref().is_some_and(is) {
             return Ok(None);
         }
+        check_holds(must_hold, there.as_ref())?;
         self.keep_aside(operation, whole, there.as_ref()).await?;
-        Ok(Some(Over::of(there)))
+        Ok(Some(Over::of(there.as_ref())))
     }
 
     /// What the look saw, unless it has to be kept aside.
@@ -93,34 +111,26 @@ impl S3Bucket {
         whole: &str,
         version: &Version,
         small: SmallFile,
-        over: &Over,
+        existing: Existing<'_>,
     ) -> Result<()> {
         let SmallFile { body, mut metadata } = small;
         metadata::add_digest(&mut metadata, version.sha256);
-        if !self.lacks_conditions.load(Ordering::Relaxed) {
-            let existing = match over {
-                Over::Nothing => Existing::Refuse,
-                Over::State(etag) => Existing::Expect(etag),
-            };
-            let (body, metadata) = (body.clone(), metadata.clone());
-            match self.client.put(whole, body, metadata, existing).await {
-                Err(error) if error.kind() == Kind::Unsupported => {
-                    self.lacks_conditions.store(true, Ordering::Relaxed);
-                }
-                put => return put,
-            }
-        }
-        self.client
-            .put(whole, body, metadata, Existing::Replace)
-            .await
+        self.client.put(whole, body, metadata, existing).await
     }
 }
 
 impl Over {
-    fn of(there: Option<Head>) -> Self {
+    pub(super) fn of(there: Option<&Head>) -> Self {
         match there {
-            Some(head) => Self::State(head.etag),
+            Some(head) => Self::State(head.etag.clone()),
             None => Self::Nothing,
+        }
+    }
+
+    pub(super) fn existing(&self) -> Existing<'_> {
+        match self {
+            Self::Nothing => Existing::Refuse,
+            Self::State(etag) => Existing::Expect(etag),
         }
     }
 }

@@ -2,21 +2,24 @@
 //! become one.
 
 use super::S3Bucket;
-use super::client::{CopySource, Existing, Head};
+use super::client::{CopySource, Head};
+use super::conditions::check_holds;
 use super::hidden::HiddenVersion;
 use super::metadata;
+use super::publish_small::Over;
 use super::token::UploadToken;
 use qm_core::name::ObjectKey;
 use qm_core::operation::{Operation, Version};
 use qm_core::{Error, Kind, Result};
 
 impl S3Bucket {
-    /// Gives the file under `from` the name `to`.
+    /// Gives the file under `from` the name `to`; if `must_hold`, only if nothing has it.
     pub(super) async fn rename(
         &self,
         operation: &Operation,
         from: &ObjectKey,
         to: &ObjectKey,
+        must_hold: bool,
     ) -> Result<()> {
         // Otherwise the copy would be removed as what is left of the old name.
         if from == to {
@@ -29,7 +32,8 @@ impl S3Bucket {
         if let Some(hidden) = hidden {
             let whole_to = self.keys.object(to);
             let there = self.client.head(&whole_to, None).await?;
-            if there.is_some_and(|there| self.is_version(&there, &whole_to, &hidden.version)) {
+            let is = |there: &Head| self.is_version(there, &whole_to, &hidden.version);
+            if there.as_ref().is_some_and(is) {
                 // Done before a crash.
                 self.remove_detour(&hidden.upload, &whole_to, &hidden.version)
                     .await?;
@@ -37,7 +41,10 @@ impl S3Bucket {
                 self.hidden.remove(from, hidden.version.id);
                 return self.keep_folder_left(from, to).await;
             }
-            return self.rename_hidden(operation, from, to, hidden).await;
+            check_holds(must_hold, there.as_ref())?;
+            return self
+                .rename_hidden(operation, from, (to, there.as_ref()), hidden)
+                .await;
         }
         let (whole_from, whole_to) = (self.keys.object(from), self.keys.object(to));
         let target = self.client.head(&whole_to, None).await?;
@@ -45,6 +52,7 @@ impl S3Bucket {
         let Some(version) = &operation.version else {
             return match (source, target) {
                 (Some(source), target) => {
+                    check_holds(must_hold, target.as_ref())?;
                     self.move_object(operation, (from, &source), (to, target.as_ref()))
                         .await
                 }
@@ -69,6 +77,7 @@ impl S3Bucket {
                 None => Ok(()),
             };
         }
+        check_holds(must_hold, target.as_ref())?;
         match source {
             Some(source) if self.is_version(&source, &whole_from, version) => {
                 self.move_object(operation, (from, &source), (to, target.as_ref()))
@@ -83,7 +92,8 @@ impl S3Bucket {
                     version: version.clone(),
                     upload: UploadToken::decode(upload)?,
                 };
-                self.rename_hidden(operation, from, to, hidden).await
+                self.rename_hidden(operation, from, (to, target.as_ref()), hidden)
+                    .await
             }
         }
     }
@@ -111,9 +121,13 @@ impl S3Bucket {
             key: &whole_from,
             head: source,
         };
-        self.client
-            .copy(source, &whole_to, metadata, Existing::Replace)
-            .await?;
+        let copied = self
+            .copy_over(source, &whole_to, metadata, &Over::of(target))
+            .await;
+        match &operation.version {
+            Some(version) => self.unless_done(&whole_to, version, copied).await?,
+            None => copied?,
+        }
         self.unhide(to).await?;
         self.leave(from, to).await
     }
@@ -123,22 +137,21 @@ impl S3Bucket {
         &self,
         operation: &Operation,
         from: &ObjectKey,
-        to: &ObjectKey,
+        (to, target): (&ObjectKey, Option<&Head>),
         hidden: HiddenVersion,
     ) -> Result<()> {
         let HiddenVersion { version, upload } = hidden;
         let whole_to = self.keys.object(to);
         if upload.key == whole_to {
-            let there = self.client.head(&whole_to, None).await?;
-            self.keep_aside(operation, &whole_to, there.as_ref())
+            self.keep_aside(operation, &whole_to, target).await?;
+            self.complete_over(&upload, &version, &Over::of(target))
                 .await?;
-            self.complete(&upload, &version, Existing::Replace).await?;
             self.unhide(to).await?;
         } else if operation.is_hidden {
             self.parts_of(&upload, &version).await?;
             self.hide(operation, to, &version, upload).await?;
         } else {
-            self.complete_elsewhere(operation, &version, &upload, to)
+            self.complete_elsewhere(operation, &version, &upload, (to, target))
                 .await?;
         }
         self.hidden.remove(from, version.id);
@@ -152,7 +165,7 @@ impl S3Bucket {
         operation: &Operation,
         version: &Version,
         upload: &UploadToken,
-        to: &ObjectKey,
+        (to, target): (&ObjectKey, Option<&Head>),
     ) -> Result<()> {
         let taken = || {
             Error::new(
@@ -165,7 +178,7 @@ impl S3Bucket {
         };
         let mut detour = self.client.head(&upload.key, None).await?;
         if detour.is_none() {
-            self.complete(upload, version, Existing::Refuse)
+            self.complete_over(upload, version, &Over::Nothing)
                 .await
                 .map_err(|error| {
                     if error.kind() == Kind::Conflict {
@@ -180,9 +193,7 @@ impl S3Bucket {
             .filter(|there| self.is_version(there, &upload.key, version))
             .ok_or_else(taken)?;
         let whole_to = self.keys.object(to);
-        let target = self.client.head(&whole_to, None).await?;
-        self.keep_aside(operation, &whole_to, target.as_ref())
-            .await?;
+        self.keep_aside(operation, &whole_to, target).await?;
         let mut metadata = detour.metadata.clone();
         let place = self.client.place(&whole_to);
         metadata::stamp(&mut metadata, place, version.id, Some(&version.identity));
@@ -191,9 +202,10 @@ impl S3Bucket {
             key: &upload.key,
             head: &detour,
         };
-        self.client
-            .copy(source, &whole_to, metadata, Existing::Replace)
-            .await?;
+        let copied = self
+            .copy_over(source, &whole_to, metadata, &Over::of(target))
+            .await;
+        self.unless_done(&whole_to, version, copied).await?;
         self.unhide(to).await?;
         self.remove_detour(upload, &whole_to, version).await
     }

@@ -84,10 +84,12 @@ impl Attempt<'_> {
         {
             rejects.publish().await?;
         }
-        let loading = match state.loading.take() {
+        let mut loading = match state.loading.take() {
             Some(loading) => loading,
             None => self.begin(&[]).await?,
         };
+        let turn = self.waiting(loading.take_turn()).await;
+        turn.map_err(Ended::Unfinished)?;
         let finished = loading.finish(state.read, state.rejected, self.fence);
         finished.await.map_err(Ended::Unfinished)
     }

@@ -207,6 +207,11 @@ impl Loading for PostgresLoading {
         Ok(rows)
     }
 
+    async fn take_turn(&mut self) -> Result<()> {
+        let taken = self.work.take_turn().await;
+        taken.map_err(|fault| fault.into_error("finish the load"))
+    }
+
     async fn finish(
         mut self: Box<Self>,
         read: u64,

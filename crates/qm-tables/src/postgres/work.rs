@@ -42,6 +42,8 @@ pub(super) struct Work {
     stream: Option<Pin<Box<CopyInSink<Bytes>>>>,
     buffer: Vec<u8>,
     pub(super) written: u64,
+    /// Of those, which the server has: a trigger of the table may leave some out.
+    copied: u64,
 }
 
 /// A load begins. With rows: the table is there and fits.
@@ -66,6 +68,7 @@ pub(super) async fn begin(
         stream: None,
         buffer: Vec::new(),
         written: 0,
+        copied: 0,
     };
     let found = work.prepare(table).await?;
     Ok((work, found))
@@ -228,20 +231,31 @@ impl Work {
         ))
     }
 
-    /// All but the commit: what is staged is merged, and the load recorded.
-    pub(super) async fn settle(&mut self, read: u64, rejected: u64) -> Sql<Counts> {
+    /// The last row is sent; what is staged is merged when no other load of ours writes the table.
+    pub(super) async fn take_turn(&mut self) -> Sql<()> {
         if self.stream.is_some() {
             self.buffer.extend_from_slice(encode::TRAILER);
             self.send().await?;
         }
-        if let Some(mut stream) = self.stream.take() {
-            stream.as_mut().finish().await?;
+        let Some(mut stream) = self.stream.take() else {
+            return Ok(());
+        };
+        self.copied = stream.as_mut().finish().await?;
+        if self.layout.as_ref().is_some_and(Layout::is_merged) {
+            let turn = schema::take_turn(&self.place);
+            self.session.client.batch_execute(&turn).await?;
         }
+        Ok(())
+    }
+
+    /// All but the commit: what is staged is merged, and the load recorded.
+    pub(super) async fn settle(&mut self, read: u64, rejected: u64) -> Sql<Counts> {
         let merged = self.layout.clone().filter(Layout::is_merged);
         let mut counts = match merged {
             Some(layout) if self.written > 0 => self.merge(&layout).await?,
             Some(_) | None => Counts {
-                inserted: self.written,
+                inserted: self.copied,
+                unchanged: self.written.saturating_sub(self.copied),
                 ..Counts::default()
             },
         };
@@ -252,13 +266,10 @@ impl Work {
     }
 
     async fn merge(&mut self, layout: &Layout) -> Sql<Counts> {
-        let client = &self.session.client;
-        client
-            .batch_execute(&schema::take_turn(&self.place))
-            .await?;
         // Others may have loaded meanwhile.
         self.refuse_if_overtaken().await?;
-        client.batch_execute(&format!("ANALYZE {STAGED}")).await?;
+        let analyze = format!("ANALYZE {STAGED}");
+        self.session.client.batch_execute(&analyze).await?;
         let superseded = self.session.run(&remove_earlier(layout)).await?;
         if layout.mode == LoadMode::Replace {
             self.keep().await?;
@@ -278,13 +289,14 @@ impl Work {
         } else {
             (0, self.session.run(&insert).await?)
         };
-        // Without rows of later arrivals what is written is what changes.
-        let found = counted.unwrap_or_else(|| Found {
+        // What the server says that it wrote. Of rows that a later arrival confirms it wrote more than
+        // those that change.
+        let found = Found {
             staged,
             there: staged.saturating_sub(inserted),
-            later: 0,
-            changed,
-        });
+            later: counted.map_or(0, |counted| counted.later),
+            changed: counted.map_or(changed, |counted| counted.changed.min(changed)),
+        };
         Ok(Counts {
             inserted: found.inserted(),
             updated: found.changed,

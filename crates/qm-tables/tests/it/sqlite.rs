@@ -1,12 +1,9 @@
 //! A file of `SQLite`.
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use qm_core::config::{ColumnType, LoadMode, TableEngine};
 use qm_core::delivery::Outcome;
-use qm_core::load::Counts;
 use qm_core::ports::access::Secret;
-use qm_core::ports::connector::{Fence, RowProgress};
 use qm_core::{Kind, Retry};
 use qm_testkit::outside::OpenFence;
 use rusqlite::Connection;
@@ -14,9 +11,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 
-use crate::suite::scene::{Scene, column, counts, csv, file, say};
+use crate::suite::scene::{Gate, Scene, Waits, column, counts, csv, file, say};
 use crate::suite::{self, Ability, Database, Found};
 
 /// Far more than anything takes that is waited for.
@@ -84,33 +80,6 @@ async fn tables_in_a_sqlite_file() {
     suite::run(&SqliteFile::new()).await;
 }
 
-/// Lets a load come to its commit, and no further before it is opened.
-struct Gate {
-    come: Semaphore,
-    open: Semaphore,
-}
-
-#[async_trait]
-impl Fence for Gate {
-    async fn check(&self) -> qm_core::Result<()> {
-        self.come.add_permits(1);
-        self.open.acquire().await.unwrap().forget();
-        Ok(())
-    }
-}
-
-/// Remembers when it was told that the load waits.
-#[derive(Debug, Default)]
-struct Waits(Mutex<Vec<bool>>);
-
-impl RowProgress for Waits {
-    fn rows(&self, _: Counts) {}
-
-    fn waits(&self, is_waiting: bool) {
-        self.0.lock().push(is_waiting);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_says_that_it_waits_while_another_has_the_file() {
     let database = SqliteFile::new();
@@ -119,10 +88,7 @@ async fn a_load_says_that_it_waits_while_another_has_the_file() {
         Scene::new(&database, "offers"),
     );
     let (first, second) = (csv(1, "ID,Title\na,x\n"), csv(2, "ID,Title\nb,y\n"));
-    let gate = Gate {
-        come: Semaphore::new(0),
-        open: Semaphore::new(0),
-    };
+    let gate = Gate::default();
     let waits = Waits::default();
     let behind = async {
         gate.come.acquire().await.unwrap().forget();
@@ -142,7 +108,8 @@ async fn a_load_says_that_it_waits_while_another_has_the_file() {
     for outcome in [first, second] {
         assert!(matches!(outcome, Outcome::Loaded(_)), "{}", say(&outcome));
     }
-    assert_eq!(*waits.0.lock(), [true, false]);
+    // Nobody is in its way at the end.
+    assert_eq!(*waits.0.lock(), [true, false, true, false]);
 }
 
 #[tokio::test]

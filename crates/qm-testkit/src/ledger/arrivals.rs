@@ -110,10 +110,10 @@ fn route(
 
 /// What older departures ask for, where this arrival goes.
 fn overtake(state: &mut LedgerState, arrival: ArrivalSeq, at: Timestamp) {
-    let rows = state.deliveries.rows.iter().map(|row| &row.delivery);
+    let rows = state.deliveries.rows.iter();
     let new: Vec<Delivery> = rows
-        .filter(|delivery| delivery.arrival == arrival)
-        .cloned()
+        .filter(|row| row.delivery.arrival == arrival && !row.adds)
+        .map(|row| row.delivery.clone())
         .collect();
     for delivery in new {
         overtaking::overtake(state, &delivery, at);

@@ -29,6 +29,7 @@ pub(super) struct Row {
     /// Who runs it, or ran it last.
     pub(super) run: Option<Run>,
     pub(super) is_independent: bool,
+    pub(super) adds: bool,
     /// Its route does something to the object when it is delivered, and has not done it yet.
     pub(super) has_after: bool,
     pub(super) finished: Option<FinishedWhy>,
@@ -121,6 +122,7 @@ impl State {
             delivery,
             run: None,
             is_independent: new.is_independent,
+            adds: new.adds,
             has_after: new.has_after,
             finished: None,
             replaces,
@@ -159,7 +161,7 @@ impl State {
         let mut others = self.rows.iter().enumerate();
         others.any(|(at, other)| {
             at != index
-                && is_same_target(&row.delivery, &other.delivery)
+                && overtaking::is_same_target(&row.delivery, &other.delivery)
                 && match other.delivery.state {
                     DeliveryState::Running { .. } => true,
                     DeliveryState::Waiting { .. } => {
@@ -277,10 +279,6 @@ fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
             .is_none_or(|since| delivery.updated_at < since)
 }
 
-pub(super) fn is_same_target(one: &Delivery, other: &Delivery) -> bool {
-    one.destination == other.destination && one.target == other.target
-}
-
 /// Of two states with the same word the one whose time comes first, or whose node.
 fn first_of(one: &DeliveryState, other: &DeliveryState) -> DeliveryState {
     let is_other_first = match (one, other) {
@@ -366,12 +364,14 @@ impl Deliveries for MemoryLedger {
         Ok(self.read(|state| departures::copies(state, removal)))
     }
 
-    async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
+    async fn is_held(&self, delivery: &Delivery) -> Result<bool> {
         let (run, now) = (self.run(), self.shared.now());
-        Ok(self.read(|state| {
-            attempts::has_fence(state, delivery, &run, now)
-                && overtaking::is_latest(&state.deliveries, delivery)
-        }))
+        Ok(self.read(|state| attempts::has_fence(state, delivery, &run, now)))
+    }
+
+    async fn is_latest(&self, delivery: &Delivery) -> Result<bool> {
+        let is_latest = self.read(|state| overtaking::is_latest(&state.deliveries, delivery));
+        Ok(is_latest && self.is_held(delivery).await?)
     }
 
     async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32> {

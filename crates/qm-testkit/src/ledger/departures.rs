@@ -12,9 +12,10 @@ use qm_core::operation::{Change, Operation};
 use qm_core::ports::ledger::Departures;
 use qm_core::{Error, Kind, Result};
 
-use super::deliveries::{Row, is_same_target};
+use super::deliveries::Row;
 use super::names::{self, OperationState};
-use super::{LedgerState, MemoryLedger, next_number, overtaking};
+use super::overtaking::{self, is_same_target};
+use super::{LedgerState, MemoryLedger, next_number};
 
 /// As many as another ledger gives.
 const COPIES_MAX: usize = 8;
@@ -82,8 +83,8 @@ fn depart(
             (Following::Rename { new, replaces }, Some(to)) => {
                 let id = new.id;
                 let count = state.deliveries.insert(to, new, replaces, revision, at);
-                let new = state.deliveries.find(id).map(|row| row.delivery.clone());
-                if let Some(new) = new {
+                let new = state.deliveries.find(id).filter(|row| !row.adds);
+                if let Some(new) = new.map(|row| row.delivery.clone()) {
                     overtaking::overtake(state, &new, at);
                 }
                 count
@@ -148,6 +149,7 @@ pub(super) fn remove(
         delivery,
         run: None,
         is_independent: false,
+        adds: false,
         has_after: false,
         finished: None,
         replaces: None,

@@ -63,12 +63,14 @@ impl NameAttributes for MemoryLedger {
         &self,
         bucket: &BucketName,
         folder: &Prefix,
+        names: &[&str],
     ) -> Result<BTreeMap<String, (String, Attributes)>> {
         Ok(self.read(|state| {
             let all = state.name_attributes.0.iter();
             let there =
                 all.filter(|(path, _)| path.bucket == *bucket && path.key.folder() == *folder);
             there
+                .filter(|(path, _)| names.contains(&path.key.file_name()))
                 .map(|(path, found)| (path.key.file_name().to_owned(), found.clone()))
                 .collect()
         }))

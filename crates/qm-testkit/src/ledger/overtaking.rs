@@ -6,18 +6,17 @@ use qm_core::delivery::{Delivery, DeliveryState, Effect};
 use qm_core::id::RouteName;
 
 use super::LedgerState;
-use super::deliveries::{State, is_same_target};
+use super::deliveries::State;
 
 /// Superseded at a time.
 const AT_A_TIME: usize = 256;
 
 pub(super) fn supersede(state: &mut LedgerState, routes: &[RouteName], at: Timestamp) -> u32 {
-    let deliveries = state.deliveries.rows.iter().map(|row| &row.delivery);
-    let overtaken: Vec<usize> = deliveries
-        .enumerate()
-        .filter(|(_, delivery)| match delivery.state {
+    let rows = state.deliveries.rows.iter().enumerate();
+    let overtaken: Vec<usize> = rows
+        .filter(|(index, row)| match row.delivery.state {
             DeliveryState::Waiting { .. } | DeliveryState::Dead => {
-                is_overtaken(&state.deliveries, delivery, routes)
+                is_overtaken(&state.deliveries, *index, routes)
             }
             DeliveryState::Running { .. }
             | DeliveryState::Delivered
@@ -82,12 +81,22 @@ pub(super) fn is_latest(deliveries: &State, delivery: &Delivery) -> bool {
     })
 }
 
-fn is_overtaken(deliveries: &State, delivery: &Delivery, routes: &[RouteName]) -> bool {
-    let mut others = deliveries.rows.iter().map(|row| &row.delivery);
-    others.any(|newer| {
+/// By something of a newer arrival, unless the one of both that was made later adds.
+fn is_overtaken(deliveries: &State, index: usize, routes: &[RouteName]) -> bool {
+    let row = &deliveries.rows[index];
+    let delivery = &row.delivery;
+    let mut others = deliveries.rows.iter().enumerate();
+    others.any(|(at, other)| {
+        let newer = &other.delivery;
+        let adds = if at > index { other.adds } else { row.adds };
         newer.arrival > delivery.arrival
+            && !adds
             && is_same_target(delivery, newer)
             && newer.source == delivery.source
             && routes.contains(&newer.route)
     })
+}
+
+pub(super) fn is_same_target(one: &Delivery, other: &Delivery) -> bool {
+    one.destination == other.destination && one.target == other.target
 }

@@ -176,6 +176,7 @@ pub fn new_delivery(arrival: &Arrival, by: &str, to: &str, target: &str) -> NewD
         target: target.to_owned(),
         has_after: false,
         is_independent: false,
+        adds: false,
     }
 }
 

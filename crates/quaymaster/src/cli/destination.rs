@@ -7,7 +7,8 @@ use super::{ConfigOption, configuration, table};
 use crate::cli::explain;
 use crate::node::{connectors_for, refuse_root};
 use qm_core::config::{
-    Config, Deliver, Destination, DestinationLimits, DestinationPlace, SecretStore, TableEngine,
+    Config, Deliver, Destination, DestinationLimits, DestinationPlace, LookupPlace, SecretStore,
+    TableEngine,
 };
 use qm_core::id::{DestinationName, RouteName};
 use qm_core::ports::connector::Finding;
@@ -20,7 +21,7 @@ pub(crate) enum DestinationCommand {
     Test {
         /// The destination; with --key, the route that looks it up
         name: String,
-        /// What the route would look up: the name of a secret, as in sftp/acme
+        /// What the route would look up: the name of a secret, as in sftp/acme, or the key of an item
         #[arg(long)]
         key: Option<String>,
         #[command(flatten)]
@@ -56,8 +57,9 @@ fn list(config: &Config) {
             Deliver::To(_) => None,
             Deliver::LookUp(lookup) => {
                 let store = match &lookup.store {
-                    SecretStore::Node => "the secrets of the node",
-                    SecretStore::Aws(_) => "AWS Secrets Manager",
+                    LookupPlace::Secrets(SecretStore::Node) => "the secrets of the node".to_owned(),
+                    LookupPlace::Secrets(SecretStore::Aws(_)) => "AWS Secrets Manager".to_owned(),
+                    LookupPlace::Table(place) => format!("table {} of DynamoDB", place.table),
                 };
                 let place = format!("looked up in {store} as {}", lookup.name);
                 Some(row(format!("{}/…", route.name), place, &lookup.limits))
@@ -107,7 +109,7 @@ fn found(config: &Config, name: &str, key: Option<&str>) -> anyhow::Result<Desti
             .collect();
         bail!(
             "there is no destination `{destination}`; there are: {}\n  help: for one that a route looks up, write \
-             `quaymaster destination test ROUTE --key NAME`",
+             `quaymaster destination test ROUTE --key KEY`",
             names.join(", ")
         );
     };

@@ -37,7 +37,7 @@ fn told(delivery: &Delivery, attempts: &[Attempt]) -> String {
     );
     let way = match delivery.destination.as_looked_up() {
         None => format!("destination `{}`", delivery.destination),
-        Some((_, key)) => format!("the destination that secret `{}` names", escaped(key)),
+        Some((_, key)) => format!("the destination that is looked up as `{}`", escaped(key)),
     };
     let (route, revision, target) = (
         &delivery.route,
@@ -205,7 +205,7 @@ mod tests {
         );
         for sentence in [
             "`staging/acme/a.csv` arrived at 2026-11-20 12:00:00Z with 5 bytes and SHA-256 0000",
-            "Route `push` of revision 3 delivers it to the destination that secret `sftp/acme` names, as `a.csv`.",
+            "Route `push` of revision 3 delivers it to the destination that is looked up as `sftp/acme`, as `a.csv`.",
             "Attempt 1 began at 2026-11-20 12:00:05Z and ended after 2.0 s: 5 bytes, size verified\\u{1b}[2J.",
             "It was delivered at 2026-11-20 12:01:05Z, 1 min 5 s after it arrived.",
         ] {

@@ -119,11 +119,12 @@ impl Machine {
     }
 
     fn make_user(&self) -> anyhow::Result<()> {
-        if !self.is_real || Self::succeeds(Command::new("id").args(["-u", USER])) {
+        if !self.is_real || Self::has_user() {
             return Ok(());
         }
         let made = Self::succeeds(Command::new("useradd").args([
             "--system",
+            "--user-group",
             "--home-dir",
             "/var/lib/quaymaster",
             "--no-create-home",
@@ -174,9 +175,18 @@ impl Machine {
     }
 
     pub(super) fn remove_user(&self) {
-        if self.is_real && Self::succeeds(Command::new("userdel").arg(USER)) {
-            println!("removed   user {USER}");
+        if !self.is_real || !Self::has_user() {
+            return;
         }
+        if Self::succeeds(Command::new("userdel").arg(USER)) {
+            println!("removed   user {USER}");
+        } else {
+            println!("kept      user {USER} (a process may still be its own: userdel {USER})");
+        }
+    }
+
+    fn has_user() -> bool {
+        Self::succeeds(Command::new("id").args(["-u", USER]))
     }
 
     pub(super) fn is_own_config(&self) -> bool {

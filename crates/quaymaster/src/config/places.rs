@@ -1,7 +1,7 @@
 //! Values that name a place outside: folders, mail addresses, hosts, secrets.
 
 use qm_core::account::MailboxRoot;
-use qm_core::config::{LedgerPlace, ProxyKind, SecretName};
+use qm_core::config::{LedgerPlace, ProxyKind, SecretName, service_url};
 use qm_core::id::BucketName;
 use qm_core::name::Prefix;
 use std::net::IpAddr;
@@ -86,19 +86,9 @@ fn is_store_name(name: &str) -> bool {
 
 /// The URL of a service.
 pub(super) fn endpoint(item: &Item) -> Result<String, Fault> {
-    let text = text(item)?;
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let is_url = host.is_some_and(|host| {
-        host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
-            && !host.contains(char::is_whitespace)
-            && !host.contains('@')
-    });
-    if is_url {
-        return Ok(text.trim_end_matches('/').to_owned());
-    }
-    Err(Fault::new("not the URL of a service").help("as in `https://s3.example.org:9000`"))
+    service_url(text(item)?).map(str::to_owned).ok_or_else(|| {
+        Fault::new("not the URL of a service").help("as in `https://s3.example.org:9000`")
+    })
 }
 
 /// `bucket/folder`, what an account sees as its root.

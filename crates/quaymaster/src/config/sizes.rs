@@ -1,13 +1,12 @@
 //! Sizes and bandwidths, from text to bytes.
 
+use qm_core::size::{self, FILE_BYTES_MAX, split_unit, unit_bytes};
 use std::ops::RangeInclusive;
 
 use super::problem::Fault;
 use super::tree::{Item, Value};
-use super::values::{split_unit, wrong_kind};
+use super::values::wrong_kind;
 
-/// The largest file we take, as S3's largest object.
-const FILE_BYTES_MAX: u64 = 5 << 40;
 /// Below, nothing would ever get there; above, it is no limit.
 const BANDWIDTHS: RangeInclusive<u64> = 1 << 10..=1 << 40;
 
@@ -15,26 +14,22 @@ const BANDWIDTHS: RangeInclusive<u64> = 1 << 10..=1 << 40;
 pub(super) fn size(item: &Item) -> Result<u64, Fault> {
     let help =
         "write a number of bytes, or a number and its unit (KiB, MiB, GiB, TiB), as in `1KiB`";
-    let (number, unit, found) = match &item.value {
-        Value::Whole { digits, radix } => (u64::from_str_radix(digits, *radix).ok(), "", digits),
-        Value::Text(text) => {
-            let (number, unit) = split_unit(text);
-            (number.parse().ok(), unit, text)
-        }
+    let (bytes, found) = match &item.value {
+        Value::Whole { digits, radix } => (u64::from_str_radix(digits, *radix).ok(), digits),
+        Value::Text(text) => (size::parse(text), text),
         other @ (Value::Fraction
         | Value::Truth(_)
         | Value::Moment(_)
         | Value::List(_)
         | Value::Table(_)) => return Err(wrong_kind("a size", other).help(help)),
     };
-    let bytes = unit_bytes(unit);
-    let (Some(number), Some(bytes)) = (number, bytes) else {
+    let Some(bytes) = bytes else {
         return Err(Fault::new(format!("`{}` is not a size", found.escape_debug())).help(help));
     };
-    number
-        .checked_mul(bytes)
-        .filter(|size| *size <= FILE_BYTES_MAX)
-        .ok_or_else(|| Fault::new("no file is that large").help("at most 5TiB"))
+    if bytes > FILE_BYTES_MAX {
+        return Err(Fault::new("no file is that large").help("at most 5TiB"));
+    }
+    Ok(bytes)
 }
 
 /// Bytes a second, `10MiB/s`.
@@ -54,15 +49,4 @@ pub(super) fn bandwidth(item: &Item) -> Result<u64, Fault> {
         .ok_or_else(|| {
             Fault::new(format!("`{text}` is out of range")).help("use `1KiB/s` to `1TiB/s`")
         })
-}
-
-fn unit_bytes(unit: &str) -> Option<u64> {
-    match unit {
-        "" | "B" => Some(1),
-        "KiB" => Some(1 << 10),
-        "MiB" => Some(1 << 20),
-        "GiB" => Some(1 << 30),
-        "TiB" => Some(1 << 40),
-        _ => None,
-    }
 }

@@ -5,6 +5,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use qm_core::expectation::Days;
 use qm_core::retry::RetryPolicy;
+use qm_core::size::split_unit;
 use qm_core::template::Template;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -290,12 +291,4 @@ pub(super) fn tags(item: &Item) -> Result<BTreeMap<String, String>, Fault> {
 /// Another kind of value than the one that is needed.
 pub(super) fn wrong_kind(wanted: &str, found: &Value) -> WithoutHelp {
     Fault::new(format!("{wanted} is needed, not {}", found.kind()))
-}
-
-/// The digits at the front, and what follows them.
-pub(super) fn split_unit(text: &str) -> (&str, &str) {
-    let at = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    text.split_at(at)
 }

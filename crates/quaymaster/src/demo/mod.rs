@@ -91,14 +91,17 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
 }
 
 fn invite(scene: &Scene, address: SocketAddr, config: &Path) {
+    // Who builds it finds it nowhere else.
+    let program = std::env::current_exe().unwrap_or_else(|_| "quaymaster".into());
     println!(
         "\nTry it yourself while this runs:\n\
          \n  sftp -P {} -i {} -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={} north@127.0.0.1\
-         \n  quaymaster status -c {}\n\
+         \n  {} status -c {}\n\
          \nCtrl-C ends it and removes everything.\n",
         address.port(),
         scene.key("north").display(),
         scene.path().join("known_hosts").display(),
+        program.display(),
         config.display()
     );
 }

@@ -3,10 +3,10 @@
 
 use anyhow::{Context as _, bail};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::stores::UploadMemory;
 use crate::cli::explain;
 use qm_core::config::{self, BucketPlace, CloudPlace, S3Place};
 use qm_core::id::BucketName;
@@ -15,13 +15,7 @@ use qm_core::ports::access::Secret;
 use qm_core::ports::access::Secrets;
 use qm_core::ports::bucket::Bucket;
 use qm_core::ports::encryption::EncryptionKeys;
-use qm_store::{
-    Arena, DirectoryBucket, Durability, S3Bucket, S3Contents, S3Limits, S3Options, SealedBucket,
-};
-
-/// The memory of all uploads into object stores together: sixteen parts in flight, however many
-/// clients there are.
-const ARENA_BYTES: usize = 256 * 1024 * 1024;
+use qm_store::{DirectoryBucket, Durability, S3Contents, SealedBucket};
 
 /// The buckets that are open, by name.
 #[derive(Clone, Default)]
@@ -51,16 +45,14 @@ pub(super) struct Opener {
     pub(super) by: By,
     pub(super) durability: Durability,
     pub(super) keys: Arc<dyn EncryptionKeys>,
-    /// The memory of all uploads into object stores; opened when the first such bucket is.
-    pub(super) arena: Arc<OnceLock<Arc<Arena>>>,
+    /// What uploads into object stores share.
+    pub(super) memory: UploadMemory,
     /// Where credentials of stores lie.
     #[cfg_attr(
         not(any(feature = "gcs", feature = "azure")),
         expect(dead_code, reason = "only those stores take secrets")
     )]
     pub(super) secrets: Arc<dyn Secrets>,
-    /// Where parts go that do not fit into it.
-    pub(super) spill: PathBuf,
     /// How long an upload that broke off can be resumed.
     pub(super) partial_kept: Duration,
 }
@@ -206,16 +198,12 @@ impl Opener {
     }
 
     async fn s3(&self, place: &S3Place, is_sealed: bool) -> anyhow::Result<Arc<dyn Bucket>> {
-        let options = S3Options {
-            arena: self.arena()?,
-            contents: if is_sealed {
-                S3Contents::Sealed
-            } else {
-                S3Contents::Clear
-            },
-            limits: S3Limits::default(),
+        let contents = if is_sealed {
+            S3Contents::Sealed
+        } else {
+            S3Contents::Clear
         };
-        let bucket = S3Bucket::open(place, options).await.map_err(explain)?;
+        let bucket = self.memory.open(place, contents).await.map_err(explain)?;
         if let Some(warning) = bucket.lifecycle_warning(self.partial_kept).await {
             tracing::warn!(
                 bucket = place.bucket,
@@ -224,13 +212,5 @@ impl Opener {
             );
         }
         Ok(Arc::new(bucket))
-    }
-
-    fn arena(&self) -> anyhow::Result<Arc<Arena>> {
-        if let Some(arena) = self.arena.get() {
-            return Ok(Arc::clone(arena));
-        }
-        let arena = Arena::open(ARENA_BYTES, &self.spill).map_err(explain)?;
-        Ok(Arc::clone(self.arena.get_or_init(|| arena)))
     }
 }

@@ -10,6 +10,7 @@ mod lock;
 mod operator;
 mod revisions;
 mod running;
+mod stores;
 mod trial;
 mod watches;
 

@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::buckets::{By, OpenBuckets, Opener};
 use super::connectors::Connectors;
+use super::stores::UploadMemory;
 use crate::cli::explain;
 use crate::system::SystemClock;
 use qm_access::{EncryptionKeyFolder, EncryptionKeyStore};
@@ -26,7 +27,7 @@ use qm_core::ports::connector::NotifierPort;
 use qm_core::ports::ledger::Audit;
 use qm_engine::{Outside, Way};
 use qm_intake::Rules;
-use qm_store::{Arena, Durability};
+use qm_store::Durability;
 
 /// The revision in force with what was opened for it.
 pub(crate) struct Running {
@@ -39,7 +40,7 @@ pub(crate) struct Running {
     keys: Arc<EncryptionKeyStore>,
     key_folder: PathBuf,
     audit: Arc<dyn Audit>,
-    arena: Arc<OnceLock<Arc<Arena>>>,
+    memory: UploadMemory,
     node_id: String,
 }
 
@@ -74,17 +75,22 @@ impl Running {
         let config = Arc::new(config);
         let (revision, _) = watch::channel((number, Arc::clone(&config)));
         let buckets = Arc::<InForce>::default();
+        let memory = UploadMemory::new(config.node.data.join("spill"));
         let running = Self {
             revision,
             opened: RwLock::default(),
-            connectors: Connectors::new(Arc::clone(&secrets), Arc::clone(&buckets) as _),
+            connectors: Connectors::new(
+                Arc::clone(&secrets),
+                Arc::clone(&buckets) as _,
+                memory.clone(),
+            ),
             buckets,
             durability,
             secrets,
             keys: Arc::new(keys),
             key_folder,
             audit,
-            arena: Arc::default(),
+            memory,
             node_id,
         };
         running.open(&config).await?;
@@ -165,9 +171,8 @@ impl Running {
             by: By::Node,
             durability: self.durability,
             keys: Arc::clone(&self.keys) as _,
-            arena: Arc::clone(&self.arena),
+            memory: self.memory.clone(),
             secrets: Arc::clone(&self.secrets),
-            spill: config.node.data.join("spill"),
             partial_kept: config.node.partial_kept,
         };
         let buckets = known.of(&config.buckets, &opener).await?;

@@ -1,10 +1,11 @@
 //! Destinations without a node: what commands need that try one, or look one up.
 
 use anyhow::Context as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::buckets::{By, OpenBuckets, Opener};
 use super::connectors::Connectors;
+use super::stores::UploadMemory;
 use super::{Durability, secret_stores};
 use crate::system::SystemClock;
 use qm_access::EncryptionKeyStore;
@@ -30,7 +31,8 @@ pub(crate) async fn connectors_for(
         | None => None,
     };
     let opened = open(config, wanted, &secrets).await?;
-    Ok(Connectors::new(secrets, Arc::new(Opened(opened))))
+    let buckets = Arc::new(Opened(opened));
+    Ok(Connectors::new(secrets, buckets, memory(config)))
 }
 
 /// A bucket of the configuration, as it is below what else the node does with it.
@@ -56,13 +58,16 @@ async fn open(
         by: By::Trial,
         durability: Durability::Full,
         keys: Arc::new(keys),
-        arena: Arc::new(OnceLock::new()),
+        memory: memory(config),
         secrets: Arc::clone(secrets),
-        // That of a running node is its own.
-        spill: config.node.data.join("spill/of-commands"),
         partial_kept: config.node.partial_kept,
     };
     OpenBuckets::default().of(&buckets, &opener).await
+}
+
+/// Apart from that of a running node, which is its own.
+fn memory(config: &Config) -> UploadMemory {
+    UploadMemory::new(config.node.data.join("spill/of-commands"))
 }
 
 struct Opened(OpenBuckets);

@@ -90,7 +90,8 @@ fn looked_up(config: &Sftp<Secret>, more: &str) -> Sftp<Secret> {
         config.private_key.as_ref().map_or("", Secret::reveal),
         config.host_keys[0],
     );
-    qm_core::lookup::parse(&Secret::new(text)).unwrap().place
+    let found = qm_core::lookup::parse(&Secret::new(text)).unwrap();
+    found.place.as_sftp().unwrap().clone()
 }
 
 #[tokio::test]

@@ -98,14 +98,18 @@ pub trait Deliveries: Send + Sync {
     /// there, or tried to, up to the one that is removed, newest first; a few.
     async fn copies(&self, removal: &Delivery) -> Result<Vec<Delivery>>;
 
-    /// True if the delivery still has its fence, this node its lease, and no newer arrival of the
-    /// same source has been delivered to the same target; for a removal of any source. What was
-    /// removed already is not put there any more either.
+    /// True if the delivery still has its fence and this node its lease.
+    async fn is_held(&self, delivery: &Delivery) -> Result<bool>;
+
+    /// True if it is held, see [`Deliveries::is_held`], and no newer arrival of the same source has been
+    /// delivered to the same target; for a removal of any source. What was removed already is not put
+    /// there any more either.
     async fn is_latest(&self, delivery: &Delivery) -> Result<bool>;
 
     /// Marks waiting and dead deliveries as superseded for which a newer arrival of the same
-    /// source path has a delivery to the same destination and target, by a route in `routes`.
-    /// Returns how many, a few hundred at most: to be repeated until none is left.
+    /// source path has a delivery to the same destination and target, by a route in `routes`; one that
+    /// adds ([`crate::delivery::NewDelivery::adds`]) takes nobody's place. Returns how many, a few hundred
+    /// at most: to be repeated until none is left.
     async fn supersede(&self, routes: &[RouteName], at: Timestamp) -> Result<u32>;
 
     /// Waiting ones that last changed later than `now`, for the clock was set back since, are due at

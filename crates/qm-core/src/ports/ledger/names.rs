@@ -137,10 +137,11 @@ pub trait NameAttributes: Send + Sync {
     /// Those of the name, with the identity they belong to.
     async fn name_attributes(&self, path: &ObjectPath) -> Result<Option<(String, Attributes)>>;
 
-    /// Those of all files directly in a folder, by file name.
+    /// Those of files directly in a folder, as many as a batch of a listing has, by file name.
     async fn name_attributes_in(
         &self,
         bucket: &BucketName,
         folder: &Prefix,
+        names: &[&str],
     ) -> Result<BTreeMap<String, (String, Attributes)>>;
 }

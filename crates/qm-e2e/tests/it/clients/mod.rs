@@ -1,5 +1,6 @@
 //! Unmodified clients upload, download, list, rename and delete.
 
+mod held_back;
 mod keys;
 mod lftp;
 mod openssh;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use qm_connect::BucketConnector;
+use qm_connect::{BucketConnector, OpensBucket};
 use qm_core::config::BucketDestination;
 use qm_core::delivery::{Delivery, DeliveryState, Effect, Outcome};
 use qm_core::id::{
@@ -377,4 +377,41 @@ async fn a_test_tries_everything_and_leaves_nothing() {
     let due = delivery("a", b"x");
     let asked: std::result::Result<bool, Error> = connector.is_delivered(&shipment(&due)).await;
     assert_eq!(asked.unwrap_err().retry_verdict(), Retry::Later);
+}
+
+/// Answers from the second time on.
+struct Opening {
+    bucket: Arc<dyn Bucket>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl OpensBucket for Opening {
+    async fn bucket(&self) -> Result<Arc<dyn Bucket>> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Err(Error::new(Kind::Unavailable, "the store does not answer"));
+        }
+        Ok(Arc::clone(&self.bucket))
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_could_not_be_opened_is_asked_for_by_the_next_delivery() {
+    let archive = Archive::clear();
+    let config = BucketDestination {
+        bucket: BucketName::parse("theirs").unwrap(),
+        prefix: Prefix::parse(PREFIX).unwrap(),
+        owner_full_control: false,
+    };
+    let opening = Opening {
+        bucket: Arc::clone(&archive.bucket),
+        asked: AtomicUsize::new(0),
+    };
+    let connector = BucketConnector::opening(config, Arc::new(opening));
+    let (due, content) = (delivery("a", b"x"), MemoryContent::new(b"x".to_vec()));
+    let shipment = shipment(&due);
+    let error = ended(connector.deliver(&shipment, &content, &OpenFence).await).unwrap_err();
+    assert_eq!(error.retry_verdict(), Retry::Later);
+    ended(connector.deliver(&shipment, &content, &OpenFence).await).unwrap();
+    assert_eq!(archive.read("a").await.unwrap(), "x");
 }

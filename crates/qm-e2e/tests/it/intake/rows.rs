@@ -116,6 +116,54 @@ async fn a_report_is_of_the_latest_refusal_and_replaces_nothing_of_the_senders()
     }
 }
 
+/// Each sender finds what was wrong with his own, and never half of another's.
+#[tokio::test]
+async fn uploads_of_one_name_that_are_refused_at_once_have_a_report_each() {
+    let desk = Desk::of(&Verb::ALL, None, orders()).await;
+    let names = [
+        "a.csv.rejected.txt",
+        "a.csv.rejected.2.txt",
+        "a.csv.rejected.3.txt",
+    ];
+    let sent = async |text: &str| {
+        let mut upload = desk.open("a.csv", CREATE).await.unwrap();
+        upload.write(vec![chunk(0, text)]).await.unwrap();
+        upload
+    };
+    let text = |id: &str| format!("id,day\n{id},2026-11-30\n");
+    let told = |id: &str| {
+        format!(
+            "Refused at 2026-11-20T12:00:00Z, nothing of it was stored.\n\n\
+             a.csv: 1 row, 1 of them not as declared\n  line 2, column id: `{id}` is not an integer\n"
+        )
+    };
+    let (x, y, z) = (
+        sent(&text("x")).await,
+        sent(&text("y")).await,
+        sent(&text("z")).await,
+    );
+    let refusals = tokio::join!(x.commit(), y.commit(), z.commit());
+    for refusal in [refusals.0, refusals.1, refusals.2] {
+        assert_eq!(refusal.unwrap_err().kind(), Kind::Refused);
+    }
+    let mut reports = names.map(|name| desk.on_disk(name).unwrap_or_default());
+    reports.sort();
+    assert_eq!(reports, ["x", "y", "z"].map(told));
+    // Whoever comes after them is alone.
+    refused(desk.put("a.csv", BAD).await);
+    let reports = names.map(|name| desk.on_disk(name));
+    assert_eq!(reports, [Some(REPORT.to_owned()), None, None]);
+    let (x, y) = (sent(&text("x")).await, sent(&text("y")).await);
+    x.commit().await.unwrap_err();
+    y.commit().await.unwrap_err();
+    let reports = names.map(|name| desk.on_disk(name));
+    assert_eq!(reports, [Some(told("x")), Some(told("y")), None]);
+    // A reader who removes what he has read leaves the other's, until a good file has the name.
+    desk.mailbox.remove(&path(names[0])).await.unwrap();
+    desk.put("a.csv", GOOD).await.unwrap();
+    assert_eq!(names.map(|name| desk.on_disk(name)), [None, None, None]);
+}
+
 /// The checks on an object store, where a small file is one request and one under a temp name is an
 /// upload in parts that cannot be read back.
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use qm_store::{Disk, DiskEntries, DiskEntry, DiskFile, DiskStat, FileKind};
 
 type Inode = u64;
 /// Called when the power goes.
-type OnCut = Box<dyn Fn() + Send + Sync>;
+pub(super) type OnCut = Box<dyn Fn() + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct ForgetfulDisk(Arc<Mutex<State>>);
@@ -91,6 +91,11 @@ impl ForgetfulDisk {
         let mut state = self.0.lock();
         state.operations_left = Some(operations);
         state.on_cut = Some(on_cut);
+    }
+
+    /// The power goes now.
+    pub(super) fn cut(&self) {
+        self.0.lock().operations_left = Some(0);
     }
 
     pub(super) fn is_cut(&self) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::disk::ForgetfulDisk;
+use super::ledger::{Cut, CutLedger};
 use super::random::Random;
 use super::requests::{Names, Request, files, is_folder, operators_path, sizes};
 use crate::intake::{Fixed, bucket_name};
@@ -13,24 +14,17 @@ use qm_core::id::{AccountName, BucketName, EncryptionKeyName, NotifierName};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::ports::access::Principal;
 use qm_core::ports::bucket::{Bucket, Buckets};
-use qm_core::ports::ledger::{Arrivals as _, Names as _};
 use qm_core::ports::mailbox::{Mailbox, Mailboxes as _, VersionState};
 use qm_e2e::digest;
 use qm_intake::{Intake, Parts, Rules};
 use qm_store::{DirectoryBucket, SealedBucket};
-use qm_testkit::{MemoryEncryptionKeys, MemoryLedger, TestClock, TestIdentifiers};
+use qm_testkit::{MemoryEncryptionKeys, TestClock, TestIdentifiers};
 
 const NAMES: [&str; 5] = ["a.csv", "b.csv", "c.csv", "c.csv.filepart", "in/d.csv"];
 const FOLDERS: [&str; 2] = ["in", "out"];
 const REQUESTS: u8 = 45;
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f test";
-
-#[derive(Clone, Copy)]
-pub(super) enum Cut {
-    AtDiskOperation(u64),
-    AtLedgerWrite(u64),
-}
 
 /// How the bucket holds its bytes.
 #[derive(Clone, Copy)]
@@ -56,7 +50,7 @@ pub(super) struct World {
     encryption_keys: Arc<MemoryEncryptionKeys>,
     starts: u32,
     disk: ForgetfulDisk,
-    ledger: MemoryLedger,
+    ledger: CutLedger,
     cut: Option<Cut>,
     /// What must be there, and what else may be there because of the request in flight.
     must: Names,
@@ -68,14 +62,14 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, cut: Cut, form: Form) -> Self {
+    pub(super) fn new(seed: u64, cut: Cut, form: Form, ledger: CutLedger) -> Self {
         let world = Self {
             seed,
             form,
             encryption_keys: Arc::default(),
             starts: 0,
             disk: ForgetfulDisk::new(),
-            ledger: MemoryLedger::new(),
+            ledger,
             cut: Some(cut),
             must: Names::new(),
             may: Names::new(),
@@ -126,12 +120,21 @@ impl World {
         }
     }
 
+    /// The same, and nothing goes on behind the power cut, not even to the next error.
+    pub(super) async fn live_until_cut(&mut self, random: &mut Random) {
+        let gone = self.ledger.gone();
+        tokio::select! {
+            () = self.live(random) => {}
+            () = gone.notified() => {}
+        }
+    }
+
     /// What survives the power cut starts again; recovery may meet a cut of its own.
     pub(super) async fn restart(&mut self, random: &mut Random, cut: Option<Cut>) {
         // What is enqueued or in a task of its own ends before the state is looked at.
         tokio::task::yield_now().await;
         self.disk = self.disk.after_power_cut(random);
-        self.ledger = MemoryLedger::from_state(self.ledger.snapshot());
+        self.ledger.after_power_cut();
         self.cut = cut;
         if cut.is_none() {
             self.start().await;
@@ -154,22 +157,19 @@ impl World {
             sizes(&self.must),
             sizes(&self.may)
         );
-        assert_eq!(self.ledger.pending().await.unwrap(), [], "seed {seed}");
+        let ledger = self.ledger.port();
+        assert_eq!(ledger.pending().await.unwrap(), [], "seed {seed}");
         for (name, bytes) in shown.iter().filter(|(name, _)| !is_folder(name)) {
             let path = ObjectPath {
                 bucket: bucket_name(),
                 key: ObjectKey::parse(name).unwrap(),
             };
-            let current = self
-                .ledger
-                .current(&path)
-                .await
-                .unwrap()
-                .expect("the ledger knows what is there");
+            let current = ledger.current(&path).await.unwrap();
+            let current = current.expect("the ledger knows what is there");
             assert_eq!(current.size_bytes, bytes.len() as u64, "seed {seed} {name}");
         }
         // Nothing was routed, so every version that arrived is still needed by somebody.
-        for arrival in self.ledger.latest(1000).await.unwrap() {
+        for arrival in ledger.latest(1000).await.unwrap() {
             if arrival.state == ArrivalState::Arrived {
                 let version = &arrival.version;
                 let opened = bucket
@@ -204,11 +204,9 @@ impl World {
     fn arm(&self) {
         match self.cut {
             None => {}
-            Some(Cut::AtLedgerWrite(writes)) => self.ledger.fail_after(Some(writes)),
+            Some(Cut::AtLedgerWrite(writes)) => self.ledger.cut_after(writes, &self.disk),
             Some(Cut::AtDiskOperation(operations)) => {
-                let ledger = self.ledger.clone();
-                let on_cut = Box::new(move || ledger.fail_after(Some(0)));
-                self.disk.cut_after(operations + 1, on_cut);
+                self.disk.cut_after(operations + 1, self.ledger.switch());
             }
         }
     }
@@ -216,7 +214,7 @@ impl World {
     fn intake(&self) -> Intake {
         let bucket = self.bucket();
         Intake::new(Parts {
-            ledger: Arc::new(self.ledger.clone()),
+            ledger: self.ledger.port(),
             is_shared: false,
             buckets: Arc::new(BTreeMap::from([(bucket_name(), bucket)])) as Arc<dyn Buckets>,
             rules: Arc::new(Keeping(Fixed {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use qm_e2e::{Algorithm, Background, KeyPair, World, free_port, run, wait};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -113,6 +114,17 @@ Subsystem sftp /usr/lib/openssh/sftp-server -e -l DEBUG1 -d {} 2>>{}/$$
             &format!("secrets = {:?}", secrets.display().to_string()),
         );
         Ok(())
+    }
+
+    /// What a lookup finds that leads to this server.
+    pub(crate) fn looked_up(&self, world: &World) -> Result<Value> {
+        Ok(json!({
+            "host": "127.0.0.1",
+            "port": self.port,
+            "username": self.user,
+            "private_key": fs::read_to_string(world.key("bank")?.private_file)?,
+            "known_hosts": [self.host_key],
+        }))
     }
 
     /// How many answers its sessions have given so far.

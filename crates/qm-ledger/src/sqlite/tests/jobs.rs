@@ -52,6 +52,40 @@ async fn a_broken_job_leaves_no_row_and_the_thread_lives() {
     assert_eq!(rows, Some(1));
 }
 
+/// The first of a group fails with its whole transaction, a later one only to its savepoint.
+#[tokio::test]
+async fn a_broken_job_takes_nobody_along_wherever_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    let holds = ledger.write("hold", move |_| {
+        let _gone_or_told = held.recv();
+        Ok(())
+    });
+    let append = |name: &'static str| {
+        ledger.write("append", move |c| {
+            crate::sqlite::audit::append(c, &audit(name))
+        })
+    };
+    let refuse = |name: &'static str| {
+        ledger.write("refuse", move |c| -> Sql<()> {
+            crate::sqlite::audit::append(c, &audit(name))?;
+            Err(Error::new(Kind::Conflict, "not now").into())
+        })
+    };
+    let (first, one) = (refuse("first"), append("one"));
+    let (second, two) = (refuse("second"), append("two"));
+    go_on.send(()).unwrap();
+    holds.await.unwrap();
+    first.await.unwrap_err();
+    second.await.unwrap_err();
+    one.await.unwrap();
+    two.await.unwrap();
+    let subjects = ledger.audit(9).await.unwrap();
+    let subjects: Vec<_> = subjects.iter().map(|(_, r)| r.subject.as_str()).collect();
+    assert_eq!(subjects, [audit("two").subject, audit("one").subject]);
+}
+
 #[tokio::test]
 async fn a_reader_cannot_write_and_survives_a_panic() {
     let folder = tempfile::tempdir().unwrap();

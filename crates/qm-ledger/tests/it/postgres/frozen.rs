@@ -64,6 +64,7 @@ async fn foreign_postgres_fences_off_a_node_that_stood_still() {
     let late = transition(DeliveryState::Delivered, "late");
     let refused = frozen.finish(&held, late, None, minute(2)).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Conflict);
+    assert!(!frozen.is_held(&held).await.unwrap());
     assert!(!frozen.is_latest(&held).await.unwrap());
     let refused = frozen.complete(&operation).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Conflict);

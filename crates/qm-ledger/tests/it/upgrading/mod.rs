@@ -94,7 +94,7 @@ fn a_filled_ledger_of_the_first_migration_keeps_every_row() {
     writers.retain(|row| row.starts_with("1|'writer'|"));
     compare(&before, &after);
     let count = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
-    assert_eq!(count("SELECT max(number) FROM migrations"), 3);
+    assert_eq!(count("SELECT max(number) FROM migrations"), 4);
     assert_eq!(count("SELECT count(*) FROM pragma_foreign_key_check"), 0);
     let sound: String = connection
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))

@@ -21,9 +21,13 @@ const CONTINUE: u16 = 0x003c;
 /// In its beginning: the version that Excel 97 and later write.
 const VERSION: u16 = 0x0600;
 
+/// Each of them is remembered, and Excel's are limited by its memory.
+const SHEETS: usize = 4_000;
+
 /// Reads a sheet of a workbook, the first if none is named.
-pub(super) fn read(bytes: &[u8], sheet: Option<&str>) -> Result<Stored> {
-    let stream = ole::workbook(bytes)?;
+pub(super) fn read(bytes: Vec<u8>, sheet: Option<&str>) -> Result<Stored> {
+    let stream = ole::workbook(&bytes)?;
+    drop(bytes);
     let workbook = Workbook::read(&stream)?;
     let names: Vec<String> = workbook
         .sheets
@@ -87,6 +91,11 @@ impl Workbook {
                 0x0085 if data.get(5) == Some(&0) => {
                     let start = u32_at(data, 0).ok_or_else(damaged)?;
                     let name = short_text(data, 6).ok_or_else(damaged)?;
+                    if sheets.len() == SHEETS {
+                        return Err(refused(
+                            "the workbook becomes too large when it is unpacked; send rows as CSV",
+                        ));
+                    }
                     sheets.push((name, start as usize));
                 }
                 0x00fc => {

@@ -122,17 +122,7 @@ pub(crate) enum Existing<'a> {
 impl S3Client {
     /// For the bucket of a place.
     pub(crate) fn new(shared: &aws_config::SdkConfig, place: &S3Place, limits: S3Limits) -> Self {
-        let (calculation, validation) = if place.checksums {
-            (
-                RequestChecksumCalculation::WhenSupported,
-                ResponseChecksumValidation::WhenSupported,
-            )
-        } else {
-            (
-                RequestChecksumCalculation::WhenRequired,
-                ResponseChecksumValidation::WhenRequired,
-            )
-        };
+        let (calculation, validation) = checksums(place.checksums);
         let config = Builder::from(shared)
             .force_path_style(place.path_style)
             .request_checksum_calculation(calculation)
@@ -157,7 +147,7 @@ impl S3Client {
             bucket: place.bucket.clone(),
             acl: None,
             encryption: place.encryption.clone(),
-            checksum: place.checksums.then_some(ChecksumAlgorithm::Crc32),
+            checksum: algorithm(place.checksums),
             signs_payload,
             limits,
         }
@@ -167,6 +157,28 @@ impl S3Client {
     pub(crate) fn for_owner(&self) -> Self {
         Self {
             acl: Some(ObjectCannedAcl::BucketOwnerFullControl),
+            ..self.clone()
+        }
+    }
+
+    /// True if every part of its uploads has a checksum.
+    pub(crate) fn has_checksums(&self) -> bool {
+        self.checksum.is_some()
+    }
+
+    /// The same for an upload that was begun so, whatever the place says by now.
+    pub(crate) fn with_checksums(&self, has_checksums: bool) -> Self {
+        let (calculation, validation) = checksums(has_checksums);
+        let config = self
+            .sdk
+            .config()
+            .to_builder()
+            .request_checksum_calculation(calculation)
+            .response_checksum_validation(validation)
+            .build();
+        Self {
+            sdk: aws_sdk_s3::Client::from_conf(config),
+            checksum: algorithm(has_checksums),
             ..self.clone()
         }
     }
@@ -235,6 +247,24 @@ impl PartBody {
             })),
         }
     }
+}
+
+fn checksums(are_wanted: bool) -> (RequestChecksumCalculation, ResponseChecksumValidation) {
+    if are_wanted {
+        (
+            RequestChecksumCalculation::WhenSupported,
+            ResponseChecksumValidation::WhenSupported,
+        )
+    } else {
+        (
+            RequestChecksumCalculation::WhenRequired,
+            ResponseChecksumValidation::WhenRequired,
+        )
+    }
+}
+
+fn algorithm(is_wanted: bool) -> Option<ChecksumAlgorithm> {
+    is_wanted.then_some(ChecksumAlgorithm::Crc32)
 }
 
 fn attempts_of(attempt: Duration) -> TimeoutConfig {

@@ -3,6 +3,7 @@
 use aws_sdk_s3::primitives::{AggregatedBytes, DateTime};
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::time::Duration;
 
 use super::faults::{if_there, incomplete, s3_error};
 use super::{Existing, Metadata, PartBody, S3Client};
@@ -10,6 +11,9 @@ use qm_core::{Error, Kind, Result};
 
 /// A download that breaks off is asked for again so often.
 const READS_MAX: u32 = 4;
+/// What comes more slowly is taken for broken off: hundreds of downloads may share a link, but one
+/// that trickles would hold its client for days.
+const READ_BYTES_PER_SECOND_MIN: u64 = 16 << 10;
 
 /// What an object is.
 #[derive(Clone, Debug)]
@@ -100,6 +104,7 @@ impl S3Client {
     pub(crate) async fn get(&self, window: Window<'_>) -> Result<Bytes> {
         const OPERATION: &str = "read an object";
         let last = window.offset + window.length - 1;
+        let arriving = Duration::from_secs(window.length / READ_BYTES_PER_SECOND_MIN);
         let mut repeated = 0;
         loop {
             let call = self
@@ -112,10 +117,13 @@ impl S3Client {
                 .range(format!("bytes={}-{last}", window.offset));
             let got = Box::pin(call.send()).await.map_err(s3_error(OPERATION))?;
             // The SDK's protection against stalled streams ends what has stopped.
-            let broken = match got.body.collect().await.map(AggregatedBytes::into_bytes) {
-                Ok(bytes) if bytes.len() as u64 == window.length => return Ok(bytes),
-                Ok(bytes) => broken_off().with("bytes", bytes.len()),
-                Err(error) => broken_off().source(error),
+            let collected = got.body.collect();
+            let collected = tokio::time::timeout(self.limits.answer + arriving, collected).await;
+            let broken = match collected.map(|body| body.map(AggregatedBytes::into_bytes)) {
+                Ok(Ok(bytes)) if bytes.len() as u64 == window.length => return Ok(bytes),
+                Ok(Ok(bytes)) => broken_off().with("bytes", bytes.len()),
+                Ok(Err(error)) => broken_off().source(error),
+                Err(elapsed) => broken_off().source(elapsed),
             };
             repeated += 1;
             if repeated == READS_MAX {

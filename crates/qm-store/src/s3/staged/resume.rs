@@ -17,9 +17,17 @@ struct State {
     plan: PartPlan,
     parts: u16,
     digest: Option<String>,
+    /// Whether the upload was begun with checksums of its parts; earlier releases did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksums: Option<bool>,
 }
 
 impl StagedUpload {
+    /// Whether the store wants checksums of the parts that are still to come, if that was kept.
+    pub(crate) fn wants_checksums(parked: &Parked) -> Option<bool> {
+        State::read(parked)?.checksums
+    }
+
     /// Goes on behind the parts that were kept; `None` if they are not there any more. `parts`
     /// leads to the key of the token.
     pub(crate) async fn resume(
@@ -31,11 +39,7 @@ impl StagedUpload {
         let Some(stored) = parts.sink.parts(&token.upload).await? else {
             return Ok(None);
         };
-        let state = parked
-            .state
-            .as_deref()
-            .and_then(|state| serde_json::from_str::<State>(state).ok())
-            .filter(|state| state.fits(parked, &stored));
+        let state = State::read(parked).filter(|state| state.fits(parked, &stored));
         let resumed = state.and_then(|state| {
             let digester = Digester::restore(staging.digest, state.digest.as_deref())?;
             let mut upload = Self::new(parts.clone(), state.plan, staging);
@@ -70,6 +74,7 @@ impl StagedUpload {
             plan: self.plan,
             parts: self.sent_parts,
             digest: self.digester.save().await?,
+            checksums: Some(self.parts.sink.has_checksums()),
         };
         let state = serde_json::to_string(&state).map_err(|error| {
             Error::new(Kind::Bug, "the server met an internal error")
@@ -85,6 +90,10 @@ impl StagedUpload {
 }
 
 impl State {
+    fn read(parked: &Parked) -> Option<Self> {
+        serde_json::from_str(parked.state.as_deref()?).ok()
+    }
+
     /// True if the store has exactly these parts; one more may be the end of a file that was
     /// sealed and not published.
     fn fits(&self, parked: &Parked, stored: &[Part]) -> bool {

@@ -27,6 +27,8 @@ async fn publish(size_bytes: usize, on: On, times: u32, what: What) -> Result<()
     let result = world.bucket.run(&publication).await;
     if result.is_ok() {
         assert_eq!(world.read("a").await, some_bytes(size_bytes));
+    } else if matches!(what, What::Overtaken) {
+        assert!(world.read("a").await.starts_with(b"theirs"));
     }
     server.repair();
     // Whatever happened, recovery runs it again.
@@ -51,17 +53,25 @@ async fn what_passes_is_repeated() {
     check(100, On::Put, 2, SLOW_DOWN, None).await;
     check(100, On::Put, 1, What::DoneThenCut, None).await;
     check(100, On::Head, 2, SERVER_ERROR, None).await;
-    check(
-        100,
-        On::Put,
-        1,
-        What::Answer(412, "PreconditionFailed"),
-        None,
-    )
-    .await;
     check(LONG, On::Complete, 2, SERVER_ERROR, None).await;
     check(LONG, On::Complete, 2, SLOW_DOWN, None).await;
     check(LONG, On::Complete, 2, What::ErrorIn200, None).await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_put_meanwhile_is_looked_at_before_it_is_replaced() {
+    for (size_bytes, on) in [(100, On::Put), (LONG, On::Complete)] {
+        check(size_bytes, on, 1, What::Overtaken, None).await;
+        check(size_bytes, on, 3, What::Overtaken, Some(Kind::Conflict)).await;
+        for (status, code) in [
+            (409, "ConditionalRequestConflict"),
+            (412, "PreconditionFailed"),
+            // It knows no conditions.
+            (501, "NotImplemented"),
+        ] {
+            check(size_bytes, on, 1, What::Answer(status, code), None).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -103,7 +113,7 @@ async fn what_stays_is_told() {
     check(
         LONG,
         On::Complete,
-        1,
+        3,
         What::Answer(409, "ConditionalRequestConflict"),
         Some(Kind::Conflict),
     )

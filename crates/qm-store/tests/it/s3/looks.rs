@@ -156,6 +156,31 @@ async fn what_others_put_after_the_look_is_seen() {
 }
 
 #[tokio::test]
+async fn a_look_that_must_hold_lets_nothing_of_others_be_replaced() {
+    let server = Server::start().await;
+    let world = world(&server).await;
+    let theirs = somebody_else(server.endpoint()).await;
+    let seen = world.bucket.look(&key("a"), Likely::NoFile).await.unwrap();
+    assert!(seen.lasts);
+    let seen = Look {
+        must_hold: true,
+        ..seen
+    };
+    put_foreign(&theirs, BUCKET, "data/a", "theirs").await;
+    let version = world.receive(1, "a", "a", "ours").await;
+    let publish = operation("a", Change::Publish, Some(&version));
+    let refused = world.bucket.run_after(&seen, &publish).await;
+    assert_eq!(refused.unwrap_err().kind(), Kind::AlreadyExists);
+    assert_eq!(&world.read("a").await[..], b"theirs");
+    // What is there because an answer was lost is no other file.
+    let version = world.receive(2, "b", "b", "ours").await;
+    let publish = operation("b", Change::Publish, Some(&version));
+    server.break_on(On::Put, 1, What::DoneThenCut);
+    world.bucket.run_after(&seen, &publish).await.unwrap();
+    assert_eq!(&world.read("b").await[..], b"ours");
+}
+
+#[tokio::test]
 async fn what_is_still_needed_is_kept_whatever_was_seen() {
     let server = Server::start().await;
     let world = world(&server).await;
@@ -212,4 +237,21 @@ async fn a_store_without_conditions_takes_small_files() {
     assert_eq!(puts(), 2);
     publish(&world, 2, "two", &Look::default()).await;
     assert_eq!(puts(), 1);
+}
+
+/// The look is from when the file was opened: without a condition nothing is put over it.
+#[tokio::test]
+async fn a_store_without_conditions_is_looked_at_again() {
+    let server = Server::start().await;
+    let world = world(&server).await;
+    let look = async || world.bucket.look(&key("a"), Likely::NoFile).await.unwrap();
+    let (one, two) = (look().await, look().await);
+    assert!(one.lasts && two.lasts);
+    server.forget_requests();
+    server.break_on(On::Put, 1, What::Answer(501, "NotImplemented"));
+    publish(&world, 1, "one", &one).await;
+    assert_eq!(asked(&server)[..3], ["PUT a", "HEAD a", "PUT a"]);
+    publish(&world, 2, "two", &two).await;
+    assert_eq!(asked(&server)[..2], ["HEAD a", "PUT a"]);
+    assert!(!look().await.lasts);
 }

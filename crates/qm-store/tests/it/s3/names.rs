@@ -99,6 +99,22 @@ async fn foreign_odd_keys_on_moto() {
     what_cannot_be_named_is_not_listed(&world, &moto.endpoint, "unnamed").await;
 }
 
+/// Whoever reads slowly, or only the beginning, has no more than a page held for it: 2,501 entries.
+async fn a_page_is_asked_for_when_it_is_read(server: &Server, world: &World) {
+    server.forget_requests();
+    let mut listing = world.bucket.list(&prefix("many")).await.unwrap();
+    let (mut given, mut pages) = (0, Vec::new());
+    while let Some(entries) = listing.next().await.unwrap() {
+        assert!(entries.len() <= 128, "{} at once", entries.len());
+        given += entries.len();
+        pages.push((server.requests().len(), given));
+    }
+    assert_eq!(pages.last(), Some(&(3, 2501)));
+    for (asked, given) in pages {
+        assert!(given > (asked - 1) * 1000, "{asked} pages for {given}");
+    }
+}
+
 #[tokio::test]
 async fn a_listing_is_never_cut_short() {
     let server = Server::start().await;
@@ -128,6 +144,7 @@ async fn a_listing_is_never_cut_short() {
         .filter(|line| line.contains("list-type"))
         .count();
     assert_eq!(pages, 3);
+    a_page_is_asked_for_when_it_is_read(&server, &world).await;
     // A page that fails in the middle is an error, not an end.
     let mut listing = world.bucket.list(&prefix("many")).await.unwrap();
     server.break_on(

@@ -1,6 +1,6 @@
 //! s3s-fs with what it lacks of S3: it shows directories as objects and does not list markers,
-//! knows no `If-Match` on reading, no list of uploads, no etags and no checksums of parts, and calls
-//! an unknown upload a matter of access.
+//! knows no `If-Match` on reading and no conditions on copies, no list of uploads, no etags and no
+//! checksums of parts, and calls an unknown upload a matter of access.
 
 use parking_lot::Mutex;
 use s3s::dto::{
@@ -75,6 +75,34 @@ impl Peer {
     fn part(&self, id: &str, number: Option<i32>) -> Option<Part> {
         let uploads = self.uploads.lock();
         uploads.get(id)?.parts.get(&number?).cloned()
+    }
+
+    /// As Amazon does: a copy takes the place of nothing else than what was asked for.
+    async fn check_target(&self, request: S3Request<CopyObjectInput>) -> S3Result<()> {
+        let condition = |name: &str| {
+            let value = request.headers.get(name)?;
+            ETagCondition::parse_http_header(value.as_bytes()).ok()
+        };
+        let expected = condition("if-match").and_then(ETagCondition::into_etag);
+        let is_refused = condition("if-none-match").is_some();
+        let CopyObjectInput { bucket, key, .. } = request.input.clone();
+        let target = HeadObjectInput {
+            bucket,
+            key,
+            ..HeadObjectInput::default()
+        };
+        let there = self.inner.head_object(request.map_input(|_| target)).await;
+        let etag = there.ok().and_then(|there| there.output.e_tag);
+        let is_allowed = match (expected, etag) {
+            (Some(expected), Some(etag)) => etag.strong_cmp(&expected),
+            (Some(_), None) => false,
+            (None, etag) => etag.is_none() || !is_refused,
+        };
+        if is_allowed {
+            Ok(())
+        } else {
+            Err(s3_error!(PreconditionFailed))
+        }
     }
 
     /// As Amazon does: an upload with checksums is not completed without that of every part.
@@ -168,6 +196,7 @@ impl S3 for Peer {
         {
             return Err(s3_error!(NoSuchKey));
         }
+        self.check_target(request.clone()).await?;
         self.inner.copy_object(request).await
     }
 

@@ -13,13 +13,20 @@ use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::peer::Peer;
-use super::world::{ACCESS_KEY, BUCKET, SECRET_KEY};
+use super::world::{ACCESS_KEY, BUCKET, SECRET_KEY, somebody_else};
 
 type Reply = Response<BoxBody<Bytes, std::io::Error>>;
+
+/// What the requests of [`What::Overtaken`] carry: nothing happens to them.
+const OVERTAKES: &str = "overtakes";
+/// Between the bytes of [`What::Trickle`].
+const TRICKLE_PAUSE: Duration = Duration::from_millis(300);
 
 /// One S3 server with one bucket.
 pub(super) struct Server {
@@ -74,8 +81,14 @@ pub(super) enum What {
     HalfTheBody,
     /// One byte of the body is another one.
     FlippedByte,
+    /// The body, of the answer to a GET and of any other request, stops on its way.
+    StallInBody,
+    /// The body comes a byte at a time, never so slowly that it seems to have stopped.
+    Trickle,
     /// Nothing ever comes.
     Stall,
+    /// Somebody else puts a file under the key first, another one each time.
+    Overtaken,
 }
 
 impl Server {
@@ -208,6 +221,10 @@ async fn serve(
 }
 
 fn next(faults: &Mutex<Vec<Fault>>, request: &Request<Incoming>) -> Option<What> {
+    let carried = format!("x-amz-meta-{OVERTAKES}");
+    if request.headers().contains_key(&carried) {
+        return None;
+    }
     let mut faults = faults.lock();
     let fault = faults
         .iter_mut()
@@ -247,7 +264,50 @@ async fn answer(
             Ok(Response::from_parts(parts, full(bytes.into())))
         }
         Some(What::Stall) => std::future::pending().await,
+        Some(What::StallInBody) if request.method() == Method::GET => {
+            let (parts, body) = done(service, request).await?.into_parts();
+            let bytes = body.collect().await?.to_bytes();
+            let half = Ok(Frame::data(bytes.slice(..bytes.len() / 2)));
+            let frames = futures_util::StreamExt::chain(
+                futures_util::stream::iter([half]),
+                futures_util::stream::pending(),
+            );
+            Ok(Response::from_parts(parts, StreamBody::new(frames).boxed()))
+        }
+        Some(What::StallInBody) => {
+            let mut body = request.into_body();
+            drop(body.frame().await);
+            std::future::pending().await
+        }
+        Some(What::Trickle) => {
+            let (parts, body) = done(service, request).await?.into_parts();
+            let bytes = body.collect().await?.to_bytes();
+            let frames = futures_util::stream::unfold(bytes, |mut rest| async move {
+                tokio::time::sleep(TRICKLE_PAUSE).await;
+                (!rest.is_empty()).then(|| (Ok(Frame::data(rest.split_to(1))), rest))
+            });
+            Ok(Response::from_parts(parts, StreamBody::new(frames).boxed()))
+        }
+        Some(What::Overtaken) => {
+            let host = request.headers()["host"].to_str().unwrap();
+            let (endpoint, path) = (format!("http://{host}"), request.uri().path().to_owned());
+            Box::pin(overtake(&endpoint, &path)).await;
+            done(service, request).await
+        }
     }
+}
+
+async fn overtake(endpoint: &str, path: &str) {
+    static PUTS: AtomicU32 = AtomicU32::new(1);
+    let (bucket, key) = path.trim_start_matches('/').split_once('/').unwrap();
+    let text = format!("theirs {}", PUTS.fetch_add(1, Ordering::Relaxed));
+    let others = somebody_else(endpoint).await;
+    let put = others.put_object().bucket(bucket).key(key);
+    put.metadata(OVERTAKES, "yes")
+        .body(text.into_bytes().into())
+        .send()
+        .await
+        .unwrap();
 }
 
 async fn done(service: S3Service, request: Request<Incoming>) -> Result<Reply, std::io::Error> {

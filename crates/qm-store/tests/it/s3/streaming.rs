@@ -83,12 +83,17 @@ async fn every_length_is_taken(world: &World) {
 }
 
 async fn goes_on_after_a_restart(place: &S3Place) {
-    let before = World::open(place).await;
+    goes_on_elsewhere(place, place).await;
+}
+
+/// The place may be described otherwise after the restart.
+async fn goes_on_elsewhere(begun: &S3Place, resumed: &S3Place) {
+    let before = World::open(begun).await;
     let mut staged = before.bucket.stage(staging(1, "long")).await.unwrap();
     send(&mut *staged, 0, PART + 1000).await;
     let parked = staged.keep_contiguous().await.unwrap().unwrap();
     drop((staged, before));
-    let after = World::open(place).await;
+    let after = World::open(resumed).await;
     assert_eq!(
         after.bucket.leftovers().await.unwrap(),
         std::slice::from_ref(&parked.token)
@@ -157,6 +162,24 @@ async fn parts_have_the_checksum_that_their_upload_was_begun_with() {
     let uploads = requests.iter().filter(|line| begun(line.as_str())).count();
     assert!(uploads > 0, "{requests:#?}");
     assert_eq!(server.checksum_algorithms(), vec!["CRC32"; uploads]);
+}
+
+/// The setting may be changed between the sessions: the store wants the parts as the upload was
+/// begun.
+#[tokio::test]
+async fn an_upload_goes_on_with_the_checksums_that_it_was_begun_with() {
+    let server = Server::start().await;
+    for checksums in [true, false] {
+        let begun = S3Place {
+            checksums,
+            ..place(server.endpoint(), BUCKET, &format!("begun-{checksums}"))
+        };
+        let resumed = S3Place {
+            checksums: !checksums,
+            ..begun.clone()
+        };
+        goes_on_elsewhere(&begun, &resumed).await;
+    }
 }
 
 /// With no memory to speak of every part is read from a file, twice if it must be sent twice.

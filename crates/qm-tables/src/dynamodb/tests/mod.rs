@@ -2,6 +2,7 @@
 
 mod faults;
 mod killed;
+mod lookups;
 mod order;
 mod rows;
 mod sample;

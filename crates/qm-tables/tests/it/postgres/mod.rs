@@ -3,6 +3,7 @@
 
 mod columns;
 mod cuts;
+mod triggers;
 mod turns;
 
 use async_trait::async_trait;

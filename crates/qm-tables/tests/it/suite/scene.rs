@@ -1,5 +1,6 @@
 //! A table, the bucket its rejects go to, and files that arrive one after the other.
 
+use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::Mutex;
 use qm_core::Error;
@@ -23,6 +24,7 @@ use qm_testkit::ledger::sample::minute;
 use qm_testkit::outside::{MemoryBucket, MemoryContent, OneBucket, OpenFence};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 
 use super::{Database, Found};
 
@@ -253,6 +255,42 @@ pub(crate) fn say(outcome: &Outcome) -> String {
         Outcome::Failed(error) => of("failed", error),
         Outcome::Unclear(error) => of("unclear", error),
         Outcome::Rejected(error) => of("rejected", error),
+    }
+}
+
+/// Lets a load come to its commit, and no further before it is opened.
+pub(crate) struct Gate {
+    pub(crate) come: Semaphore,
+    pub(crate) open: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            come: Semaphore::new(0),
+            open: Semaphore::new(0),
+        }
+    }
+}
+
+#[async_trait]
+impl Fence for Gate {
+    async fn check(&self) -> qm_core::Result<()> {
+        self.come.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+        Ok(())
+    }
+}
+
+/// Remembers when it was told that the load waits.
+#[derive(Debug, Default)]
+pub(crate) struct Waits(pub(crate) Mutex<Vec<bool>>);
+
+impl RowProgress for Waits {
+    fn rows(&self, _: Counts) {}
+
+    fn waits(&self, is_waiting: bool) {
+        self.0.lock().push(is_waiting);
     }
 }
 

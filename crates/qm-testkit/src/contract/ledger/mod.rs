@@ -130,8 +130,8 @@ cases! {
         a_change_without_its_version_is_refused;
     nodes: a_report_replaces_the_last;
     overtaking: the_latest_of_a_source newer_arrivals_supersede_open_deliveries
-        superseding_leaves_what_is_not_overtaken superseding_frees_the_line
-        many_are_superseded_in_parts;
+        superseding_leaves_what_is_not_overtaken what_adds_takes_nobodys_place
+        superseding_frees_the_line many_are_superseded_in_parts;
     partials: parking_replaces_the_same_name parking_again_replaces_nothing
         a_recorded_change_forgets_its_partial;
     purging: dead_ones_end_for_good only_what_the_filter_names purged_is_no_success

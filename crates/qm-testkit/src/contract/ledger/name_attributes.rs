@@ -67,7 +67,7 @@ pub async fn attributes_belong_to_an_identity(ledger: &dyn Ledger) {
     assert_eq!(get(ledger, "b").await, Some((String::new(), past)));
 }
 
-/// Files directly in the folder, not those below, beside or in another bucket.
+/// Files directly in the folder that are asked for, not those below, beside or in another bucket.
 pub async fn attributes_of_a_folder(ledger: &dyn Ledger) {
     let names = [
         "top",
@@ -94,14 +94,21 @@ pub async fn attributes_of_a_folder(ledger: &dyn Ledger) {
         ("inn", &["d"]),
         ("nothing", &[]),
     ];
+    let asked = ["top", "a", "b", "c", "d", "e", "in0", "\u{10ffff}", "none"];
     for (folder, expect) in table {
         let folder = Prefix::parse(folder).unwrap();
-        let found = ledger.name_attributes_in(&bucket(), &folder).await.unwrap();
+        let found = ledger.name_attributes_in(&bucket(), &folder, &asked).await;
+        let found = found.unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), expect, "{folder}");
         for (name, found) in found {
             let path = folder.join(&name).unwrap();
             assert_eq!(get(ledger, path.as_str()).await, Some(found));
         }
+    }
+    let folder = Prefix::parse("in").unwrap();
+    for (asked, expect) in [(&["b", "none"][..], &["b"][..]), (&[], &[])] {
+        let found = ledger.name_attributes_in(&bucket(), &folder, asked).await;
+        assert_eq!(found.unwrap().keys().collect::<Vec<_>>(), expect);
     }
 }
 

@@ -1,13 +1,14 @@
 //! Newer arrivals of the same source and older deliveries to the same target.
 
 use qm_core::alert::{AlertState, dead_letter};
-use qm_core::delivery::{Delivery, DeliveryState};
+use qm_core::arrival::Arrival;
+use qm_core::delivery::{Delivery, DeliveryState, NewDelivery};
 use qm_core::id::{DeliveryId, RouteName};
-use qm_core::ports::ledger::Ledger;
+use qm_core::ports::ledger::{DeliveryFilter, Ledger};
 
 use crate::ledger::sample::{
-    REVISION, arrive, claim, claim_and_finish, deliver, deliver_by, delivery, finish, ids, minute,
-    new_delivery, notifier, route, transition, upload_and_deliver, waiting,
+    REVISION, arrive, audit, claim, claim_and_finish, deliver, deliver_by, deliver_new, delivery,
+    finish, ids, minute, new_delivery, notifier, route, transition, upload_and_deliver, waiting,
 };
 
 async fn supersede(ledger: &dyn Ledger, routes: &[&str]) -> u32 {
@@ -45,7 +46,9 @@ pub async fn the_latest_of_a_source(ledger: &dyn Ledger) {
     let lost = claim(ledger, 0, 1).await.remove(0);
     finish(ledger, &lost, waiting(1), 0).await;
     let kept = claim(ledger, 1, 1).await.remove(0);
+    assert!(!ledger.is_held(&lost).await.unwrap());
     assert!(!is_latest(lost).await, "the lease is another's");
+    assert!(ledger.is_held(&kept).await.unwrap());
     assert!(is_latest(kept).await);
 }
 
@@ -109,6 +112,61 @@ pub async fn superseding_leaves_what_is_not_overtaken(ledger: &dyn Ledger) {
     assert_eq!(supersede(ledger, &["present"]).await, 1);
     assert!(is_superseded(ledger, old).await);
     assert!(!is_superseded(ledger, new).await);
+}
+
+/// One into a place where it is added to what is there.
+async fn add(ledger: &dyn Ledger, arrival: &Arrival) -> DeliveryId {
+    let new = NewDelivery {
+        adds: true,
+        ..new_delivery(arrival, "products", "share", "rows")
+    };
+    deliver_new(ledger, arrival, new).await
+}
+
+/// Neither while it waits, nor when it is dead, nor when it is redriven after a newer one was delivered.
+pub async fn what_adds_takes_nobodys_place(ledger: &dyn Ledger) {
+    let dead = add(ledger, &arrive(ledger, "a", 1).await).await;
+    claim_and_finish(ledger, DeliveryState::Dead).await;
+    let retried = add(ledger, &arrive(ledger, "a", 2).await).await;
+    let claimed = claim(ledger, 0, 9).await;
+    assert_eq!(ids(&claimed), [retried], "a dead one blocks nobody");
+    let newest = add(ledger, &arrive(ledger, "a", 3).await).await;
+    finish(ledger, &claimed[0], waiting(60), 0).await;
+    assert_eq!(supersede(ledger, &["products"]).await, 0);
+
+    // The line is that of arrivals.
+    assert!(claim(ledger, 59, 9).await.is_empty());
+    for next in [retried, newest] {
+        let claimed = claim(ledger, 60, 9).await;
+        assert_eq!(ids(&claimed), [next]);
+        assert!(ledger.is_held(&claimed[0]).await.unwrap());
+        finish(ledger, &claimed[0], DeliveryState::Delivered, 60).await;
+    }
+
+    let all = DeliveryFilter::default();
+    let redriven = ledger.redrive(all, audit("all"), minute(61)).await;
+    assert_eq!(redriven.unwrap(), [dead]);
+    assert_eq!(supersede(ledger, &["products"]).await, 0);
+    let claimed = claim(ledger, 61, 9).await;
+    assert_eq!(ids(&claimed), [dead]);
+    assert!(ledger.is_held(&claimed[0]).await.unwrap());
+    finish(ledger, &claimed[0], waiting(62), 61).await;
+    let again = claim(ledger, 62, 9).await;
+    assert!(!ledger.is_held(&claimed[0]).await.unwrap());
+    finish(ledger, &again[0], DeliveryState::Delivered, 62).await;
+
+    // Whichever is routed first.
+    let (older, newer) = (arrive(ledger, "b", 4).await, arrive(ledger, "b", 5).await);
+    let newer = add(ledger, &newer).await;
+    let older = add(ledger, &older).await;
+    assert_eq!(supersede(ledger, &["products"]).await, 0);
+    // From when on versions replace each other there.
+    let replacing = arrive(ledger, "b", 6).await;
+    let replacing = deliver(ledger, &replacing, "rows").await;
+    assert_eq!(supersede(ledger, &["products"]).await, 2);
+    assert!(is_superseded(ledger, older).await);
+    assert!(is_superseded(ledger, newer).await);
+    assert!(!is_superseded(ledger, replacing).await);
 }
 
 /// What stood behind a superseded one is claimed next.

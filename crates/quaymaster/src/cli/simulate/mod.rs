@@ -1,5 +1,6 @@
 //! `quaymaster simulate`: what would be decided about a file, without doing anything.
 
+mod lookup;
 #[cfg(test)]
 mod tests;
 
@@ -12,13 +13,13 @@ use crate::cli::explain;
 use crate::node::{Connectors, connectors_for};
 use crate::system::SystemClock;
 use qm_core::account::{Account, Verb};
-use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, OnFailure, Propagate, Route};
+use qm_core::config::{AfterDelivery, Config, Deliver, Destination, OnFailure, Propagate, Route};
 use qm_core::file_type::FileType;
 use qm_core::id::{AccountName, BucketName, DestinationName};
-use qm_core::lookup::LookedUp;
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::ports::clock::Clock as _;
 use qm_core::retry::RetryPolicy;
+use qm_core::screen::Screen;
 use qm_core::temp_name;
 use qm_core::template::Facts;
 
@@ -166,7 +167,7 @@ async fn decisions(
         )];
     }
     let mut lines = vec![format!("route {name}: yes, `{}` matches", route.arrives)];
-    match screened(route, file) {
+    match screened(&route.screen, file) {
         Ok(sentence) => lines.push(format!("  screen       {sentence}")),
         Err(sentence) => {
             lines.push(format!("  screen       REJECTED: {sentence}"));
@@ -180,7 +181,7 @@ async fn decisions(
                 lines.extend(to(config, name, file));
             }
         }
-        Deliver::LookUp(lookup) => match looked_up(connectors, lookup, file).await {
+        Deliver::LookUp(lookup) => match lookup::looked_up(connectors, route, lookup, file).await {
             Ok(found) => lines.extend(found),
             Err(not_found) => {
                 lines.extend(not_found);
@@ -190,7 +191,7 @@ async fn decisions(
     }
     lines.push(format!("  attempts     {}", attempts(&route.retry)));
     lines.push(format!("  max age      {}", max_age(route, file)));
-    lines.push(format!("  order        {}", order(route.on_failure)));
+    lines.push(format!("  order        {}", order(config, route)));
     lines.push(format!("  afterwards   {}", afterwards(route, file)));
     lines.extend(route.propagate.iter().map(|propagate| followed(*propagate)));
     lines
@@ -209,8 +210,7 @@ fn followed(propagate: Propagate) -> String {
     }
 }
 
-fn screened(route: &Route, file: &File<'_>) -> Result<String, String> {
-    let screen = &route.screen;
+fn screened(screen: &Screen, file: &File<'_>) -> Result<String, String> {
     if screen.is_open() {
         return Ok("nothing is checked".to_owned());
     }
@@ -247,75 +247,6 @@ fn to(config: &Config, name: &DestinationName, file: &File<'_>) -> Vec<String> {
     ]
 }
 
-/// `Err` if it would not be sent.
-async fn looked_up(
-    connectors: &Connectors,
-    lookup: &Lookup,
-    file: &File<'_>,
-) -> Result<Vec<String>, Vec<String>> {
-    let dead = |error: &qm_core::Error| {
-        let verdict = match error.retry_verdict() {
-            qm_core::Retry::Never => "DEAD LETTER",
-            qm_core::Retry::Later | qm_core::Retry::After(_) => "cannot be told now",
-        };
-        format!("  found        {verdict}: {}", error.public_message())
-    };
-    let key = match lookup.key(&file.facts) {
-        Ok(key) => key,
-        Err(error) => return Err(vec![dead(&error)]),
-    };
-    let mut lines = vec![format!("  looked up    secret {key}")];
-    let LookedUp {
-        place,
-        pattern,
-        name,
-    } = match connectors.look_up(lookup, &key).await {
-        Ok(found) => found,
-        Err(error) => {
-            lines.push(dead(&error));
-            return Err(lines);
-        }
-    };
-    let tags: Vec<String> = lookup
-        .require_tags
-        .iter()
-        .map(|(tag, value)| format!("{tag}={value}"))
-        .collect();
-    let tagged = if tags.is_empty() {
-        String::new()
-    } else {
-        format!(", with tag {}", tags.join(", "))
-    };
-    lines.push(format!("  found        yes{tagged}"));
-    let file_name = file.path.key.file_name();
-    if let Some(pattern) = pattern.filter(|pattern| !pattern.matches(file_name)) {
-        lines.push(format!(
-            "  screen       REJECTED: the destination takes only names like {pattern}"
-        ));
-        return Err(lines);
-    }
-    let folder = place.folder.render(&file.facts);
-    let target = name.map_or_else(
-        || Ok(Lookup::target(&file.path.key).to_owned()),
-        |name| name.render(&file.facts),
-    );
-    lines.push(format!(
-        "  destination  sftp://{}@{}:{}",
-        place.user, place.host, place.port
-    ));
-    match (folder, target) {
-        (Ok(folder), Ok(target)) => {
-            lines.push(format!("  name there   {target} in folder {folder}"));
-            Ok(lines)
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            let why = error.public_message();
-            lines.push(format!("  name there   DEAD LETTER: {why}"));
-            Err(lines)
-        }
-    }
-}
-
 /// With the word that the configuration has for it.
 fn attempts(retry: &RetryPolicy) -> String {
     if *retry == RetryPolicy::lambda() {
@@ -343,15 +274,40 @@ fn max_age(route: &Route, file: &File<'_>) -> String {
 }
 
 /// Among versions that have one name there.
-fn order(on_failure: OnFailure) -> &'static str {
-    match on_failure {
+fn order(config: &Config, route: &Route) -> String {
+    let adding = adding(config, route);
+    let words = match route.on_failure {
         OnFailure::Block => "`block`: a newer one waits until this one has ended",
+        OnFailure::SkipSuperseded if !adding.is_empty() => {
+            return format!(
+                "`skip_superseded`: a newer one takes the place of this one if it still waits, \
+                 but waits too where rows are added: {}",
+                adding.join(", ")
+            );
+        }
         OnFailure::SkipSuperseded => {
             "`skip_superseded`: a newer one takes the place of this one if it still waits"
         }
         OnFailure::Independent => {
             "`independent`: a newer one does not wait for another attempt of this one"
         }
+    };
+    words.to_owned()
+}
+
+/// Destinations of the route where no version takes the place of another.
+fn adding<'c>(config: &Config, route: &'c Route) -> Vec<&'c str> {
+    let adds = |name: &&DestinationName| {
+        let destination = config.destinations.get(*name);
+        destination.is_some_and(Destination::adds)
+    };
+    match &route.deliver {
+        Deliver::To(names) => names
+            .iter()
+            .filter(adds)
+            .map(DestinationName::as_str)
+            .collect(),
+        Deliver::LookUp(_) => Vec::new(),
     }
 }
 

@@ -24,6 +24,17 @@ min_size = 2
 max_age = "2d"
 retry = "camel"
 on_failure = "block"
+[route.rows]
+when.arrives = "staging/acme/rows/*.csv"
+deliver = ["log", "share"]
+[declaration.log.column.id]
+type = "integer"
+[destination.log]
+kind = "sqlite"
+path = "log.sqlite"
+table = "log"
+declaration = "log"
+mode = "append"
 [destination.share]
 kind = "directory"
 path = "share"
@@ -42,18 +53,26 @@ fn house() -> House {
     let secret = format!(
         "{{\"host\":\"sftp.example.org\",\"username\":\"u\",\"password\":\"{CANARY}\",\
          \"known_hosts\":\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\",\
-         \"remote_dir\":\"in\",\"pattern\":\"*.csv\",\"remote_name\":\"{{stem}}-{{arrived:%d}}.csv\"}}"
+         \"remote_dir\":\"in\",\"pattern\":\"*.csv\",\"types\":\"csv\",\"max_size\":9,\
+         \"remote_name\":\"{{stem}}-{{arrived:%d}}.csv\"}}"
     );
+    let bucket = format!(
+        "{{\"kind\":\"bucket\",\"url\":\"s3://partner-in/from-us\",\"external_id\":\"{CANARY}\",\
+         \"remote_name\":\"{{arrived:%Y}}/{{name}}\"}}"
+    );
+    let climbing = bucket.replace("{arrived:%Y}", "..");
     for (name, text) in [
         ("a", secret.as_str()),
         ("untagged", &secret),
         ("broken", CANARY),
+        ("bucket", &bucket),
+        ("climbing", &climbing),
     ] {
         let file = secrets.join(name);
         std::fs::write(&file, text).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    for name in ["a.tags", "broken.tags"] {
+    for name in ["a.tags", "broken.tags", "bucket.tags", "climbing.tags"] {
         let file = secrets.join(name);
         std::fs::write(&file, "service=push\n").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -113,12 +132,22 @@ async fn a_route_with_destinations() {
 }
 
 #[tokio::test]
+async fn a_route_whose_rows_are_added() {
+    let house = house();
+    let told = house.told(2, "acme/rows/a.csv", 1).await;
+    let order = "  order        `skip_superseded`: a newer one takes the place of this one if it still waits, \
+                 but waits too where rows are added: log";
+    assert!(told.lines().any(|line| line == order), "{told}");
+}
+
+#[tokio::test]
 async fn a_route_that_looks_up() {
     let house = house();
     let found = house.told(1, "acme/out/a.csv", 2).await;
     for line in [
         "  looked up    secret sftp/a",
         "  found        yes, with tag service=push",
+        "  screen there passed by name and size; the content is checked when it is there",
         "  destination  sftp://u@sftp.example.org:22",
         "  name there   a-20.csv in folder in",
         "  attempts     `camel`: 4 attempts, +600s, +1200s, +2400s",
@@ -135,8 +164,15 @@ async fn a_route_that_looks_up() {
         (
             "acme/out/a.txt",
             2,
-            "REJECTED: the destination takes only names like *.csv",
+            "  screen there REJECTED: the file's name does not match *.csv\n  \
+             rejected     it stays where it is; somebody is told",
         ),
+        (
+            "acme/out/a.csv",
+            10,
+            "  screen there REJECTED: the file has 10 bytes, more than the 9 it may have",
+        ),
+        ("acme/out/climbing.csv", 2, "  name there   DEAD LETTER: "),
         (
             "acme/out/untagged.csv",
             2,
@@ -160,6 +196,25 @@ async fn a_route_that_looks_up() {
         assert!(!told.contains(CANARY), "{key}: {told}");
     }
     assert!(!found.contains(CANARY), "{found}");
+}
+
+#[tokio::test]
+async fn a_route_that_finds_a_bucket() {
+    let house = house();
+    let found = house.told(1, "acme/out/bucket.csv", 2).await;
+    for line in [
+        "  screen there nothing is checked",
+        "  destination  s3://partner-in/from-us",
+        "  name there   2026/bucket.csv",
+        "  afterwards   it stays",
+    ] {
+        assert!(found.lines().any(|found| found == line), "{line}: {found}");
+    }
+    assert!(!found.contains(CANARY), "{found}");
+    assert!(
+        !house.folder.path().join("data").exists(),
+        "nothing is opened"
+    );
 }
 
 #[tokio::test]

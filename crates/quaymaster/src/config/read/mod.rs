@@ -9,6 +9,7 @@ mod destination;
 mod encryption_key;
 mod expectation;
 mod limits;
+mod lookup;
 mod node;
 mod notifier;
 mod route;

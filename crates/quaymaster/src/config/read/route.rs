@@ -1,12 +1,12 @@
 //! `[route.NAME]`.
 
-use qm_core::config::{AfterDelivery, Deliver, Lookup, OnFailure, Propagate, Route, SecretStore};
+use qm_core::config::{AfterDelivery, Deliver, OnFailure, Propagate, Route};
 use qm_core::id::{DestinationName, RouteName};
 use qm_core::retry::RetryPolicy;
 use std::collections::BTreeMap;
 
 use super::expectation::pattern;
-use super::{Context, aws, each, kind, limits, notifier_name, screen};
+use super::{Context, each, lookup, notifier_name, screen};
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
 use crate::config::sizes;
@@ -110,45 +110,7 @@ fn deliver(
         // Asked for all the same: it is a known key.
         let _ = section.optional(report, "deliver", |_| Ok(()));
     }
-    let mut lookup = lookup?;
-    let read = kind(&mut lookup, report, &[("secrets", ())])
-        .and_then(|()| self::lookup(&mut lookup, report));
-    if read.is_some() {
-        lookup.finish(report);
-    }
-    read.map(Deliver::LookUp)
-}
-
-#[derive(Clone, Copy)]
-enum Store {
-    Node,
-    Aws,
-}
-
-fn lookup(section: &mut Section<'_>, report: &mut Report) -> Option<Lookup> {
-    let name = section.required(report, "name", values::template);
-    let store = section.optional(report, "store", |item| {
-        values::word(item, &[("node", Store::Node), ("aws", Store::Aws)])
-    });
-    // The keys of a store are unknown where another one is named.
-    let store = match store.unwrap_or(Store::Node) {
-        Store::Node => SecretStore::Node,
-        Store::Aws => SecretStore::Aws(aws::access(section, report)),
-    };
-    let require_tags = section.optional(report, "require_tag", values::tags);
-    if store == SecretStore::Node && !section.has("require_tag") {
-        // Beside it lie the node's own secrets, and the name comes from outside.
-        let fault = Fault::new("lookup: without `require_tag` any secret of the node could be found")
-            .help("require_tag = { service = \"push\" }, and the same in the file NAME.tags beside each secret");
-        report.say(section.place(), fault);
-    }
-    let limits = limits::limits(section, report);
-    Some(Lookup {
-        name: name?,
-        store,
-        require_tags: require_tags.unwrap_or_default(),
-        limits,
-    })
+    lookup::lookup(lookup?, report).map(Deliver::LookUp)
 }
 
 /// `"keep"`, `"delete"` or `{ move = "…" }`.

@@ -137,7 +137,7 @@ fn engine(
     }
 }
 
-fn table_name(item: &Item) -> Result<String, Fault> {
+pub(super) fn table_name(item: &Item) -> Result<String, Fault> {
     let text = text(item)?;
     if text.len() > TABLE_BYTES_MAX || text.contains(char::is_control) {
         return Err(Fault::new("not the name of a table")

@@ -2,7 +2,9 @@
 //! to the route.
 
 use qm_core::Result;
-use qm_core::config::{AfterDelivery, Config, Deliver, DestinationPlace, Rejects, Route};
+use qm_core::config::{
+    AfterDelivery, Config, Deliver, DestinationPlace, LookupPlace, Rejects, Route,
+};
 use qm_core::name::{ObjectKey, ObjectPath};
 use qm_core::template::{Facts, Template};
 
@@ -27,7 +29,11 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         }
         match &route.deliver {
             Deliver::LookUp(lookup) => {
-                let key = key(&["lookup", "name"]);
+                let named = match &lookup.store {
+                    LookupPlace::Secrets(_) => "name",
+                    LookupPlace::Table(_) => "key",
+                };
+                let key = key(&["lookup", named]);
                 check_possible(route, &key, |facts| lookup.key(facts), report);
             }
             Deliver::To(names) => {

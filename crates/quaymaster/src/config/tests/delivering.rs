@@ -1,7 +1,8 @@
 //! Routes and destinations that are right: everything that can be said, and the design's sketch.
 
 use qm_core::config::{
-    AfterDelivery, Deliver, DestinationPlace, LedgerPlace, OnFailure, ProxyKind, SecretStore,
+    AfterDelivery, Deliver, DestinationPlace, LedgerPlace, LookupPlace, OnFailure, ProxyKind,
+    SecretStore,
 };
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ fn everything_that_can_be_said() {
     let Deliver::LookUp(lookup) = &push.deliver else {
         panic!("not looked up");
     };
-    let SecretStore::Aws(access) = &lookup.store else {
+    let LookupPlace::Secrets(SecretStore::Aws(access)) = &lookup.store else {
         panic!("not in AWS");
     };
     assert_eq!(access.region.as_deref(), Some("eu-west-1"));
@@ -159,7 +160,7 @@ fn the_sketch() {
     let Deliver::LookUp(lookup) = &config.routes.values().next().unwrap().deliver else {
         panic!("not looked up");
     };
-    assert_eq!(lookup.store, SecretStore::Node);
+    assert_eq!(lookup.store, LookupPlace::Secrets(SecretStore::Node));
     assert_eq!(lookup.name.as_str(), "sftp/{path.0}");
     assert_eq!(lookup.limits.concurrency, 4);
 }

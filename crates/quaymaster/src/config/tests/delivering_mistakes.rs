@@ -50,12 +50,12 @@ fn where_a_route_goes() {
             ),
         ),
         (
-            "lookup = { kind = \"dynamodb\", table = \"t\" }",
-            Some("kind: `dynamodb` is not known here\n  help: known are: secrets"),
+            "lookup = { kind = \"vault\", name = \"x\" }",
+            Some("kind: `vault` is not known here\n  help: known are: secrets, dynamodb"),
         ),
         (
             "lookup = { name = \"sftp/{path.0}\", require_tag = { a = \"b\" } }",
-            Some("[route.r.lookup] needs `kind`\n  help: kind = \"secrets\""),
+            Some("[route.r.lookup] needs `kind`\n  help: kind = \"secrets\" or \"dynamodb\""),
         ),
         (
             "lookup = { kind = \"secrets\", require_tag = { a = \"b\" } }",

@@ -50,6 +50,9 @@ lookup = { kind = "secrets", name = "{name}", store = "node", require_tag = { a 
 [route.cloud]
 when = { arrives = "folder/" }
 lookup = { kind = "secrets", name = "{name}", store = "aws", breaker = {} }
+[route.table]
+when = { arrives = "folder/" }
+lookup = { kind = "dynamodb", table = "t", breaker = {} }
 
 [destination]
 directory = { kind = "directory", path = "/mnt/a", breaker = {} }
@@ -135,12 +138,22 @@ const HEADINGS: &[(&[&str], &[&str])] = &[
         &["`[declaration.NAME.column.NAME]`"],
     ),
     (
-        &["route.plain", "route.full", "route.push", "route.cloud"],
+        &[
+            "route.plain",
+            "route.full",
+            "route.push",
+            "route.cloud",
+            "route.table",
+        ],
         &["`[route.NAME]`"],
     ),
     (&["route.full.screen"], &["`[route.NAME.screen]`"]),
     (
-        &["route.push.lookup", "route.cloud.lookup"],
+        &[
+            "route.push.lookup",
+            "route.cloud.lookup",
+            "route.table.lookup",
+        ],
         &["`[route.NAME.lookup]`", "Limits", "AWS"],
     ),
     (

@@ -10,25 +10,31 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::stores::{LookedUpStore, UploadMemory};
 use kept::Kept;
 use qm_connect::{BucketConnector, DirectoryConnector, SftpConnector};
 use qm_core::config::{
-    BucketDestination, Config, Deliver, DestinationPlace, Directory, Lookup, Proxy, SecretName,
-    Sftp, Table, TableEngine,
+    BucketDestination, Config, Deliver, DestinationPlace, Directory, Lookup, LookupPlace, Proxy,
+    S3Place, SecretName, Sftp, Table, TableEngine,
 };
-use qm_core::id::DestinationName;
-use qm_core::lookup::{self, LookedUp};
+use qm_core::id::{BucketName, DestinationName};
+use qm_core::lookup::{self, LookedUp, LookedUpPlace};
+use qm_core::name::Prefix;
 use qm_core::ports::access::{Secret, Secrets};
 use qm_core::ports::bucket::Buckets;
 use qm_core::ports::connector::Connector;
+use qm_core::screen::Screen;
 use qm_core::{Error, Kind, Result};
 use qm_engine::Way;
-use qm_tables::TableConnector;
+use qm_tables::{LookupTables, TableConnector};
 
 /// Makes connectors and keeps them.
 pub(crate) struct Connectors {
     secrets: Arc<dyn Secrets>,
+    tables: LookupTables,
     buckets: Arc<dyn Buckets>,
+    /// Of uploads into buckets that lookups find.
+    memory: UploadMemory,
     kept: Mutex<Kept>,
 }
 
@@ -37,6 +43,10 @@ pub(crate) struct Connectors {
 enum MadeOf {
     Directory(Directory),
     Bucket(BucketDestination),
+    LookedUpBucket {
+        place: Box<S3Place>,
+        owner_full_control: bool,
+    },
     Sftp {
         place: Box<Sftp<Secret>>,
         concurrency: u32,
@@ -49,17 +59,23 @@ enum MadeOf {
 }
 
 impl Connectors {
-    pub(crate) fn new(secrets: Arc<dyn Secrets>, buckets: Arc<dyn Buckets>) -> Self {
+    pub(super) fn new(
+        secrets: Arc<dyn Secrets>,
+        buckets: Arc<dyn Buckets>,
+        memory: UploadMemory,
+    ) -> Self {
         Self {
             secrets,
+            tables: LookupTables::default(),
             buckets,
+            memory,
             kept: Mutex::default(),
         }
     }
 
     /// The way to a destination: one of the configuration, or one that a route of it looks up.
     pub(crate) async fn way(&self, config: &Config, name: &DestinationName) -> Result<Way> {
-        let (made_of, pattern, target) = if let Some((route, key)) = name.as_looked_up() {
+        let (made_of, screen, target) = if let Some((route, key)) = name.as_looked_up() {
             let route = config.routes.get(&route);
             let lookup = route.and_then(|route| match &route.deliver {
                 Deliver::To(_) => None,
@@ -68,18 +84,23 @@ impl Connectors {
             let lookup = lookup.ok_or_else(|| gone(name))?;
             let LookedUp {
                 place,
-                pattern,
+                screen,
                 name,
             } = self.look_up(lookup, key).await?;
-            let concurrency = lookup.limits.concurrency;
-            (
-                MadeOf::Sftp {
-                    place: Box::new(place),
-                    concurrency,
+            let made_of = match place {
+                LookedUpPlace::Bucket {
+                    place,
+                    owner_full_control,
+                } => MadeOf::LookedUpBucket {
+                    place,
+                    owner_full_control,
                 },
-                pattern,
-                name,
-            )
+                LookedUpPlace::Sftp(place) => MadeOf::Sftp {
+                    place,
+                    concurrency: lookup.limits.concurrency,
+                },
+            };
+            (made_of, screen, name)
         } else {
             let destination = config.destinations.get(name).ok_or_else(|| gone(name))?;
             let made_of = match &destination.place {
@@ -94,11 +115,11 @@ impl Connectors {
                     tags: config.node.tags.clone(),
                 },
             };
-            (made_of, None, None)
+            (made_of, Screen::default(), None)
         };
         Ok(Way {
             connector: self.connector(name, made_of).await?,
-            pattern,
+            screen,
             name: target,
         })
     }
@@ -123,13 +144,20 @@ impl Connectors {
         }
     }
 
-    /// What the secret says that a lookup finds.
+    /// What the secret or the item says that a lookup finds.
     pub(crate) async fn look_up(&self, lookup: &Lookup, key: &str) -> Result<LookedUp> {
-        let secret = self
-            .secrets
-            .look_up(&lookup.store, key, &lookup.require_tags)
-            .await?;
-        lookup::parse(&secret).map_err(|error| error.with("secret", key.escape_debug()))
+        let tags = &lookup.require_tags;
+        match &lookup.store {
+            LookupPlace::Secrets(store) => {
+                let secret = self.secrets.look_up(store, key, tags).await?;
+                lookup::parse(&secret).map_err(|error| error.with("secret", key.escape_debug()))
+            }
+            LookupPlace::Table(table) => {
+                // A request of the SDK is large, and every way would have room for it.
+                let item = Box::pin(self.tables.look_up(table, key, tags)).await?;
+                lookup::parse_item(&item).map_err(|error| error.with("item", key.escape_debug()))
+            }
+        }
     }
 
     /// Forgets connectors that the configuration has no use for.
@@ -165,6 +193,19 @@ impl Connectors {
             MadeOf::Directory(place) => Arc::new(DirectoryConnector::new(&place)),
             MadeOf::Bucket(place) => {
                 Arc::new(BucketConnector::new(&place, Arc::clone(&self.buckets)))
+            }
+            MadeOf::LookedUpBucket {
+                place,
+                owner_full_control,
+            } => {
+                let config = BucketDestination {
+                    bucket: BucketName::parse(&place.bucket)?,
+                    // It is in the place already.
+                    prefix: Prefix::default(),
+                    owner_full_control,
+                };
+                let store = LookedUpStore::new(*place, self.memory.clone());
+                Arc::new(BucketConnector::opening(config, Arc::new(store)))
             }
             MadeOf::Table { table, tags } => {
                 let connector = TableConnector::new(*table, Arc::clone(&self.buckets))?;

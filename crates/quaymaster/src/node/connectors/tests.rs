@@ -32,9 +32,14 @@ impl Secrets for OneSecret {
 struct NoBuckets;
 
 impl Buckets for NoBuckets {
-    fn get(&self, _: &qm_core::id::BucketName) -> Option<Arc<dyn Bucket>> {
+    fn get(&self, _: &BucketName) -> Option<Arc<dyn Bucket>> {
         None
     }
+}
+
+fn over(secrets: &Arc<OneSecret>) -> Connectors {
+    let memory = UploadMemory::new("/nowhere".into());
+    Connectors::new(Arc::clone(secrets) as _, Arc::new(NoBuckets), memory)
 }
 
 const CANARY: &str = "hunter2-canary";
@@ -72,7 +77,7 @@ fn name(text: &str) -> DestinationName {
 #[tokio::test]
 async fn a_connector_is_kept_until_its_secret_is_replaced() {
     let secrets = Arc::new(OneSecret(Mutex::new(looked_up("old"))));
-    let connectors = Connectors::new(Arc::clone(&secrets) as _, Arc::new(NoBuckets));
+    let connectors = over(&secrets);
     let config = config();
     for name in ["push/sftp/acme", "bank"].map(name) {
         *secrets.0.lock() = looked_up("old");
@@ -87,7 +92,7 @@ async fn a_connector_is_kept_until_its_secret_is_replaced() {
         .way(&config, &name("push/sftp/acme"))
         .await
         .unwrap();
-    assert!(way.pattern.unwrap().matches("a.csv"));
+    assert!(way.screen.names[0].matches("a.csv"));
     assert_eq!(connectors.kept.lock().by_name.len(), 2);
     let mut smaller = config.clone();
     smaller.destinations.clear();
@@ -95,10 +100,43 @@ async fn a_connector_is_kept_until_its_secret_is_replaced() {
     assert_eq!(connectors.kept.lock().by_name.len(), 1);
 }
 
+/// Nobody asks the store before something goes there.
+#[tokio::test]
+async fn a_looked_up_bucket_is_kept_until_its_place_is_another() {
+    let says = |url: &str, more: &str| format!(r#"{{"kind": "bucket", "url": "{url}"{more}}}"#);
+    let secrets = Arc::new(OneSecret(Mutex::new(says("s3://in", ""))));
+    let connectors = over(&secrets);
+    let (config, name) = (config(), name("push/sftp/acme"));
+    let first = connectors.way(&config, &name).await.unwrap();
+    assert!(first.screen.is_open());
+    *secrets.0.lock() = says("s3://in", r#", "max_size": 5, "remote_name": "{name}""#);
+    let again = connectors.way(&config, &name).await.unwrap();
+    assert!(Arc::ptr_eq(&first.connector, &again.connector));
+    assert_eq!(again.screen.max_size_bytes, Some(5));
+    assert_eq!(again.name.unwrap().as_str(), "{name}");
+    for other in [
+        says("s3://in/below", ""),
+        says(
+            "s3://in",
+            r#", "role": "arn:aws:iam::123456789012:role/in""#,
+        ),
+        says("s3://in", r#", "acl": "bucket-owner-full-control""#),
+        looked_up("x"),
+    ] {
+        *secrets.0.lock() = other.clone();
+        let moved = connectors.way(&config, &name).await.unwrap();
+        assert!(!Arc::ptr_eq(&first.connector, &moved.connector), "{other}");
+    }
+    *secrets.0.lock() = says("file:///etc", "");
+    let refused = connectors.way(&config, &name).await.err().unwrap();
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(!refused.chain().contains("/etc"), "{refused:?}");
+}
+
 #[tokio::test]
 async fn a_table_is_kept_until_its_secret_is_replaced() {
     let secrets = Arc::new(OneSecret(Mutex::new("host=/nowhere user=old".to_owned())));
-    let connectors = Connectors::new(Arc::clone(&secrets) as _, Arc::new(NoBuckets));
+    let connectors = over(&secrets);
     let (config, warehouse) = (config(), name("warehouse"));
     let first = connectors.way(&config, &warehouse).await.unwrap();
     let again = connectors.way(&config, &warehouse).await.unwrap();
@@ -131,7 +169,7 @@ async fn a_table_is_kept_until_its_secret_is_replaced() {
 #[tokio::test]
 async fn deliveries_that_begin_together_share_a_connector() {
     let secrets = Arc::new(OneSecret(Mutex::new(looked_up("x"))));
-    let connectors = Connectors::new(secrets, Arc::new(NoBuckets));
+    let connectors = over(&secrets);
     let (config, name) = (config(), name("push/sftp/acme"));
     let (one, other) = tokio::join!(
         connectors.way(&config, &name),
@@ -144,7 +182,7 @@ async fn deliveries_that_begin_together_share_a_connector() {
 #[tokio::test]
 async fn what_is_not_there_is_said_and_no_secret_is_shown() {
     let secrets = Arc::new(OneSecret(Mutex::new(CANARY.to_owned())));
-    let connectors = Connectors::new(Arc::clone(&secrets) as _, Arc::new(NoBuckets));
+    let connectors = over(&secrets);
     let config = config();
     for (asked, kind, expect) in [
         (
@@ -175,7 +213,7 @@ async fn what_is_not_there_is_said_and_no_secret_is_shown() {
 #[tokio::test]
 async fn so_many_are_kept() {
     let secrets = Arc::new(OneSecret(Mutex::new(looked_up("x"))));
-    let connectors = Connectors::new(secrets, Arc::new(NoBuckets));
+    let connectors = over(&secrets);
     let config = config();
     for number in 0..=KEPT_MAX {
         let name = name(&format!("push/sftp/acme{number}"));

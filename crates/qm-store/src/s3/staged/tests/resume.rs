@@ -149,6 +149,20 @@ async fn begins_anew_if_the_store_has_something_else() {
     }
 }
 
+/// As earlier releases kept it.
+#[tokio::test]
+async fn a_state_that_says_nothing_of_checksums_goes_on() {
+    let room = Room::new();
+    let mut parked = parked(&room, &final_name(1), PART + 1).await.unwrap();
+    let state = parked.state.take().unwrap();
+    assert_eq!(StagedUpload::wants_checksums(&parked), None);
+    let earlier = state.replace(r#","checksums":false"#, "");
+    assert!(earlier.len() < state.len(), "{state}");
+    parked.state = Some(earlier);
+    let resumed = StagedUpload::resume(room.parts.clone(), &final_name(1), &parked).await;
+    assert!(resumed.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn a_caller_that_digests_needs_no_state_of_ours() {
     let staging = Staging {

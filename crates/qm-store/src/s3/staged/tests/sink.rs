@@ -102,6 +102,10 @@ impl PartSink for MemorySink {
         &self.metadata
     }
 
+    fn has_checksums(&self) -> bool {
+        false
+    }
+
     async fn begin(&self) -> Result<String> {
         tokio::task::yield_now().await;
         let upload = format!("upload {}", self.begun.fetch_add(1, Ordering::Relaxed));

@@ -24,6 +24,7 @@ fn runs_on(node: NodeName) -> DeliveryState {
 }
 
 async fn refuses_to_finish(ledger: &dyn Ledger, delivery: &Delivery) {
+    assert!(!ledger.is_held(delivery).await.unwrap());
     assert!(!ledger.is_latest(delivery).await.unwrap());
     let ended = transition(DeliveryState::Delivered, "late");
     let refused = ledger.finish(delivery, ended, Some(alert("late")), minute(6));
@@ -56,6 +57,7 @@ pub async fn deliveries_of_a_dead_node_are_taken_over(pair: &Pair) {
     assert_eq!(taken[0].updated_at, minute(5));
     refuses_to_finish(first, &lost[1]).await;
     assert_eq!(delivery(second, taken[0].id).await, taken[0]);
+    assert!(second.is_held(&taken[0]).await.unwrap());
     assert!(second.is_latest(&taken[0]).await.unwrap());
     finish(second, &taken[0], DeliveryState::Delivered, 7).await;
     finish(second, &own[0], DeliveryState::Delivered, 7).await;

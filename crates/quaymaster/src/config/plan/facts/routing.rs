@@ -2,9 +2,9 @@
 
 use qm_core::alarm::{Alarm, Alarms};
 use qm_core::config::{
-    AfterDelivery, BreakerPolicy, BucketDestination, Deliver, Destination, DestinationLimits,
-    DestinationPlace, Directory, Lookup, OnFailure, Proxy, ProxyKind, Route, SecretName,
-    SecretStore, Sftp,
+    AfterDelivery, AwsAccess, BreakerPolicy, BucketDestination, Deliver, Destination,
+    DestinationLimits, DestinationPlace, Directory, Lookup, LookupPlace, LookupTable, OnFailure,
+    Proxy, ProxyKind, Route, SecretName, SecretStore, Sftp,
 };
 use qm_core::screen::Screen;
 use qm_core::window::Windows;
@@ -109,17 +109,32 @@ fn lookup(lookup: &Lookup) -> String {
         require_tags,
         limits: _,
     } = lookup;
-    let mut text = format!("secret {name}");
-    if let SecretStore::Aws(access) = store {
-        text.push_str(" in AWS Secrets Manager");
-        for (fact, value) in aws(access) {
-            if let Some(value) = value {
-                let _ = write!(text, " {fact} {value}");
-            }
+    let mut text = match store {
+        LookupPlace::Secrets(SecretStore::Node) => format!("secret {name}"),
+        LookupPlace::Secrets(SecretStore::Aws(access)) => {
+            format!("secret {name} in AWS Secrets Manager{}", reached(access))
         }
-    }
+        LookupPlace::Table(LookupTable {
+            access,
+            table,
+            partition_key,
+        }) => format!(
+            "item {name} by {partition_key} in table {table} of DynamoDB{}",
+            reached(access)
+        ),
+    };
     for (tag, value) in require_tags {
         let _ = write!(text, " with tag {tag}={value}");
+    }
+    text
+}
+
+fn reached(access: &AwsAccess) -> String {
+    let mut text = String::new();
+    for (fact, value) in aws(access) {
+        if let Some(value) = value {
+            let _ = write!(text, " {fact} {value}");
+        }
     }
     text
 }

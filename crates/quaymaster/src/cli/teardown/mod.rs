@@ -1,19 +1,18 @@
 //! `quaymaster teardown`: removes what install made, unless that would lose a file.
 
+mod stores;
+
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::configuration;
 use super::install::{BINARY, BUCKET, CONFIG, DATA, Machine, SECRETS, UNIT_FILE};
-use super::{configuration, explain};
-use crate::node::{DataLock, one_bucket};
-use qm_core::Kind;
+use crate::node::DataLock;
 use qm_core::config::{BucketPlace, Config};
-use qm_core::id::BucketName;
-use qm_core::name::{Prefix, RESERVED_COMPONENT};
-use qm_core::ports::bucket::Bucket;
+use qm_core::name::RESERVED_COMPONENT;
 
 #[derive(Args)]
 pub(crate) struct TeardownOptions {
@@ -30,7 +29,7 @@ pub(crate) async fn run(options: &TeardownOptions) -> anyhow::Result<()> {
     // What it answered for meanwhile would be removed: its buckets are looked at again.
     let is_stopped = machine.stop_service()?;
     let locks = refuse_losses(&machine, config.as_ref()).await;
-    let _locks = locks.map_err(|error| {
+    let (_locks, left) = locks.map_err(|error| {
         if is_stopped {
             with_way_back(&error)
         } else {
@@ -63,6 +62,9 @@ pub(crate) async fn run(options: &TeardownOptions) -> anyhow::Result<()> {
         );
     }
     machine.remove_user();
+    for left in left {
+        println!("left      {left}");
+    }
     Ok(())
 }
 
@@ -75,25 +77,26 @@ fn configured(machine: &Machine) -> anyhow::Result<Option<Config>> {
     Ok(Some(configuration::load(&file)?.config))
 }
 
-/// Refuses while somebody works in a data folder or a bucket may hold a file. Who has what this
-/// returns keeps nodes away.
+/// Refuses while somebody works in a data folder or a bucket may hold a file. Who has the locks that
+/// this returns keeps nodes away; beside them, what [`refuse_full`] returns.
 async fn refuse_losses(
     machine: &Machine,
     config: Option<&Config>,
-) -> anyhow::Result<Vec<DataLock>> {
+) -> anyhow::Result<(Vec<DataLock>, Vec<String>)> {
     let mut locks = Vec::new();
     for data in data_folders(machine, config) {
         locks.extend(take(&data)?);
     }
-    refuse_full(machine, config).await?;
-    Ok(locks)
+    let left = refuse_full(machine, config).await?;
+    Ok((locks, left))
 }
 
-async fn refuse_full(machine: &Machine, config: Option<&Config>) -> anyhow::Result<()> {
+/// Refuses while a bucket may hold a file; what else would be left where teardown does not reach.
+async fn refuse_full(machine: &Machine, config: Option<&Config>) -> anyhow::Result<Vec<String>> {
     refuse_full_folders(machine, config)?;
     match config {
-        Some(config) => refuse_full_stores(config).await,
-        None => Ok(()),
+        Some(config) => stores::refuse_full(machine, config).await,
+        None => Ok(Vec::new()),
     }
 }
 
@@ -161,48 +164,6 @@ fn configured_folders(machine: &Machine, config: Option<&Config>) -> Vec<PathBuf
         BucketPlace::S3(_) | BucketPlace::Gcs(_) | BucketPlace::Azure(_) => None,
     });
     folders.collect()
-}
-
-/// What is in an object store stays there, but the ledger goes that knows of it, and with the data
-/// folder the keys that may have sealed it.
-async fn refuse_full_stores(config: &Config) -> anyhow::Result<()> {
-    for (name, place) in stores(config) {
-        let bucket = one_bucket(config, name).await.with_context(|| {
-            format!(
-                "whether bucket {name} in {place} is empty cannot be asked\n  help: take it out of the \
-                 configuration if its files are not wanted; nothing was removed"
-            )
-        })?;
-        if let Some(file) = first_object(&*bucket).await? {
-            bail!(
-                "bucket {name} in {place} is not empty: {file} is there\n  help: move its files away first, \
-                 or take it out of the configuration if it is not wanted, its encryption key neither; nothing \
-                 was removed"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn stores(config: &Config) -> impl Iterator<Item = (&BucketName, &BucketPlace)> {
-    let buckets = config.buckets.iter();
-    let stores = buckets.filter(|(_, bucket)| !matches!(bucket.place, BucketPlace::Directory(_)));
-    stores.map(|(name, bucket)| (name, &bucket.place))
-}
-
-/// A name at the top of the bucket.
-async fn first_object(bucket: &dyn Bucket) -> anyhow::Result<Option<String>> {
-    let listed = bucket.list(&Prefix::default()).await;
-    let mut listing = match listed {
-        Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-        listing => listing.map_err(explain)?,
-    };
-    while let Some(entries) = listing.next().await.map_err(explain)? {
-        if let Some(entry) = entries.into_iter().next() {
-            return Ok(Some(entry.name));
-        }
-    }
-    Ok(None)
 }
 
 /// The first file of the bucket that is not ours; versions that are kept count as files.

@@ -1,5 +1,9 @@
+mod bucket;
+mod screening;
+
 use super::*;
 use crate::config::{Proxy, ProxyKind};
+use crate::screen::NamePattern;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -25,6 +29,10 @@ fn with(fields: &Value) -> Secret {
     Secret::new(secret.to_string())
 }
 
+fn server(found: &LookedUp) -> &Sftp<Secret> {
+    found.place.as_sftp().unwrap()
+}
+
 #[track_caller]
 fn check(fields: &Value, expect: impl FnOnce(&LookedUp) -> bool) {
     let found = parse(&with(fields)).unwrap();
@@ -44,7 +52,7 @@ fn what_is_needed_and_what_is_otherwise() {
     check(&json!({}), |found| {
         *found
             == LookedUp {
-                place: Sftp {
+                place: LookedUpPlace::Sftp(Box::new(Sftp {
                     host: "sftp.example.org".to_owned(),
                     port: 22,
                     user: "quay".to_owned(),
@@ -56,8 +64,8 @@ fn what_is_needed_and_what_is_otherwise() {
                     create_folders: false,
                     proxy: None,
                     source_address: None,
-                },
-                pattern: None,
+                })),
+                screen: Screen::default(),
                 name: None,
             }
     });
@@ -78,12 +86,13 @@ fn every_field() {
     });
     check(&secret, |found| {
         let is_revealed = |secret: &Option<Secret>, text| secret.as_ref().unwrap().reveal() == text;
-        found.place.port == 2222
-            && is_revealed(&found.place.private_key, "canary-key")
-            && is_revealed(&found.place.passphrase, "canary-phrase")
-            && found.place.folder.as_str() == "/in/{arrived:%Y}"
-            && found.place.create_folders
-            && found.pattern == Some(NamePattern::regex(r"\d+\.csv").unwrap())
+        let place = server(found);
+        place.port == 2222
+            && is_revealed(&place.private_key, "canary-key")
+            && is_revealed(&place.passphrase, "canary-phrase")
+            && place.folder.as_str() == "/in/{arrived:%Y}"
+            && place.create_folders
+            && found.screen.names == [NamePattern::regex(r"\d+\.csv").unwrap()]
             && found.name == Some(Template::parse("{stem}.txt").unwrap())
     });
 }
@@ -92,28 +101,27 @@ fn every_field() {
 fn spellings() {
     let other = json!({"username": null, "Username": "u", "password": "", "Password": "p", "PrivateKey": "k"});
     check(&other, |found| {
-        found.place.user == "u"
-            && found.place.password == Some(Secret::new("p".to_owned()))
-            && found.place.private_key == Some(Secret::new("k".to_owned()))
+        let place = server(found);
+        place.user == "u"
+            && place.password == Some(Secret::new("p".to_owned()))
+            && place.private_key == Some(Secret::new("k".to_owned()))
     });
     check(&json!({"port": "2022", "create_dir": "true"}), |found| {
-        found.place.port == 2022 && found.place.create_folders
+        server(found).port == 2022 && server(found).create_folders
     });
-    check(&json!({"pattern": "*.csv"}), |found| {
-        found.pattern == Some(NamePattern::glob("*.csv").unwrap())
-    });
+    check(&json!({"kind": "sftp"}), |found| server(found).port == 22);
     let lines = format!("# scanned\nsftp.example.org {ED25519}\n[sftp.example.org]:22 {ED25519}\n");
     check(&json!({"known_hosts": lines}), |found| {
-        found.place.host_keys == [ED25519, ED25519]
+        server(found).host_keys == [ED25519, ED25519]
     });
     check(&json!({"host": "2001:db8::1"}), |found| {
-        found.place.host == "2001:db8::1"
+        server(found).host == "2001:db8::1"
     });
 }
 
 #[test]
 fn ways_there() {
-    let way = |fields: Value| parse(&with(&fields)).unwrap().place;
+    let way = |fields: Value| server(&parse(&with(&fields)).unwrap()).clone();
     let socks = way(json!({"proxy": "socks5://proxy.example.org:1080"}));
     assert_eq!(
         socks.proxy,
@@ -142,6 +150,8 @@ fn ways_there() {
 #[test]
 fn what_is_missing_or_wrong() {
     for (fields, names) in [
+        (json!({"kind": "canary"}), "`kind`"),
+        (json!({"kind": ["sftp"]}), "`kind`"),
         (json!({"host": null}), "no `host`"),
         (json!({"host": ""}), "no `host`"),
         (json!({"host": "canary host"}), "`host`"),
@@ -198,6 +208,28 @@ fn what_is_missing_or_wrong() {
 }
 
 #[test]
+fn an_item_is_read_as_a_secret_is_and_told_of_as_what_it_is() {
+    let (same, item) = (with(&json!({})), with(&json!({"port": "2222"})));
+    assert_eq!(parse_item(&same).unwrap(), parse(&same).unwrap());
+    assert_eq!(server(&parse_item(&item).unwrap()).port, 2222);
+    for (fields, expect) in [
+        (json!({"host": null}), "the item has no `host`"),
+        (
+            json!({"remote_dir": "{canary}"}),
+            "`remote_dir` of the item has a brace or a placeholder that means nothing",
+        ),
+        (
+            json!({"password": null}),
+            "the item has neither a `private_key` nor a `password`",
+        ),
+    ] {
+        let error = parse_item(&with(&fields)).unwrap_err();
+        assert_eq!(error.public_message(), expect);
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+}
+
+#[test]
 fn without_a_host_key_nobody_is_believed() {
     for none in [json!(null), json!(""), json!([]), json!("# canary only")] {
         let error = parse(&with(&json!({"known_hosts": none}))).unwrap_err();
@@ -231,8 +263,11 @@ proptest! {
         name in prop::sample::select(vec![
             "host", "port", "username", "private_key", "private_key_passphrase", "password", "known_hosts",
             "remote_dir", "create_dir", "pattern", "pattern_type", "remote_name", "proxy", "proxy_password",
-            "source_address",
+            "source_address", "kind", "names", "regex", "types", "min_size", "max_size", "url", "region",
+            "endpoint", "role", "external_id", "acl", "path_style", "checksums", "server_side_encryption",
+            "kms_key_id",
         ]),
+        is_bucket in any::<bool>(),
         shape in 0_u8..4,
         text in "[{}()|@*#/ \\\\a-z\n]{0,12}canary42[{}()|@*#/ \\\\a-z\n]{0,12}",
     ) {
@@ -242,7 +277,14 @@ proptest! {
             2 => json!({ text: 1 }),
             _ => json!([[text]]),
         };
-        match parse(&with(&json!({ name: value }))) {
+        let mut fields = json!({ name: value });
+        if is_bucket && name != "kind" {
+            fields["kind"] = json!("bucket");
+            if name != "url" {
+                fields["url"] = json!("s3://partner-in/from-us");
+            }
+        }
+        match parse(&with(&fields)) {
             Err(error) => {
                 let told = format!("{error:?} {:?}", error.remedy());
                 prop_assert!(!told.contains("canary42"), "{}", told);
