@@ -121,10 +121,11 @@ pub(crate) fn digest_seconds() -> f64 {
 impl Client {
     fn prepare(amount: Amount) -> Result<Self> {
         let free = rustix::fs::statvfs(TMPFS).context("looking for space in memory")?;
+        let needed = BULK_COPIES * amount.bulk_bytes + amount.long_bytes;
         ensure!(
-            free.f_bavail * free.f_frsize > BULK_COPIES * amount.bulk_bytes,
+            free.f_bavail * free.f_frsize > needed,
             "{TMPFS} needs {} MiB free",
-            (BULK_COPIES * amount.bulk_bytes) >> 20
+            needed >> 20
         );
         let folder = temporary_folder(Path::new(TMPFS))?;
         let key = KeyPair::generate(&folder.path().join("key"))?;

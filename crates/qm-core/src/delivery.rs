@@ -151,7 +151,7 @@ pub struct NewDelivery {
     /// True if it waits for older ones of its ordering key only while they run.
     pub is_independent: bool,
     /// True if it adds to what is there: it takes the place of none, and none that is there takes its
-    /// own. See [`crate::config::Destination::adds`].
+    /// own. See [`crate::config::Config::adds`].
     pub adds: bool,
 }
 

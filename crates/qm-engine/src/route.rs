@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use qm_core::Result;
 use qm_core::arrival::Arrival;
-use qm_core::config::{
-    AfterDelivery, Config, Deliver, Destination, Lookup, OnFailure, Propagate, Route,
-};
+use qm_core::config::{AfterDelivery, Config, Deliver, Lookup, OnFailure, Propagate, Route};
 use qm_core::delivery::{Delivery, NewDelivery};
 use qm_core::departure::{Departure, Following};
 use qm_core::id::{DeliveryId, DestinationName, RouteName};
@@ -120,7 +118,7 @@ fn of_route(
     let new = |destination: DestinationName, target: String| NewDelivery {
         id: DeliveryId::derive(arrival.version.id, &route.name, &destination),
         route: route.name.clone(),
-        adds: adds(config, &destination),
+        adds: config.adds(&destination),
         destination,
         target,
         has_after: route.after != AfterDelivery::Keep,
@@ -193,12 +191,6 @@ fn following_by(departure: &Departure, config: &Config, route: &Route) -> Vec<Fo
     // Under its new name the route takes it elsewhere.
     following.extend(copies.iter().map(|copy| Following::Remove(copy.id)));
     following
-}
-
-/// See [`Destination::adds`]. One that is looked up does not, nor one that the revision lacks.
-pub(crate) fn adds(config: &Config, destination: &DestinationName) -> bool {
-    let found = config.destinations.get(destination);
-    found.is_some_and(Destination::adds)
 }
 
 /// The name at the destination. A destination that the revision lacks and a name that cannot be

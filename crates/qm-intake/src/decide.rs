@@ -107,12 +107,13 @@ impl Shared {
         lands_on: &ObjectPath,
         wanted: &Wanted,
     ) -> Result<(Option<VersionId>, Look)> {
-        let opened = wanted.opened.as_ref();
-        let Found { mut look, version } = self.find_since(bucket, lands_on, opened).await?;
-        look.must_hold = wanted.existing == Existing::Refuse;
+        // What may not be replaced is looked at now.
+        let may_replace = wanted.existing == Existing::Replace;
+        let opened = wanted.opened.as_ref().filter(|_| may_replace);
+        let Found { look, version } = self.find_since(bucket, lands_on, opened).await?;
         if look.file()?.is_none() {
             check_folder(bucket, &lands_on.key).await?;
-        } else if look.must_hold {
+        } else if !may_replace {
             return Err(Error::new(
                 Kind::AlreadyExists,
                 "a file with that name is already there",

@@ -70,8 +70,7 @@ impl Shared {
         let now = self.now();
         let text = format!("{BEGINNING}{now:.0}, {}.\n\n{report}", refused.fate);
         let text = Bytes::from(text);
-        for number in 1..=REPORTS {
-            let path = beside(&refused.path, number)?;
+        for path in reports(&refused.path) {
             let key = path.key.clone();
             let written = self.write_report(&refused, path, text.clone()).await;
             let is_taken = matches!(&written, Err(error) if error.kind() == Kind::AlreadyExists);
@@ -82,7 +81,7 @@ impl Shared {
         }
         Err(Error::new(
             Kind::AlreadyExists,
-            "too many files of this name were refused at the same time",
+            "no name is left for what is wrong with this file",
         ))
     }
 
@@ -175,18 +174,13 @@ impl Shared {
         act: &Act,
         until: Option<VersionId>,
     ) -> Result<()> {
-        for number in 1..=REPORTS {
-            let path = beside(path, number)?;
-            let was_there = self.remove_report(bucket, path, holder, act, until).await?;
-            // Somebody may have removed the first.
-            if !was_there && number > 1 {
-                break;
-            }
+        // Whoever has read one may have removed it: others come behind it.
+        for path in reports(path) {
+            self.remove_report(bucket, path, holder, act, until).await?;
         }
         Ok(())
     }
 
-    /// False if there was nothing of that name.
     async fn remove_report(
         self: &Arc<Self>,
         bucket: &Arc<dyn Bucket>,
@@ -194,18 +188,18 @@ impl Shared {
         holder: &Holder,
         act: &Act,
         until: Option<VersionId>,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         // One that was written a moment ago may not be recorded yet.
         let settled = self.locks.names(vec![path.clone()]);
         let held = tokio::time::timeout(LOCK_WAIT, settled).await;
         drop(held.map_err(|_| busy())?);
         // Only what the ledger knows is ours; mostly there is nothing, and no bucket is asked.
         let Some(version) = self.parts.ledger.current(&path).await? else {
-            return Ok(false);
+            return Ok(());
         };
         let is_later = until.is_some_and(|until| version.id > until);
         if is_later || !tells_faults(&**bucket, &path.key).await? {
-            return Ok(true);
+            return Ok(());
         }
         let wanted = Wanted {
             change: Change::Remove,
@@ -224,12 +218,17 @@ impl Shared {
             },
             path,
         };
-        self.change_name_of(wanted, Some(version.id)).await?;
-        Ok(true)
+        self.change_name_of(wanted, Some(version.id))
+            .await
+            .map(|_| ())
     }
 }
 
-/// What the file is called that tells the faults of another.
+/// What the files may be called that tell the faults of another; names that are too long are left out.
+fn reports(path: &ObjectPath) -> impl Iterator<Item = ObjectPath> {
+    (1..=REPORTS).map_while(move |number| beside(path, number).ok())
+}
+
 fn beside(path: &ObjectPath, number: u32) -> Result<ObjectPath> {
     let file = path.key.file_name();
     let name = match number {

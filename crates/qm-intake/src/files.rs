@@ -259,13 +259,14 @@ impl AccountMailbox {
             act: act.clone(),
         };
         // Before the names are taken that others may wait for.
-        let _turn = match &wanted.rows_of {
+        let turn = match &wanted.rows_of {
             Some(rows) if rows.is_of_workbook() => {
                 Some(self.shared.turns.take(self.holder.recorded()).await)
             }
             Some(_) | None => None,
         };
         let renamed = self.shared.change_name(wanted).await;
+        drop(turn);
         if renamed.is_ok() && arrives {
             self.shared
                 .forget_faults(&account, &bucket, &target, &self.holder, act)

@@ -1,14 +1,16 @@
 //! Making, removing and renaming folders. Folders hold no bytes, so nothing can be lost: the
 //! audit record comes first, then the change.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::Shared;
 use crate::mailbox::AccountMailbox;
 use crate::names::gone;
 use crate::refusal::Act;
 use qm_core::account::{Account, Verb};
 use qm_core::name::{MailboxPath, ObjectKey};
-use qm_core::ports::bucket::{EntryKind, FolderChange};
+use qm_core::ports::bucket::{Bucket, EntryKind, FolderChange};
 use qm_core::{Error, Kind, Result};
 
 /// A change of a name on a disk takes milliseconds; behind a long copy of an object store nobody
@@ -89,6 +91,19 @@ impl AccountMailbox {
             }
         };
         self.shared.allowed(act).await?;
-        bucket.change_folder(change).await
+        self.shared.change_folder(&*bucket, change).await
+    }
+}
+
+impl Shared {
+    /// Whatever comes of it, nothing relies on what names showed before.
+    pub(crate) async fn change_folder(
+        &self,
+        bucket: &dyn Bucket,
+        change: FolderChange,
+    ) -> Result<()> {
+        let changed = bucket.change_folder(change).await;
+        self.folder_changes.fetch_add(1, Ordering::SeqCst);
+        changed
     }
 }

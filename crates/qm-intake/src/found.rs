@@ -6,25 +6,18 @@ use qm_core::operation::Version;
 use qm_core::ports::bucket::Bucket;
 use qm_core::ports::look::{Likely, Look};
 use qm_core::{Error, Kind, Result};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Small files are whole by then. Longer nobody relies on the store: some take the condition of a
-/// request and forget it.
+/// Small files are whole by then. A folder that others make meanwhile is not seen.
 const LOOK_KEPT: Duration = Duration::from_secs(30);
 
-/// What a name showed when a file was opened under it.
+/// When a name was looked at that showed nothing.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    look: Look,
     at: Instant,
-}
-
-impl Opened {
-    /// `None` if it is of no use later.
-    pub(crate) fn of(look: Look, at: Instant) -> Option<Self> {
-        look.lasts.then_some(Self { look, at })
-    }
+    folder_changes: u64,
 }
 
 /// What a name shows.
@@ -58,23 +51,34 @@ impl Shared {
         Ok(Found { look, version })
     }
 
-    /// The same, from an earlier look where that is enough: our own changes since then are in the
-    /// ledger, and those of others are seen when the change is carried out.
+    /// To be asked before the name is looked at.
+    pub(crate) fn opening(&self) -> Opened {
+        Opened {
+            at: Instant::now(),
+            folder_changes: self.folder_changes.load(Ordering::SeqCst),
+        }
+    }
+
+    /// The same, from an earlier look that showed nothing where that is enough: files that came
+    /// through us since then are in the ledger, and those of others are replaced in any case.
     pub(crate) async fn find_since(
         &self,
         bucket: &dyn Bucket,
         path: &ObjectPath,
         opened: Option<&Opened>,
     ) -> Result<Found> {
-        if let Some(opened) = opened.filter(|opened| opened.at.elapsed() < LOOK_KEPT) {
-            let version = self.parts.ledger.current(path).await?;
-            let identity = version.as_ref().map(|version| &version.identity);
-            if identity == opened.look.identity.as_ref() {
-                return Ok(Found {
-                    look: opened.look.clone(),
-                    version,
-                });
-            }
+        let holds = |opened: &Opened| {
+            opened.at.elapsed() < LOOK_KEPT
+                && opened.folder_changes == self.folder_changes.load(Ordering::SeqCst)
+        };
+        if asks_far(bucket)
+            && opened.is_some_and(holds)
+            && self.parts.ledger.current(path).await?.is_none()
+        {
+            return Ok(Found {
+                look: Look::default(),
+                version: None,
+            });
         }
         self.find(bucket, path).await
     }

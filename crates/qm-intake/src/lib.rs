@@ -27,6 +27,7 @@ mod versions;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use std::net::IpAddr;
@@ -95,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) open: OpenUploads,
     pub(crate) refusals: Refusals,
     pub(crate) turns: Turns,
+    /// How often folders were made, renamed or removed.
+    pub(crate) folder_changes: AtomicU64,
 }
 
 impl Intake {
@@ -107,6 +110,7 @@ impl Intake {
                 open: OpenUploads::default(),
                 refusals: Refusals::default(),
                 turns: Turns::default(),
+                folder_changes: AtomicU64::default(),
             }),
         }
     }

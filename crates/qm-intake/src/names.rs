@@ -39,7 +39,7 @@ pub(crate) struct Wanted {
     pub(crate) change: Change,
     /// For a publication: what was received.
     pub(crate) version: Option<Version>,
-    /// What the name it lands on showed earlier.
+    /// Set if the name it lands on showed nothing a moment ago.
     pub(crate) opened: Option<Opened>,
     /// What happens to a file that already has the name it lands on.
     pub(crate) existing: Existing,

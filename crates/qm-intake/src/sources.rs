@@ -43,8 +43,10 @@ impl Sources for Intake {
         if path.key == *to {
             return Ok(Some(to.clone()));
         }
-        let folders = FolderChange::MakeAll(to.folder());
-        bucket.change_folder(folders).await?;
+        if !bucket.has_folder(&to.folder()).await? {
+            let folders = FolderChange::MakeAll(to.folder());
+            self.shared.change_folder(&*bucket, folders).await?;
+        }
         let mut number = 1;
         loop {
             let to = numbered(to, number)?;

@@ -12,6 +12,7 @@ use crate::names::Wanted;
 use crate::open_uploads::OpenUpload;
 use crate::refusal::Act;
 use crate::screening::{self, Screening};
+use crate::turns::Turn;
 use qm_core::account::{Account, Verb};
 use qm_core::arrival::Cause;
 use qm_core::id::VersionId;
@@ -45,7 +46,7 @@ pub(crate) struct AccountUpload {
     pub(crate) bucket: Arc<dyn Bucket>,
     pub(crate) staged: Box<dyn Staged>,
     pub(crate) start: Start,
-    /// What the name showed when the handle was opened.
+    /// Set if the name showed nothing when the handle was opened.
     pub(crate) opened: Option<Opened>,
     /// Set when the handle's name is a temp name.
     pub(crate) final_name: Option<String>,
@@ -55,6 +56,8 @@ pub(crate) struct AccountUpload {
     pub(crate) open: OpenUpload,
     /// Set when the rows must be as declared.
     pub(crate) screening: Option<Screening>,
+    /// Until its workbook is read.
+    pub(crate) turn: Option<Turn>,
     pub(crate) has_failed: bool,
     /// Set when a failed upload's change of the name may be run by another node.
     pub(crate) is_with_others: bool,
@@ -212,6 +215,8 @@ impl AccountUpload {
             return Ok(());
         };
         let report = screening.report(&mut *self.staged, size_bytes).await?;
+        // Nobody waits for what is still to be told and stored.
+        self.turn = None;
         let Err(error) = screening::verdict(&report) else {
             return Ok(());
         };
@@ -247,9 +252,9 @@ impl AccountUpload {
     }
 
     /// Waits on nobody's thread, and not for a session that goes away meanwhile.
-    async fn ended_in_turn(self: Box<Self>) -> Result<()> {
+    async fn ended_in_turn(mut self: Box<Self>) -> Result<()> {
         let ended = tokio::spawn(async move {
-            let _turn = self.shared.turns.take(self.holder.recorded()).await;
+            self.turn = Some(self.shared.turns.take(self.holder.recorded()).await);
             qm_threads::carry(Box::pin(self.ended())).await
         });
         ended.await.unwrap_or_else(|stopped| {

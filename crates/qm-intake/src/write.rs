@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::found::{Opened, check_folder};
+use crate::found::check_folder;
 use crate::mailbox::AccountMailbox;
 use crate::names::gone;
 use crate::open_uploads::OpenUpload;
@@ -15,11 +15,9 @@ use qm_core::arrival::Partial;
 use qm_core::audit::{Activity, Decision};
 use qm_core::name::{MailboxPath, ObjectPath};
 use qm_core::ports::bucket::{Attributes, Bucket, DigestBy, Entry, Staged, Staging};
-use qm_core::ports::look::Look;
 use qm_core::ports::mailbox::{Upload, WriteOptions};
 use qm_core::temp_name;
 use qm_core::{Error, Kind, Result};
-use tokio::time::Instant;
 
 impl AccountMailbox {
     pub(crate) async fn open_for_writing(
@@ -32,11 +30,10 @@ impl AccountMailbox {
         let object = Self::object(&account, path)?;
         let bucket = self.bucket(&account)?;
         let final_name = check_name(&account, &object)?;
-        let at = Instant::now();
-        let look = self
+        let opening = self.shared.opening();
+        let existing = self
             .check_place(&account, &*bucket, &object, final_name.as_deref(), options)
             .await?;
-        let existing = look.file()?.cloned();
         if options.read && existing.is_some() {
             let reading = Act {
                 activity: Activity::Open,
@@ -44,6 +41,7 @@ impl AccountMailbox {
             };
             self.shared.allowed(&reading).await?;
         }
+        let opened = existing.is_none().then_some(opening);
         let open = OpenUpload::begin(&self.shared, self.holder.name(), &object);
         let (staged, start) = self
             .stage(&*bucket, &object, final_name.as_deref(), existing, options)
@@ -63,13 +61,14 @@ impl AccountMailbox {
             bucket,
             staged,
             start,
-            opened: Opened::of(look, at),
+            opened,
             final_name,
             options,
             attributes: Attributes::default(),
             act: act.clone(),
             open,
             screening,
+            turn: None,
             has_failed: false,
             is_with_others: false,
         };
@@ -79,7 +78,7 @@ impl AccountMailbox {
         Ok(Box::new(upload))
     }
 
-    /// What is there already, when it may be written.
+    /// The file that is there already, if any, when it may be written.
     async fn check_place(
         &self,
         account: &Account,
@@ -87,22 +86,26 @@ impl AccountMailbox {
         object: &ObjectPath,
         final_name: Option<&str>,
         options: WriteOptions,
-    ) -> Result<Look> {
+    ) -> Result<Option<Entry>> {
         let look = self.shared.look(bucket, object).await?;
-        if look.file()?.is_some() {
-            if options.exclusive {
+        let existing = look.file()?.cloned();
+        match &existing {
+            Some(_) if options.exclusive => {
                 return Err(Error::new(
                     Kind::AlreadyExists,
                     "a file with that name is already there",
                 ));
             }
-            if final_name.is_none() {
-                account.check(Verb::Overwrite)?;
+            Some(_) => {
+                if final_name.is_none() {
+                    account.check(Verb::Overwrite)?;
+                }
+                if options.read {
+                    account.check(Verb::Read)?;
+                }
+                return Ok(existing);
             }
-            if options.read {
-                account.check(Verb::Read)?;
-            }
-            return Ok(look);
+            None => {}
         }
         let has_partial = self
             .shared
@@ -116,7 +119,7 @@ impl AccountMailbox {
             self.check_final_place(account, bucket, object, final_name)
                 .await?;
         }
-        Ok(look)
+        Ok(None)
     }
 
     /// Under a temp name: a final name that could not be given in the end is refused now.

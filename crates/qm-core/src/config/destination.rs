@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AwsAccess, LoadMode, SecretName, Table};
+use super::{AwsAccess, SecretName, Table};
 use crate::Result;
 use crate::alarm::Alarms;
 use crate::id::BucketName;
@@ -54,13 +54,6 @@ impl Destination {
                 Ok(rendered)
             }
         }
-    }
-
-    /// True if what goes there is added to what is there, so that no version of a file takes the place of
-    /// another.
-    pub fn adds(&self) -> bool {
-        let table = self.place.as_table();
-        table.is_some_and(|table| table.mode == LoadMode::Append)
     }
 }
 

@@ -246,6 +246,14 @@ impl Config {
             .max_by_key(|a| a.mailbox.prefix.as_str().len())
     }
 
+    /// True if what goes to a destination is added to what is there, so that no version of a file
+    /// takes the place of another. One that is looked up does not, nor one that there is not.
+    pub fn adds(&self, name: &DestinationName) -> bool {
+        let found = self.destinations.get(name);
+        let table = found.and_then(|destination| destination.place.as_table());
+        table.is_some_and(|table| table.mode == LoadMode::Append)
+    }
+
     /// How much a destination is given at a time: one of the configuration, or one that a route of
     /// the configuration looks up.
     pub fn destination_limits(&self, name: &DestinationName) -> Option<&DestinationLimits> {

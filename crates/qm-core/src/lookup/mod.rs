@@ -14,8 +14,7 @@ use crate::screen::Screen;
 use crate::template::Template;
 use crate::{Error, Kind, Result, host_key};
 
-/// What a secret store holds at most under a name; AWS Secrets Manager has the same limit. Nor is
-/// an item that says where files go any longer.
+/// What a secret store holds at most under a name; AWS Secrets Manager has the same limit.
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 /// The longest host name of the DNS.
 const HOST_BYTES_MAX: usize = 253;
@@ -65,20 +64,20 @@ impl LookedUpPlace {
 /// `profile`. Other fields are left alone, and an empty text is none. A list of one may be a text; numbers and truth values
 /// may be texts, as consoles of secret stores write them. No error shows a value.
 pub fn parse(secret: &Secret) -> Result<LookedUp> {
+    if secret.reveal().len() > SECRET_BYTES_MAX {
+        return Err(invalid("the secret is longer than 64 KiB"));
+    }
     read(secret, "secret")
 }
 
-/// Reads an item in the same way, which was made JSON.
+/// Reads an item in the same way, which was made JSON. It is as long as its table lets it be: others
+/// may keep more in it.
 pub fn parse_item(item: &Secret) -> Result<LookedUp> {
     read(item, "item")
 }
 
 fn read(found: &Secret, what: &'static str) -> Result<LookedUp> {
-    let text = found.reveal();
-    if text.len() > SECRET_BYTES_MAX {
-        return Err(invalid(format!("the {what} is longer than 64 KiB")));
-    }
-    let of: Map<String, Value> = serde_json::from_str(text).map_err(|cause| {
+    let of: Map<String, Value> = serde_json::from_str(found.reveal()).map_err(|cause| {
         // Its own words may quote the text.
         let (line, column) = (cause.line(), cause.column());
         invalid(format!("the {what} is not an object in JSON"))

@@ -60,7 +60,7 @@ pub trait Bucket: Send + Sync {
 
     /// [`Bucket::run`], once, of an operation that was decided on this look at the key it lands on:
     /// what the change itself can depend on need not be looked at again. Whatever changed since the
-    /// look, the outcome is that of [`Bucket::run`], unless the look must hold.
+    /// look, the outcome is that of [`Bucket::run`].
     async fn run_after(&self, look: &Look, operation: &Operation) -> Result<()> {
         let _ = look;
         self.run(operation).await
@@ -106,7 +106,7 @@ pub trait Bucket: Send + Sync {
         Ok(Look {
             entry,
             identity,
-            ..Look::default()
+            state: None,
         })
     }
 

@@ -12,12 +12,6 @@ pub struct Look {
     pub identity: Option<String>,
     /// Which state of the file it was, in the words of the bucket, if a change can depend on it.
     pub state: Option<String>,
-    /// True if [`super::bucket::Bucket::run_after`] sees what others did since, however long ago
-    /// the look was: then a file that is one request need not be looked for a second time.
-    pub lasts: bool,
-    /// Set by whoever decides on a look that shows no file: one that others put there since is not
-    /// replaced, and the change fails with `AlreadyExists`.
-    pub must_hold: bool,
 }
 
 /// What a name probably shows. It decides what a store is asked first, never what is found.

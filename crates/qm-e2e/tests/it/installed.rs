@@ -19,7 +19,8 @@ const PROGRAM: &str = "/usr/local/bin/quaymaster";
 const DATA: &str = "var/lib/quaymaster";
 const BUCKET: &str = "srv/quaymaster/landing";
 
-/// `/run` is empty, so that a systemd of the real machine is neither found nor told of our unit.
+/// `/run` is empty, so that a systemd of the real machine is neither found nor told of our unit. No
+/// user has a group of its own unless somebody makes it, nor does it go with the user.
 const MACHINE: &str = r#"
 mount -t tmpfs -o mode=755 tmpfs /run
 for place in etc srv usr/local/bin var/lib; do
@@ -27,6 +28,7 @@ for place in etc srv usr/local/bin var/lib; do
     mkdir -p "$own/upper" "$own/work"
     mount -t overlay -o "lowerdir=/$place,upperdir=$own/upper,workdir=$own/work" overlay "/$place"
 done
+echo 'USERGROUPS_ENAB no' >> /etc/login.defs
 echo ready
 exec sleep infinity
 "#;
@@ -54,6 +56,11 @@ impl Machine {
         ensure!(
             rustix::process::geteuid().is_root(),
             "this test mounts and makes a user, which needs root: run `cargo xtask test` as root"
+        );
+        let user = of_unit("User")?;
+        ensure!(
+            run(Command::new("id").arg(user))?.code != Some(0),
+            "this machine has a user {user} already, which this test makes: run it on one without"
         );
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-euc", MACHINE]);
@@ -244,10 +251,21 @@ fn teardown(machine: &Machine, world: &mut World) -> Outcome {
     teardown()?
         .ok()?
         .says(&format!("removed   user {user}\n"))?;
-    machine.run(&["getent", "passwd", user])?.failed()?;
+    for names in ["passwd", "group"] {
+        machine.run(&["getent", names, user])?.failed()?;
+    }
     for place in [DATA, BUCKET, "etc/systemd/system/quaymaster.service"] {
         ensure!(!machine.path(place).exists(), "{place} is left");
     }
+
+    // A user that is there before may be in another group.
+    machine
+        .run(&["useradd", "--system", "--no-user-group", user])?
+        .ok()?;
+    let program = binary()?;
+    let program = program.to_str().context("our folders are text")?;
+    machine.run(&[program, "install"])?.ok()?;
+    machine.run(&["getent", "group", user])?.ok()?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use anyhow::{Context as _, ensure};
 use qm_e2e::clients::{Paramiko, python};
 use qm_e2e::{HttpProxy, Row, Rows, S3Server, World, run, wait};
+use std::fs;
 
 use crate::support::{Outcome, assert_content};
 
@@ -17,6 +18,8 @@ const NO_OVERWRITE: &str = "list read write";
 const OTHERS: &str = "
 import boto3, sys
 s3 = boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1')
+# This server keeps the metadata of what is replaced.
+s3.delete_object(Bucket='landing', Key='north/a.csv')
 s3.put_object(Bucket='landing', Key='north/a.csv', Body=b'theirs')
 ";
 
@@ -52,6 +55,24 @@ impl Counted {
             server,
             _folder: folder,
         })
+    }
+
+    /// Superseded versions stay.
+    fn keep_versions(&mut self) -> Outcome {
+        let world = &mut self.world;
+        world.stop()?;
+        world
+            .configuration
+            .set("bucket.landing", "keep_versions = 5");
+        world.start()
+    }
+
+    /// Puts `theirs` under `a.csv`.
+    fn others(&self) -> Outcome {
+        let mut others = python()?;
+        others.args(["-c", OTHERS, &self.server.endpoint()]);
+        run(&mut others)?.ok()?;
+        Ok(())
     }
 
     /// Waits until nothing needs what is replaced next: it would be kept aside.
@@ -111,11 +132,17 @@ fn foreign_small_files_on_s3_cost_few_requests() -> Outcome {
     let mut north = counted.world.paramiko("north")?;
     north.run("result = sftp.listdir('/')")?;
     counted.proxy.take_requests();
-    // OPEN looks, CLOSE puts over what OPEN saw, and the client asks what came of it.
+    // OPEN looks, CLOSE puts where OPEN saw nothing, and the client asks what came of it.
     let new = ["LIST north/a.csv", "PUT north/a.csv", "HEAD north/a.csv"];
     counted.of(&mut north, "sftp.put('a.csv', '/a.csv')", &new)?;
     counted.routed()?;
-    let known = ["HEAD north/a.csv", "PUT north/a.csv", "HEAD north/a.csv"];
+    // What is there is looked at again.
+    let known = [
+        "HEAD north/a.csv",
+        "HEAD north/a.csv",
+        "PUT north/a.csv",
+        "HEAD north/a.csv",
+    ];
     counted.of(&mut north, "sftp.put('b.csv', '/a.csv')", &known)?;
     assert_content(&counted.world.bucket("north/a.csv"), b"a,b\n3,4\n");
     counted.of(&mut north, "sftp.stat('/a.csv')", &["HEAD north/a.csv"])?;
@@ -140,7 +167,12 @@ fn foreign_sftp_small_files_on_s3_cost_few_requests() -> Outcome {
     counted.routed()?;
     // It asks first whether the name is a folder.
     world.sftp("north", "put a.csv b.csv\n")?.ok()?;
-    counted.costs(&["HEAD north/b.csv", "HEAD north/b.csv", "PUT north/b.csv"])?;
+    counted.costs(&[
+        "HEAD north/b.csv",
+        "HEAD north/b.csv",
+        "HEAD north/b.csv",
+        "PUT north/b.csv",
+    ])?;
     assert_content(&world.bucket("north/b.csv"), b"a,b\n1,2\n");
     Ok(())
 }
@@ -152,19 +184,67 @@ fn foreign_what_others_put_while_a_small_file_is_sent_is_not_overwritten() -> Ou
     north.run("result = sftp.listdir('/')")?;
     counted.proxy.take_requests();
     let alone = "upload(sftp, '/b.csv', b'ours')";
-    counted.of(&mut north, alone, &["LIST north/b.csv", "PUT north/b.csv"])?;
+    let looks = ["LIST north/b.csv", "LIST north/b.csv", "PUT north/b.csv"];
+    counted.of(&mut north, alone, &looks)?;
     north.run(
         "
         handle = open_handle(sftp, '/a.csv', SFTP_FLAG_WRITE | SFTP_FLAG_CREATE)
         sftp._read_response(send(sftp, handle, 0, b'ours'))
         ",
     )?;
-    let mut others = python()?;
-    others.args(["-c", OTHERS, &counted.server.endpoint()]);
-    run(&mut others)?.ok()?;
+    counted.others()?;
     let closed = north.run("result = status_of(lambda: request(sftp, CMD_CLOSE, handle))")?;
     ensure!(closed[0] == "failure", "{closed}");
     assert_content(&counted.world.bucket("north/a.csv"), b"theirs");
+    // It is no fault of the node that operators are told of.
+    let arrivals = counted.world.arrivals()?.0;
+    let has_failed = arrivals.iter().any(|row| row.get("STATE") == "failed");
+    ensure!(!has_failed, "{arrivals:?}");
+    Ok(())
+}
+
+/// What was seen at OPEN is gone at CLOSE: what is there instead is not kept as if it were that.
+#[test]
+fn foreign_what_others_put_while_a_small_file_is_replaced_is_no_version_of_ours() -> Outcome {
+    let mut counted = Counted::start(EVERYTHING)?;
+    counted.keep_versions()?;
+    let mut north = counted.world.paramiko("north")?;
+    north.run(
+        "
+        upload(sftp, '/a.csv', b'first')
+        handle = open_handle(sftp, '/a.csv', SFTP_FLAG_WRITE | SFTP_FLAG_TRUNC)
+        sftp._read_response(send(sftp, handle, 0, b'last'))
+        ",
+    )?;
+    counted.others()?;
+    north.run("request(sftp, CMD_CLOSE, handle)")?;
+    let world = &counted.world;
+    assert_content(&world.bucket("north/a.csv"), b"last");
+    let kept = world.bucket(".quaymaster/kept");
+    let is_empty = !kept.exists() || fs::read_dir(&kept)?.next().is_none();
+    ensure!(is_empty, "something is kept");
+    Ok(())
+}
+
+/// A store has both, a file and a folder of one name.
+#[test]
+fn foreign_a_folder_made_while_a_small_file_is_sent_keeps_its_name() -> Outcome {
+    let counted = Counted::start(EVERYTHING)?;
+    let mut north = counted.world.paramiko("north")?;
+    let closed = north.run(
+        "
+        handle = open_handle(sftp, '/a', SFTP_FLAG_WRITE | SFTP_FLAG_CREATE)
+        sftp._read_response(send(sftp, handle, 0, b'ours'))
+        connect().mkdir('/a')
+        result = status_of(lambda: request(sftp, CMD_CLOSE, handle))
+        ",
+    )?;
+    let said = closed[1].as_str().unwrap_or_default();
+    ensure!(said.contains("that name is a folder"), "{closed}");
+    ensure!(
+        counted.world.bucket("north/a").is_dir(),
+        "the folder is gone"
+    );
     Ok(())
 }
 
@@ -172,12 +252,8 @@ fn foreign_what_others_put_while_a_small_file_is_sent_is_not_overwritten() -> Ou
 #[test]
 fn foreign_what_came_while_a_small_file_was_sent_is_kept() -> Outcome {
     let mut counted = Counted::start(EVERYTHING)?;
-    let world = &mut counted.world;
-    world.stop()?;
-    world
-        .configuration
-        .set("bucket.landing", "keep_versions = 5");
-    world.start()?;
+    counted.keep_versions()?;
+    let world = &counted.world;
     let mut north = world.paramiko("north")?;
     north.run(
         "

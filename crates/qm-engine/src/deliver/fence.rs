@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::job::Job;
 use super::stall::Progress;
-use crate::route::adds;
 
 /// Closed once a newer version was delivered, or the delivery is another worker's. Where rows are added
 /// nothing newer closes it.
@@ -28,7 +27,7 @@ impl LedgerFence {
             ledger: Arc::clone(&job.ports.ledger),
             delivery: job.delivery.clone(),
             // By what the destination does now, whatever it did when the file arrived.
-            adds: adds(&job.config, &job.delivery.destination),
+            adds: job.config.adds(&job.delivery.destination),
             progress: Arc::clone(&job.progress),
             was_closed: Mutex::new(false),
         }

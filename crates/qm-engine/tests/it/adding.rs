@@ -54,14 +54,18 @@ async fn every_version_is_loaded_and_a_redriven_one_after_newer_ones() {
 }
 
 /// An older version that is redriven is added, or gives way to a newer one, as the configuration has it by
-/// then.
+/// then. One whose place a newer one took when it arrived has nothing to be redriven.
 #[tokio::test(start_paused = true)]
 async fn what_a_redriven_version_does_is_said_by_the_mode_of_its_attempt() {
-    for (before, then, expect) in [
-        (LoadMode::Upsert, LoadMode::Append, "delivered"),
-        (LoadMode::Append, LoadMode::Upsert, "superseded"),
+    let (block, skip) = (OnFailure::Block, OnFailure::SkipSuperseded);
+    let (append, upsert) = (LoadMode::Append, LoadMode::Upsert);
+    for (on_failure, before, then, redriven, expect) in [
+        (block, upsert, append, 1, "delivered"),
+        (block, append, upsert, 1, "superseded"),
+        (skip, upsert, append, 0, "superseded"),
+        (skip, append, upsert, 1, "superseded"),
     ] {
-        let world = World::new(loading_by(before, OnFailure::Block));
+        let world = World::new(loading_by(before, on_failure));
         let products = world.destination("products");
         products.loads(load(10, 0));
         products.acts([Act::Fail(Kind::Refused)]);
@@ -69,13 +73,17 @@ async fn what_a_redriven_version_does_is_said_by_the_mode_of_its_attempt() {
             world.arrives(FILE).await;
             world.settles().await;
         }
-        world.applies(loading_by(then, OnFailure::Block));
-        assert_eq!(world.redrives().await, 1);
+        world.applies(loading_by(then, on_failure));
+        assert_eq!(world.redrives().await, redriven);
         world.settles().await;
         let expect = [
             format!("{FILE} products {expect} 1"),
             format!("{FILE} products delivered 1"),
         ];
-        assert_eq!(world.table().await, expect, "{before:?}, then {then:?}");
+        assert_eq!(
+            world.table().await,
+            expect,
+            "{on_failure:?}: {before:?}, then {then:?}"
+        );
     }
 }

@@ -83,13 +83,12 @@ impl Markup {
         self.length += 1;
         self.total += 1;
         match self.within {
-            Within::Text => {
-                if byte == b'<' {
-                    self.tags += 1;
-                    self.begin(Within::Tag);
-                }
-                self.length <= RUN_BYTES
+            Within::Text if byte == b'<' => {
+                self.tags += 1;
+                self.begin(Within::Tag);
+                self.values_can_be_held()
             }
+            Within::Text => self.length <= RUN_BYTES,
             Within::Tag if byte == b'>' => {
                 self.begin(Within::Text);
                 self.ends_well()
@@ -144,13 +143,15 @@ impl Markup {
         true
     }
 
+    /// Asked wherever markup begins, be it a tag or not: up to the next, or to the part's end, there is
+    /// no more than a run.
+    fn values_can_be_held(&self) -> bool {
+        let mut values = self.values.iter();
+        values.all(|(_, began)| self.total - began <= VALUE_BYTES)
+    }
+
     /// The tag is whole.
     fn ends_well(&mut self) -> bool {
-        let total = self.total;
-        let is_held = |(_, began): &(Vec<u8>, usize)| total - began <= VALUE_BYTES;
-        if !self.values.iter().all(is_held) {
-            return false;
-        }
         if let Some(name) = self.tag.strip_prefix(b"/") {
             let blanks = name.iter().rev().take_while(|byte| is_blank(**byte));
             let name = &name[..name.len() - blanks.count()];
@@ -268,6 +269,13 @@ mod tests {
             );
         }
         check(&format!("<a>{long}</a>"), true);
+        let run = "x".repeat(RUN_BYTES - 100);
+        for cut in ["<!---->", "<![CDATA[]]>", "<?x?>"] {
+            let piece = format!("{run}{cut}");
+            check(&format!("<t>{}", piece.repeat(4)), true);
+            check(&format!("<t>{}", piece.repeat(5)), false);
+            check(&format!("<a>{}", piece.repeat(5)), true);
+        }
         let many: Vec<String> = (0..=VALUES_OPEN).map(|at| format!("<x{at}:t>")).collect();
         check(&many.concat(), false);
     }

@@ -120,6 +120,9 @@ fn bombs_are_refused_within_it() {
     let formats = format!("<styleSheet>{format}<cellXfs>{formats}</cellXfs></styleSheet>");
     let value = format!("{zeros}<a/>").repeat(4_000);
     let value = format!("<row><c t=\"inlineStr\"><is><t>{value}</t></is></c></row>");
+    // It never ends, and after it comes no tag at all: the last comment has the rest of the part.
+    let run = "x".repeat(MIB - 100) + "<!---->";
+    let endless = format!("<row><c t=\"inlineStr\"><is><t>{}<!--", run.repeat(128));
     let depth = "<a>".repeat(10_000_000);
     for (what, sheet, parts, expect) in [
         (
@@ -129,6 +132,12 @@ fn bombs_are_refused_within_it() {
             large,
         ),
         ("a value", value.as_str(), Vec::new(), strange),
+        (
+            "a value without an end",
+            endless.as_str(),
+            Vec::new(),
+            strange,
+        ),
         ("depth", depth.as_str(), Vec::new(), strange),
     ] {
         assert_eq!(read(what, &workbook(sheet, &parts)), expect);

@@ -108,7 +108,7 @@ impl Shared {
             return Ok(Look {
                 entry: Some(file_entry(key.file_name(), &head)),
                 identity: Some(head.identity().to_owned()),
-                ..Look::default()
+                state: None,
             });
         }
         Ok(match self.below(&key.as_prefix()).await? {

@@ -5,21 +5,14 @@ use jiff::Timestamp;
 use std::sync::Arc;
 
 use super::S3Bucket;
-use super::client::{CopySource, Existing, Head, Metadata, S3Client};
+use super::client::{CopySource, Head, Metadata, S3Client};
+use super::conditions::{Landing, over};
 use super::metadata;
 use super::operations::gone;
 use super::token::UploadToken;
 use qm_core::name::ObjectKey;
 use qm_core::ports::deposit::{Deposit, Put, StoredObject};
 use qm_core::{Error, Kind, Result};
-
-/// What is under the key of a deposit.
-enum Landing {
-    /// It, already.
-    Done,
-    /// What it may take the place of.
-    Over(Option<Head>),
-}
 
 impl S3Bucket {
     /// Whoever makes the objects of a deposit.
@@ -36,33 +29,17 @@ impl S3Bucket {
             self.small_files.remove(put.version.id);
             return Ok(());
         };
-        let existing = existing(there.as_ref());
+        let existing = over(there.as_ref());
         if let Some(token) = &put.version.staged {
             let upload = UploadToken::decode(token)?;
-            let completed = self.complete(&upload, put.version, existing).await;
-            return match completed {
-                Err(error) if error.kind() == Kind::Unsupported => {
-                    self.complete(&upload, put.version, Existing::Replace).await
-                }
-                completed => completed,
-            };
+            return self.complete_over(&upload, put.version, existing).await;
         }
         let small = self.small_files.get(put.version.id);
         let small = small.ok_or_else(|| gone(put.version.id))?;
-        let mut metadata = small.metadata;
-        metadata::add_digest(&mut metadata, put.version.sha256);
         let client = self.client_for(Some(put.deposit));
-        let made = client
-            .put(&whole, small.body.clone(), metadata.clone(), existing)
+        let made = self
+            .put_over(client, &whole, put.version, small, existing)
             .await;
-        let made = match made {
-            Err(error) if error.kind() == Kind::Unsupported => {
-                client
-                    .put(&whole, small.body, metadata, Existing::Replace)
-                    .await
-            }
-            made => made,
-        };
         self.unless_done(&whole, put.version, made).await?;
         self.small_files.remove(put.version.id);
         Ok(())
@@ -93,14 +70,9 @@ impl S3Bucket {
             head: &head,
         };
         let client = self.client_for(Some(put.deposit));
-        let existing = existing(there.as_ref());
-        let copied = client.copy(from, &whole, carried.clone(), existing).await;
-        let copied = match copied {
-            Err(error) if error.kind() == Kind::Unsupported => {
-                client.copy(from, &whole, carried, Existing::Replace).await
-            }
-            copied => copied,
-        };
+        let copied = self
+            .copy_over(client, from, &whole, &carried, over(there.as_ref()))
+            .await;
         self.unless_done(&whole, put.version, copied).await?;
         let made = self.client.head(&whole, None).await?;
         let is_whole = made.is_some_and(|made| {
@@ -155,10 +127,6 @@ impl S3Bucket {
         }
         Ok(Landing::Over(there))
     }
-}
-
-fn existing(there: Option<&Head>) -> Existing<'_> {
-    there.map_or(Existing::Refuse, |there| Existing::Expect(&there.etag))
 }
 
 fn changed() -> Error {

@@ -1,7 +1,5 @@
 //! Looks at names, with as few requests as they take.
 
-use std::sync::atomic::Ordering;
-
 use super::client::{Head, Range};
 use super::listing::folder_entry;
 use super::{FILE_MODE, S3Bucket, metadata};
@@ -30,7 +28,7 @@ impl S3Bucket {
             return Ok(Look {
                 entry: Some(hidden.entry(key.file_name())),
                 identity: Some(hidden.version.identity),
-                ..Look::default()
+                state: None,
             });
         }
         if likely == Likely::NoFile && !self.new_files.has(&key.as_prefix()) {
@@ -46,13 +44,12 @@ impl S3Bucket {
                 entry: Some(file_entry(key.file_name(), &head)),
                 identity: Some(metadata::identity(&head, self.client.place(&whole))),
                 state: Some(head.etag),
-                ..self.nothing()
             });
         }
         if self.is_folder(&key.as_prefix()).await? {
             return Ok(folder(key));
         }
-        Ok(self.nothing())
+        Ok(Look::default())
     }
 
     /// True if the folder is there, or was a moment ago.
@@ -102,15 +99,7 @@ impl S3Bucket {
         if self.hidden.is_any_below(&key.as_prefix()) {
             folder(key)
         } else {
-            self.nothing()
-        }
-    }
-
-    /// Of a store that makes no object depend on what was seen, a look is soon worth nothing.
-    fn nothing(&self) -> Look {
-        Look {
-            lasts: !self.lacks_conditions.load(Ordering::Relaxed),
-            ..Look::default()
+            Look::default()
         }
     }
 }

@@ -36,7 +36,6 @@ mod token;
 
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use self::client::{S3Client, Versioning};
@@ -90,9 +89,6 @@ pub struct S3Bucket {
     seen_folders: SeenNames,
     /// Names that got a file here a moment ago, which the ledger may not tell yet.
     new_files: SeenNames,
-    /// Set once it has said that it cannot make an object only over what was seen.
-    lacks_conditions: AtomicBool,
-    /// The same of other requests than the one for a small file.
     lacking: Lacking,
 }
 
@@ -145,7 +141,6 @@ impl S3Bucket {
             small_files: Arc::default(),
             seen_folders: SeenNames::default(),
             new_files: SeenNames::default(),
-            lacks_conditions: AtomicBool::default(),
             lacking: Lacking::default(),
         })
     }

@@ -3,11 +3,10 @@
 //! true after an answer that does not say.
 
 use super::S3Bucket;
-use super::client::{CopySource, Existing, Part};
-use super::conditions::{again, check_holds};
+use super::client::{CopySource, Part};
+use super::conditions::{Landing, again, over};
 use super::hidden::HiddenVersion;
 use super::metadata;
-use super::publish_small::Over;
 use super::token::UploadToken;
 use qm_core::id::VersionId;
 use qm_core::name::ObjectKey;
@@ -24,23 +23,22 @@ impl S3Bucket {
         look: Option<&Look>,
     ) -> Result<()> {
         let key = &operation.path.key;
-        let must_hold = look.is_some_and(|look| look.must_hold);
         match &operation.change {
             Change::Publish => {
                 let version = needed(operation)?;
-                match &version.staged {
-                    Some(upload) => {
-                        let upload = UploadToken::decode(upload)?;
-                        again(|| self.publish(operation, version, &upload, must_hold)).await
-                    }
-                    None => self.publish_small(operation, version, look).await,
+                if let Some(upload) = &version.staged {
+                    let upload = UploadToken::decode(upload)?;
+                    again(|| self.publish(operation, version, &upload)).await
+                } else {
+                    let mut seen = look.and_then(|look| self.seen(operation, look));
+                    again(|| self.publish_small(operation, version, seen.take())).await
                 }
             }
-            Change::Rename { to } => again(|| self.rename(operation, key, to, must_hold)).await,
+            Change::Rename { to } => again(|| self.rename(operation, key, to)).await,
             Change::Remove => self.remove(operation, key).await,
             Change::Restore => {
                 let version = needed(operation)?;
-                again(|| self.restore(operation, version, must_hold)).await
+                again(|| self.restore(operation, version)).await
             }
         }
     }
@@ -50,7 +48,6 @@ impl S3Bucket {
         operation: &Operation,
         version: &Version,
         upload: &UploadToken,
-        must_hold: bool,
     ) -> Result<()> {
         let key = &operation.path.key;
         let whole = self.keys.object(key);
@@ -58,16 +55,11 @@ impl S3Bucket {
             self.parts_of(upload, version).await?;
             return self.hide(operation, key, version, upload.clone()).await;
         }
-        let there = self.client.head(&whole, None).await?;
-        if there
-            .as_ref()
-            .is_some_and(|there| self.is_version(there, &whole, version))
-        {
+        let looked = self.look_before(operation, version, &whole).await?;
+        let Landing::Over(there) = looked else {
             return Ok(());
-        }
-        check_holds(must_hold, there.as_ref())?;
-        self.keep_aside(operation, &whole, there.as_ref()).await?;
-        self.complete_over(upload, version, &Over::of(there.as_ref()))
+        };
+        self.complete_over(upload, version, over(there.as_ref()))
             .await?;
         self.unhide(key).await
     }
@@ -97,12 +89,7 @@ impl S3Bucket {
         self.keep_folder_of(key).await
     }
 
-    async fn restore(
-        &self,
-        operation: &Operation,
-        version: &Version,
-        must_hold: bool,
-    ) -> Result<()> {
+    async fn restore(&self, operation: &Operation, version: &Version) -> Result<()> {
         let key = &operation.path.key;
         let whole = self.keys.object(key);
         let there = self.client.head(&whole, None).await?;
@@ -112,7 +99,6 @@ impl S3Bucket {
         {
             return Ok(());
         }
-        check_holds(must_hold, there.as_ref())?;
         let found = self.find(version.id, key, &version.identity).await?;
         let found = found.ok_or_else(|| gone(version.id))?;
         self.keep_aside(operation, &whole, there.as_ref()).await?;
@@ -124,8 +110,10 @@ impl S3Bucket {
             key: &found.key,
             head: &found.head,
         };
-        let over = Over::of(there.as_ref());
-        let copied = self.copy_over(source, &whole, metadata, &over).await;
+        let existing = over(there.as_ref());
+        let copied = self
+            .copy_over(&self.client, source, &whole, &metadata, existing)
+            .await;
         self.unless_done(&whole, version, copied).await?;
         self.unhide(key).await
     }
@@ -169,24 +157,6 @@ impl S3Bucket {
         self.client.abort(&upload.key, &upload.upload).await?;
         self.hidden.remove(key, hidden.version.id);
         Ok(())
-    }
-
-    /// Makes the parts of a version an object under the key they were begun for.
-    pub(super) async fn complete(
-        &self,
-        upload: &UploadToken,
-        version: &Version,
-        existing: Existing<'_>,
-    ) -> Result<()> {
-        let completed = match self.parts_of(upload, version).await {
-            Ok(parts) => {
-                self.client
-                    .complete(&upload.key, &upload.upload, &parts, existing)
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        self.unless_done(&upload.key, version, completed).await
     }
 
     /// After an error it is the store that knows whether the object is there.

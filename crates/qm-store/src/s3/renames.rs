@@ -3,23 +3,21 @@
 
 use super::S3Bucket;
 use super::client::{CopySource, Head};
-use super::conditions::check_holds;
+use super::conditions::over;
 use super::hidden::HiddenVersion;
 use super::metadata;
-use super::publish_small::Over;
 use super::token::UploadToken;
 use qm_core::name::ObjectKey;
 use qm_core::operation::{Operation, Version};
 use qm_core::{Error, Kind, Result};
 
 impl S3Bucket {
-    /// Gives the file under `from` the name `to`; if `must_hold`, only if nothing has it.
+    /// Gives the file under `from` the name `to`.
     pub(super) async fn rename(
         &self,
         operation: &Operation,
         from: &ObjectKey,
         to: &ObjectKey,
-        must_hold: bool,
     ) -> Result<()> {
         // Otherwise the copy would be removed as what is left of the old name.
         if from == to {
@@ -41,7 +39,6 @@ impl S3Bucket {
                 self.hidden.remove(from, hidden.version.id);
                 return self.keep_folder_left(from, to).await;
             }
-            check_holds(must_hold, there.as_ref())?;
             return self
                 .rename_hidden(operation, from, (to, there.as_ref()), hidden)
                 .await;
@@ -52,7 +49,6 @@ impl S3Bucket {
         let Some(version) = &operation.version else {
             return match (source, target) {
                 (Some(source), target) => {
-                    check_holds(must_hold, target.as_ref())?;
                     self.move_object(operation, (from, &source), (to, target.as_ref()))
                         .await
                 }
@@ -77,7 +73,6 @@ impl S3Bucket {
                 None => Ok(()),
             };
         }
-        check_holds(must_hold, target.as_ref())?;
         match source {
             Some(source) if self.is_version(&source, &whole_from, version) => {
                 self.move_object(operation, (from, &source), (to, target.as_ref()))
@@ -122,7 +117,7 @@ impl S3Bucket {
             head: source,
         };
         let copied = self
-            .copy_over(source, &whole_to, metadata, &Over::of(target))
+            .copy_over(&self.client, source, &whole_to, &metadata, over(target))
             .await;
         match &operation.version {
             Some(version) => self.unless_done(&whole_to, version, copied).await?,
@@ -144,14 +139,13 @@ impl S3Bucket {
         let whole_to = self.keys.object(to);
         if upload.key == whole_to {
             self.keep_aside(operation, &whole_to, target).await?;
-            self.complete_over(&upload, &version, &Over::of(target))
-                .await?;
+            self.complete_over(&upload, &version, over(target)).await?;
             self.unhide(to).await?;
         } else if operation.is_hidden {
             self.parts_of(&upload, &version).await?;
             self.hide(operation, to, &version, upload).await?;
         } else {
-            self.complete_elsewhere(operation, &version, &upload, (to, target))
+            self.complete_elsewhere(operation, &version, &upload, to)
                 .await?;
         }
         self.hidden.remove(from, version.id);
@@ -165,7 +159,7 @@ impl S3Bucket {
         operation: &Operation,
         version: &Version,
         upload: &UploadToken,
-        (to, target): (&ObjectKey, Option<&Head>),
+        to: &ObjectKey,
     ) -> Result<()> {
         let taken = || {
             Error::new(
@@ -178,7 +172,7 @@ impl S3Bucket {
         };
         let mut detour = self.client.head(&upload.key, None).await?;
         if detour.is_none() {
-            self.complete_over(upload, version, &Over::Nothing)
+            self.complete_over(upload, version, over(None))
                 .await
                 .map_err(|error| {
                     if error.kind() == Kind::Conflict {
@@ -193,6 +187,9 @@ impl S3Bucket {
             .filter(|there| self.is_version(there, &upload.key, version))
             .ok_or_else(taken)?;
         let whole_to = self.keys.object(to);
+        // Only now: the store may have worked for minutes.
+        let target = self.client.head(&whole_to, None).await?;
+        let target = target.as_ref();
         self.keep_aside(operation, &whole_to, target).await?;
         let mut metadata = detour.metadata.clone();
         let place = self.client.place(&whole_to);
@@ -203,7 +200,7 @@ impl S3Bucket {
             head: &detour,
         };
         let copied = self
-            .copy_over(source, &whole_to, metadata, &Over::of(target))
+            .copy_over(&self.client, source, &whole_to, &metadata, over(target))
             .await;
         self.unless_done(&whole_to, version, copied).await?;
         self.unhide(to).await?;

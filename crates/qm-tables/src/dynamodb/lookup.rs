@@ -1,6 +1,7 @@
 //! Items that say where files go. They may hold passwords: an item is read at each attempt, kept
 //! nowhere, and no error has a value of it.
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -25,6 +26,8 @@ use super::item::Item;
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// All repetitions together.
 const CALLS_TIMEOUT: Duration = Duration::from_secs(20);
+/// Of a MiB each, at a query: what is read of items that are not meant.
+pub(super) const PAGES_MAX: usize = 10;
 const OPERATION: &str = "looking up a destination in DynamoDB";
 
 /// Tables of DynamoDB whose items say where files go. A client, with its connections, is kept for
@@ -44,22 +47,41 @@ impl LookupTables {
         required: &BTreeMap<String, String>,
     ) -> Result<Secret> {
         let client = self.client(&table.access).await?;
+        let mut items: Vec<Item> = Vec::new();
+        let mut from = None;
         // A table that has a sort key as well is asked in the same way.
-        let answer = client
-            .query()
-            .table_name(&table.table)
-            .consistent_read(true)
-            .key_condition_expression("#key = :key")
-            .expression_attribute_names("#key", &table.partition_key)
-            .expression_attribute_values(":key", AttributeValue::S(key.to_owned()))
-            .send()
-            .await
-            .map_err(|error| refused(&table.table, error))?;
-        if answer.last_evaluated_key.is_some() {
-            return Err(several(table, key));
+        for _ in 0..PAGES_MAX {
+            let page = client
+                .query()
+                .table_name(&table.table)
+                .consistent_read(true)
+                .key_condition_expression("#key = :key")
+                .expression_attribute_names("#key", &table.partition_key)
+                .expression_attribute_values(":key", AttributeValue::S(key.to_owned()))
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .map_err(|error| refused(&table.table, error))?;
+            for item in page.items.unwrap_or_default() {
+                // The first shows that there is one of the key at all.
+                if items.is_empty() || has(&item, required) {
+                    items.push(item);
+                }
+            }
+            from = page.last_evaluated_key;
+            let meant = items.iter().filter(|item| has(item, required)).count();
+            if from.is_none() || meant > 1 {
+                let item = one(table, key, items, required)?;
+                return Ok(Secret::new(Value::Object(object(item)).to_string()));
+            }
         }
-        let item = one(table, key, answer.items.unwrap_or_default(), required)?;
-        Ok(Secret::new(Value::Object(object(item)).to_string()))
+        let message = format!(
+            "there are more than {PAGES_MAX} MiB of items {}",
+            named(table, key)
+        );
+        Err(Error::new(Kind::Refused, message)
+            .during(OPERATION)
+            .help("give what says where files go a table of its own"))
     }
 
     async fn client(&self, access: &AwsAccess) -> Result<Client> {
@@ -70,13 +92,22 @@ impl LookupTables {
 
 async fn open(access: &AwsAccess) -> Result<Client> {
     let shared = qm_aws::sdk_config(access).await?;
+    let config = settings(&shared, CALL_TIMEOUT, CALLS_TIMEOUT);
+    Ok(Client::from_conf(config.build()))
+}
+
+/// With what a call may take, and all its repetitions together.
+pub(super) fn settings(
+    shared: &SdkConfig,
+    call: Duration,
+    calls: Duration,
+) -> aws_sdk_dynamodb::config::Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(CALL_TIMEOUT)
-        .operation_timeout(CALLS_TIMEOUT)
+        .operation_attempt_timeout(call)
+        .operation_timeout(calls)
         .build();
-    let config = aws_sdk_dynamodb::config::Builder::from(&shared).timeout_config(timeouts);
-    Ok(Client::from_conf(config.build()))
+    aws_sdk_dynamodb::config::Builder::from(shared).timeout_config(timeouts)
 }
 
 fn one(

@@ -119,12 +119,19 @@ impl Machine {
     }
 
     fn make_user(&self) -> anyhow::Result<()> {
-        if !self.is_real || Self::has_user() {
+        if !self.is_real {
+            return Ok(());
+        }
+        // It may be there without its user, and its user without it. Where it cannot be made, what
+        // needs it fails below.
+        Self::succeeds(Command::new("groupadd").args(["--system", "--force", USER]));
+        if Self::has_user() {
             return Ok(());
         }
         let made = Self::succeeds(Command::new("useradd").args([
             "--system",
-            "--user-group",
+            "--gid",
+            USER,
             "--home-dir",
             "/var/lib/quaymaster",
             "--no-create-home",
@@ -179,6 +186,8 @@ impl Machine {
             return;
         }
         if Self::succeeds(Command::new("userdel").arg(USER)) {
+            // It has gone with its user, unless the machine's users have no groups of their own.
+            Self::succeeds(Command::new("groupdel").arg(USER));
             println!("removed   user {USER}");
         } else {
             println!("kept      user {USER} (a process may still be its own: userdel {USER})");

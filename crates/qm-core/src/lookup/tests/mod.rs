@@ -212,6 +212,8 @@ fn an_item_is_read_as_a_secret_is_and_told_of_as_what_it_is() {
     let (same, item) = (with(&json!({})), with(&json!({"port": "2222"})));
     assert_eq!(parse_item(&same).unwrap(), parse(&same).unwrap());
     assert_eq!(server(&parse_item(&item).unwrap()).port, 2222);
+    let more = with(&json!({"notes": "x".repeat(SECRET_BYTES_MAX)}));
+    assert!(parse_item(&more).is_ok() && parse(&more).is_err());
     for (fields, expect) in [
         (json!({"host": null}), "the item has no `host`"),
         (

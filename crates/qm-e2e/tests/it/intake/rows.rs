@@ -153,15 +153,42 @@ async fn uploads_of_one_name_that_are_refused_at_once_have_a_report_each() {
     refused(desk.put("a.csv", BAD).await);
     let reports = names.map(|name| desk.on_disk(name));
     assert_eq!(reports, [Some(REPORT.to_owned()), None, None]);
-    let (x, y) = (sent(&text("x")).await, sent(&text("y")).await);
-    x.commit().await.unwrap_err();
-    y.commit().await.unwrap_err();
+    let (x, y, z) = (
+        sent(&text("x")).await,
+        sent(&text("y")).await,
+        sent(&text("z")).await,
+    );
+    for upload in [x, y, z] {
+        upload.commit().await.unwrap_err();
+    }
     let reports = names.map(|name| desk.on_disk(name));
-    assert_eq!(reports, [Some(told("x")), Some(told("y")), None]);
-    // A reader who removes what he has read leaves the other's, until a good file has the name.
-    desk.mailbox.remove(&path(names[0])).await.unwrap();
+    assert_eq!(reports, ["x", "y", "z"].map(|id| Some(told(id))));
+    // Readers who remove what they have read leave the other's, until a good file has the name.
+    for name in &names[..2] {
+        desk.mailbox.remove(&path(name)).await.unwrap();
+    }
     desk.put("a.csv", GOOD).await.unwrap();
     assert_eq!(names.map(|name| desk.on_disk(name)), [None, None, None]);
+}
+
+/// Beside names of these lengths there is room for one report only.
+#[tokio::test]
+async fn a_file_with_a_long_name_has_its_report() {
+    let desk = Desk::of(&Verb::ALL, None, orders()).await;
+    for length in [241, 242] {
+        let name = format!("{}.csv", "a".repeat(length - ".csv".len()));
+        let report = format!("{name}.rejected.txt");
+        for _ in 0..2 {
+            refused(desk.put(&name, BAD).await);
+            assert_eq!(
+                desk.on_disk(&report),
+                Some(REPORT.replace("a.csv", &name)),
+                "{length}"
+            );
+        }
+        desk.put(&name, GOOD).await.unwrap();
+        assert_eq!(desk.on_disk(&report), None, "{length}");
+    }
 }
 
 /// The checks on an object store, where a small file is one request and one under a temp name is an

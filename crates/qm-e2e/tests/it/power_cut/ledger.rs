@@ -19,7 +19,11 @@ use qm_testkit::MemoryLedger;
 #[derive(Clone, Copy)]
 pub(super) enum Cut {
     AtDiskOperation(u64),
-    AtLedgerWrite(u64),
+    /// That write is not done any more, or it is done and nobody hears of it.
+    AtLedgerWrite {
+        writes: u64,
+        is_done: bool,
+    },
 }
 
 impl Cut {
@@ -27,7 +31,10 @@ impl Cut {
         if random.one_in(2) {
             Self::AtDiskOperation(random.below(160))
         } else {
-            Self::AtLedgerWrite(random.below(40))
+            Self::AtLedgerWrite {
+                writes: random.below(40),
+                is_done: random.one_in(2),
+            }
         }
     }
 }
@@ -65,12 +72,14 @@ impl CutLedger {
         }
     }
 
-    /// The power goes when so many more writes were done.
-    pub(super) fn cut_after(&self, writes: u64, disk: &ForgetfulDisk) {
+    /// The power goes when so many more writes were done; in a file, `is_done` says whether the one
+    /// behind them is as well.
+    pub(super) fn cut_after(&self, writes: u64, is_done: bool, disk: &ForgetfulDisk) {
         match self {
             Self::InMemory(ledger) => ledger.fail_after(Some(writes)),
             Self::InFile { power, .. } => {
                 *power.disk.lock() = Some(disk.clone());
+                *power.is_done.lock() = is_done;
                 *power.commits_left.lock() = Some(writes);
             }
         }
@@ -132,6 +141,8 @@ fn open(folder: &Path) -> (Arc<Power>, Arc<SqliteLedger>) {
 pub(super) struct Power {
     /// Never held while the disk is asked: the disk calls [`Self::cut`].
     commits_left: Mutex<Option<u64>>,
+    /// Whether the commit that meets the cut is in the file all the same.
+    is_done: Mutex<bool>,
     disk: Mutex<Option<ForgetfulDisk>>,
     gone: Arc<Notify>,
 }
@@ -158,6 +169,10 @@ impl CommitStep for Power {
     fn commit(&self, connection: &Connection) -> rusqlite::Result<()> {
         if self.take_commit() {
             return SqliteCommit.commit(connection);
+        }
+        // Nothing is behind it.
+        if std::mem::take(&mut *self.is_done.lock()) {
+            SqliteCommit.commit(connection)?;
         }
         if let Some(disk) = &*self.disk.lock() {
             disk.cut();

@@ -204,7 +204,9 @@ impl World {
     fn arm(&self) {
         match self.cut {
             None => {}
-            Some(Cut::AtLedgerWrite(writes)) => self.ledger.cut_after(writes, &self.disk),
+            Some(Cut::AtLedgerWrite { writes, is_done }) => {
+                self.ledger.cut_after(writes, is_done, &self.disk);
+            }
             Some(Cut::AtDiskOperation(operations)) => {
                 self.disk.cut_after(operations + 1, self.ledger.switch());
             }

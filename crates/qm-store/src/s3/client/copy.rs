@@ -32,7 +32,7 @@ impl S3Client {
         metadata: Metadata,
         existing: Existing<'_>,
     ) -> Result<()> {
-        if source.head.size_bytes > self.limits.copy_bytes_max {
+        if self.copies_in_parts(source) {
             return Box::pin(self.copy_in_parts(source, to, metadata, existing)).await;
         }
         let (encryption, kms_key) = self.server_side_encryption();
@@ -57,6 +57,11 @@ impl S3Client {
             .await
             .map_err(s3_error("copy an object"))?;
         Ok(())
+    }
+
+    /// True if the copy is an upload that is completed.
+    pub(crate) fn copies_in_parts(&self, source: CopySource<'_>) -> bool {
+        source.head.size_bytes > self.limits.copy_bytes_max
     }
 
     async fn copy_in_parts(

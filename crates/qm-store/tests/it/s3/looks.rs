@@ -6,7 +6,12 @@ use qm_core::ports::bucket::{Bucket as _, EntryKind, FolderChange};
 use qm_core::ports::look::{Likely, Look};
 
 use super::server::{On, Server, What};
-use super::world::{BUCKET, World, key, operation, place, prefix, put_foreign, somebody_else};
+use super::world::{
+    BUCKET, World, key, operation, place, prefix, put_foreign, rename, some_bytes, somebody_else,
+};
+
+/// An upload in parts.
+const LONG: usize = (16 << 20) + 5;
 
 /// `METHOD key` of each request since the last call, `LIST prefix` of listings.
 fn asked(server: &Server) -> Vec<String> {
@@ -156,31 +161,6 @@ async fn what_others_put_after_the_look_is_seen() {
 }
 
 #[tokio::test]
-async fn a_look_that_must_hold_lets_nothing_of_others_be_replaced() {
-    let server = Server::start().await;
-    let world = world(&server).await;
-    let theirs = somebody_else(server.endpoint()).await;
-    let seen = world.bucket.look(&key("a"), Likely::NoFile).await.unwrap();
-    assert!(seen.lasts);
-    let seen = Look {
-        must_hold: true,
-        ..seen
-    };
-    put_foreign(&theirs, BUCKET, "data/a", "theirs").await;
-    let version = world.receive(1, "a", "a", "ours").await;
-    let publish = operation("a", Change::Publish, Some(&version));
-    let refused = world.bucket.run_after(&seen, &publish).await;
-    assert_eq!(refused.unwrap_err().kind(), Kind::AlreadyExists);
-    assert_eq!(&world.read("a").await[..], b"theirs");
-    // What is there because an answer was lost is no other file.
-    let version = world.receive(2, "b", "b", "ours").await;
-    let publish = operation("b", Change::Publish, Some(&version));
-    server.break_on(On::Put, 1, What::DoneThenCut);
-    world.bucket.run_after(&seen, &publish).await.unwrap();
-    assert_eq!(&world.read("b").await[..], b"ours");
-}
-
-#[tokio::test]
 async fn what_is_still_needed_is_kept_whatever_was_seen() {
     let server = Server::start().await;
     let world = world(&server).await;
@@ -239,19 +219,35 @@ async fn a_store_without_conditions_takes_small_files() {
     assert_eq!(puts(), 1);
 }
 
-/// The look is from when the file was opened: without a condition nothing is put over it.
+/// What never heals is not tried again.
 #[tokio::test]
-async fn a_store_without_conditions_is_looked_at_again() {
+async fn bytes_that_are_gone_are_looked_for_once() {
     let server = Server::start().await;
     let world = world(&server).await;
-    let look = async || world.bucket.look(&key("a"), Likely::NoFile).await.unwrap();
-    let (one, two) = (look().await, look().await);
-    assert!(one.lasts && two.lasts);
+    let version = world.receive(1, "a", "a", some_bytes(LONG)).await;
+    let token = version.staged.clone().unwrap();
+    world.bucket.discard(&token).await.unwrap();
     server.forget_requests();
-    server.break_on(On::Put, 1, What::Answer(501, "NotImplemented"));
-    publish(&world, 1, "one", &one).await;
-    assert_eq!(asked(&server)[..3], ["PUT a", "HEAD a", "PUT a"]);
-    publish(&world, 2, "two", &two).await;
-    assert_eq!(asked(&server)[..2], ["HEAD a", "PUT a"]);
-    assert!(!look().await.lasts);
+    let publish = operation("a", Change::Publish, Some(&version));
+    let refused = world.bucket.run(&publish).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::NotFound, "{}", refused.chain());
+    // Before it, and after the error.
+    assert_eq!(asked(&server), ["HEAD a", "GET a", "HEAD a"]);
+}
+
+/// The store may work for minutes between the two.
+#[tokio::test]
+async fn a_target_is_looked_at_after_the_detour() {
+    let server = Server::start().await;
+    let world = world(&server).await;
+    let version = world.put_as(1, "a.csv.filepart", "a.csv", "ours").await;
+    server.forget_requests();
+    let elsewhere = rename("a.csv.filepart", "b.csv", Some(&version));
+    world.bucket.run(&elsewhere).await.unwrap();
+    let asked = asked(&server);
+    let completed = asked.iter().position(|line| line == "POST a.csv").unwrap();
+    assert_eq!(
+        asked[completed + 1..][..3],
+        ["HEAD a.csv", "HEAD b.csv", "PUT b.csv"]
+    );
 }

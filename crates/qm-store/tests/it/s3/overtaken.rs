@@ -4,24 +4,16 @@ use bytes::Bytes;
 use qm_core::Kind;
 use qm_core::operation::{Change, Operation, Version};
 use qm_core::ports::bucket::Bucket as _;
-use qm_core::ports::look::Look;
 
 use super::server::{On, Server, What};
-use super::world::{BUCKET, World, operation, place, rename, some_bytes};
+use super::world::{BUCKET, LIMITS, World, operation, place, rename, some_bytes};
 
 const TEMP: &str = "in/a.csv.filepart";
 const FINAL: &str = "in/a.csv";
 /// So often a name is looked at that changes all the time.
 const LOOKS: u32 = 3;
-
-/// Decided on there being nothing.
-const MUST_HOLD: Look = Look {
-    entry: None,
-    identity: None,
-    state: None,
-    lasts: false,
-    must_hold: true,
-};
+/// An upload in parts, and more than one request copies.
+const LONG: usize = (16 << 20) + 5;
 
 /// A change of a name, and the request that makes the object.
 struct Scene {
@@ -37,23 +29,15 @@ impl Scene {
         Self { server, world, on }
     }
 
-    /// What was decided on there being nothing is refused once there is something.
-    async fn is_refused(&self, change: &Operation, target: &str) {
-        self.server.break_on(self.on, 1, What::Overtaken);
-        let refused = self.world.bucket.run_after(&MUST_HOLD, change).await;
-        let refused = refused.unwrap_err();
-        let told = refused.chain();
-        assert_eq!(refused.kind(), Kind::AlreadyExists, "{target}: {told}");
-        self.shows_theirs(target).await;
-    }
-
     /// Who never stops is told of; what came once is replaced after a look.
     async fn is_looked_at(&self, change: &Operation, target: &str, ours: impl Into<Bytes>) {
         self.server.break_on(self.on, LOOKS, What::Overtaken);
         let refused = self.world.bucket.run(change).await.unwrap_err();
         let told = refused.chain();
         assert_eq!(refused.kind(), Kind::Conflict, "{target}: {told}");
-        self.shows_theirs(target).await;
+        assert_eq!(self.server.faults_left(), 0, "{target}");
+        let shown = self.world.read(target).await;
+        assert!(shown.starts_with(b"theirs"), "{target}");
         self.server.break_on(self.on, 1, What::Overtaken);
         self.world.bucket.run(change).await.unwrap();
         assert_eq!(self.server.faults_left(), 0, "{target}");
@@ -61,21 +45,14 @@ impl Scene {
         assert!(self.world.read(target).await == ours, "{target}");
         self.world.assert_no_uploads().await;
     }
-
-    async fn shows_theirs(&self, target: &str) {
-        assert_eq!(self.server.faults_left(), 0, "{target}");
-        let shown = self.world.read(target).await;
-        assert!(shown.starts_with(b"theirs"), "{target}");
-    }
 }
 
 #[tokio::test]
 async fn a_long_file_that_is_published() {
     let scene = Scene::of(On::Complete).await;
-    let bytes = some_bytes((16 << 20) + 5);
+    let bytes = some_bytes(LONG);
     let version = scene.world.receive(1, "a", "a", bytes.clone()).await;
     let publish = operation("a", Change::Publish, Some(&version));
-    scene.is_refused(&publish, "a").await;
     scene.is_looked_at(&publish, "a", bytes).await;
 }
 
@@ -84,8 +61,6 @@ async fn a_file_that_is_renamed() {
     let scene = Scene::of(On::Copy).await;
     let version = scene.world.put(1, "a", "ours").await;
     let to_other = rename("a", "b", Some(&version));
-    scene.is_refused(&to_other, "b").await;
-    assert_eq!(&scene.world.read("a").await[..], b"ours");
     scene.is_looked_at(&to_other, "b", "ours").await;
     assert!(!scene.world.is_there("a").await);
 }
@@ -95,7 +70,6 @@ async fn a_file_that_gets_its_final_name() {
     let scene = Scene::of(On::Complete).await;
     let version = scene.world.put_as(1, TEMP, FINAL, "ours").await;
     let to_final = rename(TEMP, FINAL, Some(&version));
-    scene.is_refused(&to_final, FINAL).await;
     scene.is_looked_at(&to_final, FINAL, "ours").await;
     assert!(!scene.world.is_there(TEMP).await);
 }
@@ -105,7 +79,6 @@ async fn a_file_that_is_renamed_elsewhere() {
     let scene = Scene::of(On::Copy).await;
     let version = scene.world.put_as(1, TEMP, FINAL, "ours").await;
     let elsewhere = rename(TEMP, "out/c.csv", Some(&version));
-    scene.is_refused(&elsewhere, "out/c.csv").await;
     scene.is_looked_at(&elsewhere, "out/c.csv", "ours").await;
     assert!(!scene.world.is_there(FINAL).await);
 }
@@ -137,9 +110,30 @@ async fn our_own_copy_is_not_taken_for_theirs() {
         let version: Version = scene.world.put(1, "a", "ours").await;
         scene.server.break_on(scene.on, times, what);
         let to_other = rename("a", "b", Some(&version));
-        let renamed = scene.world.bucket.run_after(&MUST_HOLD, &to_other).await;
+        let renamed = scene.world.bucket.run(&to_other).await;
         renamed.unwrap_or_else(|error| panic!("{times} {what:?}: {}", error.chain()));
         assert_eq!(&scene.world.read("b").await[..], b"ours");
         assert!(!scene.world.is_there("a").await);
     }
+}
+
+/// It has told once that no completion depends on what is there: a copy in parts ends with one.
+#[tokio::test]
+async fn a_long_copy_is_not_made_twice_to_learn_what_is_known() {
+    let scene = Scene::of(On::Complete).await;
+    let unknown = What::Answer(501, "NotImplemented");
+    scene.server.break_on(scene.on, 1, unknown);
+    let version = scene.world.put(1, "a", some_bytes(LONG)).await;
+    assert_eq!(scene.server.faults_left(), 0);
+    scene.server.break_on(scene.on, 1, What::Overtaken);
+    scene.server.forget_requests();
+    let to_other = rename("a", "b", Some(&version));
+    scene.world.bucket.run(&to_other).await.unwrap();
+    assert_eq!(scene.server.faults_left(), 0);
+    assert!(scene.world.read("b").await == some_bytes(LONG));
+    let requests = scene.server.requests();
+    let is_part = |line: &&String| line.contains("partNumber=");
+    let copied = requests.iter().filter(is_part).count();
+    let part = usize::try_from(LIMITS.copy_bytes_max).unwrap();
+    assert_eq!(copied, LONG.div_ceil(part));
 }

@@ -1,6 +1,8 @@
 //! Items that say where files go: found as they are now, and what is said where none is.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::ScalarAttributeType;
 use parking_lot::Mutex;
 use qm_core::config::LookupTable;
@@ -9,9 +11,10 @@ use qm_core::{Kind, Result, Retry};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OnceCell;
 
-use super::super::lookup::LookupTables;
+use super::super::lookup::{self, LookupTables};
 use super::super::schema::{self, KeyPart};
 use super::server::Server;
 use super::wire::{Verdict, Wire, refusal};
@@ -28,7 +31,10 @@ struct Office {
 
 impl Office {
     async fn at(endpoint: &str) -> Self {
-        let client = client(endpoint).await;
+        Self::with(endpoint, client(endpoint).await)
+    }
+
+    fn with(endpoint: &str, client: Client) -> Self {
         let opened = Arc::new(OnceCell::new_with(Some(client.clone())));
         Self {
             tables: LookupTables {
@@ -231,5 +237,66 @@ async fn nothing_of_an_item_is_in_an_error_or_a_debug_form() {
             Err(error) => format!("{error} {error:?} {:?}", error.remedy()),
         };
         assert!(!told.contains(CANARY), "{answer}: {told}");
+    }
+}
+
+/// A page ends after a MiB, whatever is on it.
+#[tokio::test]
+async fn items_of_a_key_are_read_until_it_is_clear_which_is_meant() {
+    let wire = Wire::to(None).await;
+    let office = Office::at(&wire.endpoint).await;
+    for (pages, expect, asked) in [
+        (vec!["x", "a", "x"], Ok("a.test"), 3),
+        (vec!["", "", "a"], Ok("a.test"), 3),
+        (vec!["a", "x", "a", "x"], Err(Kind::Refused), 3),
+        (vec!["x", ""], Err(Kind::Refused), 2),
+        (vec!["", ""], Err(Kind::NotFound), 2),
+        (vec!["x"; 100], Err(Kind::Refused), lookup::PAGES_MAX),
+    ] {
+        let told = format!("{pages:?}");
+        wire.follow(move |number, _, asked| {
+            let name = pages[number - 1];
+            let host = format!("{name}.test");
+            let items = match name {
+                "" => json!([]),
+                _ => json!([{ "pipeline_name": { "S": name }, "host": { "S": host } }]),
+            };
+            let mut answer = json!({ "Items": items });
+            if number < pages.len() {
+                answer["LastEvaluatedKey"] = json!({ "page": { "N": number.to_string() } });
+            }
+            let from = (number > 1).then(|| (number - 1).to_string());
+            assert_eq!(
+                asked["ExclusiveStartKey"]["page"]["N"].as_str(),
+                from.as_deref()
+            );
+            Verdict::Answer(200, answer)
+        });
+        let found = office.host("egress", "a/", Some("a")).await;
+        assert_eq!(found, expect.map(str::to_owned), "{told}");
+        assert_eq!(wire.count("Query"), asked, "{told}");
+    }
+}
+
+/// Each call has its time, and so have all of them together.
+#[tokio::test]
+async fn whoever_does_not_answer_is_asked_again_later() {
+    const SHORT: Duration = Duration::from_millis(10);
+    const LONG: Duration = Duration::from_hours(1);
+    let wire = Wire::to(None).await;
+    wire.follow(|_, _, _| Verdict::Hang {
+        is_passed_on: false,
+    });
+    let shared = qm_aws::sdk_config(&access(&wire.endpoint)).await.unwrap();
+    for (call, calls) in [(SHORT, LONG), (LONG, SHORT)] {
+        let config = lookup::settings(&shared, call, calls)
+            .retry_config(RetryConfig::disabled())
+            .credentials_provider(Credentials::new("testing", "testing", None, None, "test"));
+        let office = Office::with(&wire.endpoint, Client::from_conf(config.build()));
+        let looked_up = Box::pin(office.look_up("egress", "a/", None));
+        let ended = tokio::time::timeout(Duration::from_mins(1), looked_up).await;
+        let error = ended.expect("it waits on").unwrap_err();
+        let found = (error.kind(), error.retry_verdict());
+        assert_eq!(found, (Kind::Unavailable, Retry::Later), "{error:?}");
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::explain;
 use crate::node::{Connectors, connectors_for};
 use crate::system::SystemClock;
 use qm_core::account::{Account, Verb};
-use qm_core::config::{AfterDelivery, Config, Deliver, Destination, OnFailure, Propagate, Route};
+use qm_core::config::{AfterDelivery, Config, Deliver, OnFailure, Propagate, Route};
 use qm_core::file_type::FileType;
 use qm_core::id::{AccountName, BucketName, DestinationName};
 use qm_core::name::{ObjectKey, ObjectPath};
@@ -297,14 +297,10 @@ fn order(config: &Config, route: &Route) -> String {
 
 /// Destinations of the route where no version takes the place of another.
 fn adding<'c>(config: &Config, route: &'c Route) -> Vec<&'c str> {
-    let adds = |name: &&DestinationName| {
-        let destination = config.destinations.get(*name);
-        destination.is_some_and(Destination::adds)
-    };
     match &route.deliver {
         Deliver::To(names) => names
             .iter()
-            .filter(adds)
+            .filter(|name| config.adds(name))
             .map(DestinationName::as_str)
             .collect(),
         Deliver::LookUp(_) => Vec::new(),

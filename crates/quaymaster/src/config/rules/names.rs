@@ -34,7 +34,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
                     LookupPlace::Table(_) => "key",
                 };
                 let key = key(&["lookup", named]);
-                check_possible(route, &key, |facts| lookup.key(facts), report);
+                let named = check_possible(route, &key, |facts| lookup.key(facts), report);
+                check_folder(route, &key, &named, report);
             }
             Deliver::To(names) => {
                 for name in names {
@@ -42,6 +43,26 @@ pub(super) fn check(config: &Config, report: &mut Report) {
                 }
             }
         }
+    }
+}
+
+/// No item is asked for by a folder whose name is that of the file.
+fn check_folder(route: &Route, key: &str, named: &[(ObjectPath, String)], report: &mut Report) {
+    let is_file = |(path, name): &(ObjectPath, String)| {
+        name.strip_suffix('/')
+            .is_some_and(|name| name == path.key.as_str() || name == path.to_string())
+    };
+    if let Some((path, name)) = named.first()
+        && named.iter().all(is_file)
+    {
+        let fault = Fault::new(format!(
+            "for `{path}` the item `{name}` would be looked up, and no folder is called so but the file"
+        ))
+        .help(format!(
+            "let route `{}` match files in folders, or write a `key` of what they are in",
+            route.name
+        ));
+        report.say_of(key, fault);
     }
 }
 

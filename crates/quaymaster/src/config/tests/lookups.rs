@@ -14,8 +14,12 @@ mailbox = "landing"
 
 /// What is said of a route with this lookup.
 fn said(lookup: &str) -> Vec<String> {
+    said_where("landing/in/**", lookup)
+}
+
+fn said_where(arrives: &str, lookup: &str) -> Vec<String> {
     messages(&format!(
-        "{BASE}[route.r]\nwhen.arrives = \"landing/in/**\"\nlookup = {{ {lookup} }}\n"
+        "{BASE}[route.r]\nwhen.arrives = \"{arrives}\"\nlookup = {{ {lookup} }}\n"
     ))
 }
 
@@ -134,6 +138,29 @@ fn keys_that_files_have() {
         let found = said(&format!(r#"kind = "dynamodb", table = "t", key = "{key}""#));
         assert!(found.is_empty(), "{key}: {found:?}");
     }
+}
+
+#[test]
+fn a_file_is_no_folder() {
+    for (arrives, key, is_right) in [
+        ("landing/*.csv", "{bucket}/{path.0}/", false),
+        ("landing/*", "{name}/", false),
+        ("landing/in/*", "{bucket}/{key}/", false),
+        ("landing/*.csv", "{bucket}/", true),
+        ("landing/*.csv", "{bucket}/{path.0}", true),
+        ("landing/*/*", "{bucket}/{path.0}/", true),
+        ("landing/**", "{bucket}/{path.0}/", true),
+    ] {
+        let found = said_where(
+            arrives,
+            &format!(r#"kind = "dynamodb", table = "t", key = "{key}""#),
+        );
+        assert_eq!(found.is_empty(), is_right, "{arrives} {key}: {found:?}");
+    }
+    let found = said_where("landing/*.csv", r#"kind = "dynamodb", table = "t""#);
+    let expect = "for `landing/example.csv` the item `landing/example.csv/` would be looked up";
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains(expect), "{found:?}");
 }
 
 #[test]
