@@ -297,6 +297,6 @@ async fn whoever_does_not_answer_is_asked_again_later() {
         let ended = tokio::time::timeout(Duration::from_mins(1), looked_up).await;
         let error = ended.expect("it waits on").unwrap_err();
         let found = (error.kind(), error.retry_verdict());
-        assert_eq!(found, (Kind::Unavailable, Retry::Later), "{error:?}");
+        assert_eq!(found, (Kind::Timeout, Retry::Later), "{error:?}");
     }
 }
