@@ -9,6 +9,7 @@ use qm_core::ports::deposit::{Deposit, Put, StoredObject};
 
 use super::moto::Moto;
 use super::server::{On, Server, What};
+use super::streaming::sealed;
 use super::world::{BUCKET, World, key, place, some_bytes, somebody_else};
 
 const DELIVERY: &str = "00112233445566778899aabbccddeeff";
@@ -158,15 +159,7 @@ async fn send(world: &World, deposit: Deposit, size_bytes: usize) -> Result<(), 
     let bytes: Bytes = some_bytes(size_bytes);
     let chunk = Chunk { offset: 0, bytes };
     staged.write(vec![chunk]).await.unwrap();
-    let sealed = staged.seal().await.unwrap();
-    let version = Version {
-        id: staged.version(),
-        size_bytes: sealed.size_bytes,
-        sha256: sealed.sha256,
-        identity: sealed.identity,
-        staged: staged.token(),
-        received_at: jiff::Timestamp::UNIX_EPOCH,
-    };
+    let version = sealed(&mut *staged).await;
     let replaces = world.bucket.identity(&target).await.unwrap();
     let put = Put {
         key: &target,

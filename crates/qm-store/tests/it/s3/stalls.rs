@@ -1,11 +1,12 @@
 //! A store that stops, or nearly, in the middle of a body.
 
 use qm_core::operation::Change;
-use qm_core::ports::bucket::{Bucket as _, Chunk, DigestBy, Staging};
+use qm_core::ports::bucket::Bucket as _;
 use qm_core::{Error, Kind, Result};
 use std::time::Duration;
 
 use super::server::{On, Server, What};
+use super::streaming::{publish, sealed, send, staging};
 use super::world::{BUCKET, World, key, operation, place, some_bytes};
 
 /// For what ends after some seconds, on a machine that is busy.
@@ -85,35 +86,13 @@ async fn a_part_that_stalls_is_sent_again() {
     let server = Server::start().await;
     let world = world(&server).await;
     let bytes = some_bytes(PART + TAIL);
-    let staging = Staging {
-        version: qm_core::id::VersionId::from_parts(1, 1),
-        key: key("a"),
-        final_key: key("a"),
-        size_hint: None,
-        envelope: None,
-        digest: DigestBy::Bucket,
-        deposit: None,
-    };
-    let mut staged = world.bucket.stage(staging).await.unwrap();
-    let whole = Chunk {
-        offset: 0,
-        bytes: bytes.clone(),
-    };
-    staged.write(vec![whole]).await.unwrap();
+    let mut staged = world.bucket.stage(staging(1, "a")).await.unwrap();
+    send(&mut *staged, 0, PART + TAIL).await;
     staged.flush().await.unwrap();
     server.break_on(On::Part, 1, What::StallInBody);
-    let sealed = staged.seal().await.unwrap();
+    let version = sealed(&mut *staged).await;
     assert_eq!(server.faults_left(), 0);
-    let version = qm_core::operation::Version {
-        id: staged.version(),
-        size_bytes: sealed.size_bytes,
-        sha256: sealed.sha256,
-        identity: sealed.identity,
-        staged: staged.token(),
-        received_at: jiff::Timestamp::UNIX_EPOCH,
-    };
-    let publish = operation("a", Change::Publish, Some(&version));
-    world.bucket.run(&publish).await.unwrap();
+    publish(&world.bucket, "a", &version).await;
     assert_eq!(world.read("a").await, bytes);
     world.assert_no_uploads().await;
 }

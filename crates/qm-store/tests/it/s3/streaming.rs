@@ -15,7 +15,7 @@ use qm_store::{Arena, S3Bucket, S3Contents, S3Options};
 
 const PART: usize = 16 << 20;
 
-fn staging(number: u128, path: &str) -> Staging {
+pub(super) fn staging(number: u128, path: &str) -> Staging {
     Staging {
         version: VersionId::from_parts(1, number),
         key: key(path),
@@ -28,7 +28,7 @@ fn staging(number: u128, path: &str) -> Staging {
 }
 
 /// Sends a stretch of [`some_bytes`] as a client does: by pieces.
-async fn send(staged: &mut dyn Staged, from: usize, to: usize) {
+pub(super) async fn send(staged: &mut dyn Staged, from: usize, to: usize) {
     let all = some_bytes(to);
     for offset in (from..to).step_by(1 << 20) {
         let bytes = all.slice(offset..to.min(offset + (1 << 20)));
@@ -37,7 +37,7 @@ async fn send(staged: &mut dyn Staged, from: usize, to: usize) {
     }
 }
 
-async fn sealed(staged: &mut dyn Staged) -> Version {
+pub(super) async fn sealed(staged: &mut dyn Staged) -> Version {
     let sealed = staged.seal().await.unwrap();
     let bytes = some_bytes(usize::try_from(sealed.size_bytes).unwrap());
     assert_eq!(sealed.sha256.0, <[u8; 32]>::from(Sha256::digest(&bytes)));
@@ -51,7 +51,7 @@ async fn sealed(staged: &mut dyn Staged) -> Version {
     }
 }
 
-async fn publish(bucket: &S3Bucket, path: &str, version: &Version) {
+pub(super) async fn publish(bucket: &S3Bucket, path: &str, version: &Version) {
     let publish = operation(path, Change::Publish, Some(version));
     bucket.run(&publish).await.unwrap();
 }
