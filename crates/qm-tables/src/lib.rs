@@ -9,6 +9,7 @@ mod sql;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use connector::TableConnector;
 pub use dynamodb::LookupTables;

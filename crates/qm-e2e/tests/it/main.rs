@@ -30,5 +30,6 @@ mod support;
 mod synced;
 mod tables;
 mod teardown;
+mod told_rows;
 mod trying;
 mod watching;

@@ -4,6 +4,7 @@ use qm_core::load::Counts;
 use std::collections::HashMap;
 
 use super::item::{Item, KeyedItem};
+use crate::told::Became;
 
 /// What becomes of a row, as found before it is written. A byte of it goes into the control table
 /// first: should the attempt break off in the middle, the next one counts the chunk's rows by that,
@@ -35,6 +36,8 @@ pub(super) enum Fate {
 pub(super) struct Pending {
     pub(super) item: Item,
     pub(super) key: Vec<u8>,
+    /// Which row of the file it is.
+    pub(super) number: u64,
     pub(super) fate: Fate,
     /// It must be written, not only counted.
     pub(super) is_due: bool,
@@ -106,6 +109,17 @@ impl Fate {
             Self::Unchanged | Self::Late | Self::Replaced | Self::AgainUnchanged => false,
         }
     }
+
+    /// What the log has of it, if it is written. One that replaces a row of this load updates it, however
+    /// the two are counted.
+    pub(super) fn told(self) -> Option<Became> {
+        match self {
+            Self::Inserted => Some(Became::Inserted),
+            Self::Updated | Self::Again | Self::AgainUpdated => Some(Became::Updated),
+            Self::Written => Some(Became::Written),
+            Self::Unchanged | Self::Late | Self::Replaced | Self::AgainUnchanged => None,
+        }
+    }
 }
 
 impl Chunk {
@@ -120,6 +134,7 @@ impl Chunk {
         self.rows.push(Pending {
             item: row.item,
             key: row.key,
+            number: row.number,
             fate: Fate::Written,
             is_due: false,
         });
@@ -166,6 +181,7 @@ mod tests {
             };
             fate.count(&mut counts);
             assert_eq!(counts.loaded() + counts.superseded, 2, "{fate:?}");
+            assert_eq!(fate.told().is_some(), fate.is_written(), "{fate:?}");
         }
         assert_eq!(Fate::of(b'?'), None);
     }
@@ -178,6 +194,7 @@ mod tests {
                 item: Item::new(),
                 key: key.to_vec(),
                 size_bytes: 10,
+                number: 1,
             };
             chunk.push(row);
         }

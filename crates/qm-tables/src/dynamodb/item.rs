@@ -22,6 +22,8 @@ pub(super) struct KeyedItem {
     pub(super) key: Vec<u8>,
     /// About what it weighs.
     pub(super) size_bytes: usize,
+    /// Which row of the file it is.
+    pub(super) number: u64,
 }
 
 /// The row's item. `keys` are the positions of the table's key among `columns`.
@@ -37,6 +39,7 @@ pub(super) fn item(columns: &[String], keys: &[usize], row: &Row<'_>) -> Result<
         item,
         key: row_identity(keys, row)?,
         size_bytes,
+        number: row.number,
     })
 }
 

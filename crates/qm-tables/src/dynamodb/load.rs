@@ -19,6 +19,7 @@ use super::records::{Record, Records};
 use super::requests::{READ_AT_ONCE, Target, WRITTEN_AT_ONCE};
 use super::turn::{Turn, Watch};
 use crate::engine::{Loading, Refusal};
+use crate::told;
 
 /// A chunk of large rows ends here.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
@@ -51,6 +52,8 @@ pub(super) struct Load {
     pub(super) batches: Pressure,
     /// That rows of this version go to the table is recorded.
     pub(super) is_marked: bool,
+    /// Rows are told one by one.
+    pub(super) tells: bool,
 }
 
 /// A load that was done before: another attempt was faster.
@@ -252,6 +255,14 @@ impl Load {
         for (at, found) in found {
             let row = &mut self.chunk.rows[at];
             row.fate = self.target.settled(row.fate, &row.item, &found);
+        }
+        // Of a chunk that is not written whole the next attempt tells.
+        if self.tells && result.is_ok() {
+            for row in &self.chunk.rows {
+                if let Some(became) = row.fate.told() {
+                    told::row(self.delivery.id, row.number, became);
+                }
+            }
         }
         result
     }

@@ -40,6 +40,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use crate::engine::{Engine, Loading};
+use crate::told;
 use chunk::Chunk;
 use control::{Control, Standing};
 use keys::Keys;
@@ -303,6 +304,7 @@ impl Engine for DynamoDb {
             puts: Pressure::new(rows_in_flight, patience),
             batches: Pressure::new(rows_in_flight.min(BATCHES_IN_FLIGHT), patience),
             is_marked: false,
+            tells: told::is_on(),
         }))
     }
 

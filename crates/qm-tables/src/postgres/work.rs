@@ -4,13 +4,13 @@
 //! table of the session, which is gone with the transaction, and are merged at the end.
 
 use bytes::Bytes;
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use qm_core::config::{LoadMode, Table};
 use qm_core::delivery::Delivery;
 use qm_core::load::Counts;
 use qm_core::ports::access::Secret;
 use qm_rows::Batch;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use tokio_postgres::{CopyInSink, Row};
 
 use super::encode::{self, Fixed};
@@ -23,6 +23,7 @@ use crate::sql::layout::Layout;
 use crate::sql::merge::{Found, merge};
 use crate::sql::undo::kept_name;
 use crate::sql::{loads, quoted};
+use crate::told::{self, Became};
 
 /// Rows are sent in pieces of about this size.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -44,6 +45,8 @@ pub(super) struct Work {
     pub(super) written: u64,
     /// Of those, which the server has: a trigger of the table may leave some out.
     copied: u64,
+    /// Rows are told one by one.
+    tells: bool,
 }
 
 /// A load begins. With rows: the table is there and fits.
@@ -69,6 +72,7 @@ pub(super) async fn begin(
         buffer: Vec::new(),
         written: 0,
         copied: 0,
+        tells: told::is_on(),
     };
     let found = work.prepare(table).await?;
     Ok((work, found))
@@ -166,6 +170,9 @@ impl Work {
                 fixed.push(Fixed::Number(i64::try_from(row.number).unwrap_or(i64::MAX)));
             }
             encode::row(&row, &self.kept, &fixed, &mut self.buffer);
+            if self.tells && !is_merged {
+                told::row(self.delivery.id, row.number, Became::Inserted);
+            }
             if self.buffer.len() >= PIECE_BYTES {
                 self.send().await?;
             }
@@ -275,7 +282,8 @@ impl Work {
             self.keep().await?;
         }
         let (table, staged) = (self.place.quoted(), self.written - superseded);
-        let statements = merge(layout, &table, STAGED, self.delivery.arrival.0);
+        let (arrival, number) = (self.delivery.arrival.0, self.tells.then_some(NUMBER));
+        let statements = merge(layout, &table, STAGED, arrival, number);
         if layout.mode == LoadMode::Replace {
             self.session.run(&statements.remove).await?;
         }
@@ -283,6 +291,9 @@ impl Work {
             Some(_) => Some(self.count(&statements.count, staged).await?),
             None => None,
         };
+        if let Some(changes) = &statements.told {
+            self.tell(changes).await?;
+        }
         let insert = format!("{} {}", statements.insert, on_conflict(layout, &self.place));
         let (changed, inserted) = if layout.has_values() {
             self.write_both(&statements.update, &insert).await?
@@ -304,6 +315,19 @@ impl Work {
             superseded: superseded + found.later,
             ..Counts::default()
         })
+    }
+
+    /// What the merge is about to write. Whoever else commits a row right now makes it another's.
+    async fn tell(&self, changes: &str) -> Sql<()> {
+        let parameters = std::iter::empty::<i64>();
+        let found = self.session.client.query_raw(changes, parameters).await?;
+        // As they come: there may be as many as the file has.
+        let mut found = pin!(found);
+        while let Some(row) = found.try_next().await? {
+            let became = Became::merged(row.try_get(1)?);
+            told::row(self.delivery.id, number(&row, 0)?, became);
+        }
+        Ok(())
     }
 
     /// Those that are there and those that are not, as one and the same moment has them: whose key

@@ -17,10 +17,19 @@ pub(crate) struct Merge {
     pub(crate) remove: String,
     /// The keys of what is there and not staged, for a database that removes piece by piece.
     pub(crate) missing: String,
+    /// The numbers of rows that are inserted or changed, in any order, and whether each is not there yet.
+    pub(crate) told: Option<String>,
 }
 
-/// Between these tables, quoted as they are to be written; `sequence` is the arrival's number.
-pub(crate) fn merge(layout: &Layout, table: &str, staged: &str, sequence: i64) -> Merge {
+/// Between these tables, quoted as they are to be written; `sequence` is the arrival's number, `number`
+/// the column of each staged row's, if rows are to be told.
+pub(crate) fn merge(
+    layout: &Layout,
+    table: &str,
+    staged: &str,
+    sequence: i64,
+    number: Option<&str>,
+) -> Merge {
     let name = |index: &usize| quoted(&layout.columns[*index].name);
     let is_same_row = joined(&layout.key, " AND ", |index| {
         let name = name(index);
@@ -56,6 +65,10 @@ pub(crate) fn merge(layout: &Layout, table: &str, staged: &str, sequence: i64) -
     } else {
         format!("({differs})")
     };
+    let is_changed = format!("NOT {is_later} AND ({differs})");
+    let is_new = joined(&layout.key, " AND ", |index| {
+        format!("t.{} IS NULL", name(index))
+    });
     let is_missing = format!("NOT EXISTS (SELECT 1 FROM {staged} AS s WHERE {is_same_row})");
     let keys = joined(&layout.key, ", ", |index| format!("t.{}", name(index)));
     let names = layout.names();
@@ -63,7 +76,7 @@ pub(crate) fn merge(layout: &Layout, table: &str, staged: &str, sequence: i64) -
     Merge {
         count: format!(
             "SELECT count(*), count(CASE WHEN {is_later} THEN 1 END), \
-             count(CASE WHEN NOT {is_later} AND ({differs}) THEN 1 END) \
+             count(CASE WHEN {is_changed} THEN 1 END) \
              FROM {staged} AS s JOIN {table} AS t ON {is_same_row}"
         ),
         update: format!(
@@ -76,6 +89,12 @@ pub(crate) fn merge(layout: &Layout, table: &str, staged: &str, sequence: i64) -
         ),
         remove: format!("DELETE FROM {table} AS t WHERE {is_missing}"),
         missing: format!("SELECT {keys} FROM {table} AS t WHERE {is_missing}"),
+        told: number.map(|number| {
+            format!(
+                "SELECT s.{number}, ({is_new}) FROM {staged} AS s LEFT JOIN {table} AS t \
+                 ON {is_same_row} WHERE ({is_new}) OR ({is_changed})"
+            )
+        }),
     }
 }
 

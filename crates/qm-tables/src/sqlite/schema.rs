@@ -141,9 +141,10 @@ fn type_of(kind: ColumnType) -> &'static str {
     }
 }
 
-/// What staged rows are kept in: compares as the table does.
-pub(super) fn staged_columns(layout: &Layout, there: &FoundTable) -> String {
-    layout.list(|index, name| {
+/// What staged rows are kept in, compared as the table does; behind them the row's number in the file,
+/// if that is to be known.
+pub(super) fn staged_columns(layout: &Layout, there: &FoundTable, number: Option<&str>) -> String {
+    let columns = layout.list(|index, name| {
         let found = there.column(&layout.columns[index].name);
         let type_name = found.map_or("", |found| found.type_name.as_str());
         let affinity = match Affinity::of(type_name) {
@@ -158,7 +159,22 @@ pub(super) fn staged_columns(layout: &Layout, there: &FoundTable) -> String {
             return name;
         }
         format!("{name} {affinity}")
-    })
+    });
+    let number = number.map(|name| format!(", {name} INTEGER"));
+    columns + &number.unwrap_or_default()
+}
+
+/// A name for the column of the numbers, as it is to be written, that none of the others has.
+pub(super) fn number_column(layout: &Layout) -> String {
+    let mut name = "quaymaster_row".to_owned();
+    let columns = &layout.columns;
+    while columns
+        .iter()
+        .any(|column| column.name.eq_ignore_ascii_case(&name))
+    {
+        name.push('_');
+    }
+    quoted(&name)
 }
 
 /// True if the table has no row.
@@ -171,10 +187,24 @@ pub(super) fn is_empty(connection: &Connection, table: &str) -> Sql<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::table;
+    use qm_core::config::LoadMode;
 
     #[track_caller]
     fn check(declared: &str, expect: Affinity) {
         assert_eq!(Affinity::of(declared), expect, "{declared}");
+    }
+
+    #[test]
+    fn the_column_of_numbers_is_none_of_the_files() {
+        for (cells, expect) in [
+            (&["ID"][..], r#""quaymaster_row""#),
+            (&["ID", "Quaymaster_Row"][..], r#""quaymaster_row_""#),
+        ] {
+            let cells: Vec<String> = cells.iter().map(|cell| (*cell).to_owned()).collect();
+            let layout = Layout::new(&table(LoadMode::Upsert), &cells).unwrap();
+            assert_eq!(number_column(&layout), expect);
+        }
     }
 
     #[test]

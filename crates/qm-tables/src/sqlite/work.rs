@@ -18,6 +18,7 @@ use crate::sql::differences::{FoundTable, differs, no_table};
 use crate::sql::layout::Layout;
 use crate::sql::merge::{Found, merge, upsert};
 use crate::sql::{loads, quoted, text};
+use crate::told::{self, Became};
 
 /// Page cache of staged rows.
 const STAGE_CACHE_KIB: i64 = 8 * 1024;
@@ -42,6 +43,8 @@ pub(super) struct Work {
     layout: Layout,
     delivery: Delivery,
     plan: Plan,
+    /// The column for the numbers of staged rows, if rows are told one by one.
+    number: Option<String>,
     insert: String,
     written: u64,
     is_prepared: bool,
@@ -72,7 +75,10 @@ pub(super) fn begin(
     if !differences.is_empty() {
         return Err(differs(table, &differences).into());
     }
-    let plan = if layout.is_merged() && !schema::is_empty(&connection, table)? {
+    let number = told::is_on().then(|| schema::number_column(&layout));
+    // Only once all are staged it is known which of the rows with one key is the last.
+    let plan = if layout.is_merged() && (number.is_some() || !schema::is_empty(&connection, table)?)
+    {
         Plan::Staged
     } else {
         Plan::Direct {
@@ -81,15 +87,17 @@ pub(super) fn begin(
     };
     if plan == Plan::Staged {
         connection.execute_batch("COMMIT")?;
-        stage(&connection, file, delivery, &layout, &found)?;
+        let columns = schema::staged_columns(&layout, &found, number.as_deref());
+        stage(&connection, file, delivery, &layout, &columns)?;
     }
     let work = Work {
-        insert: insert(table, &layout, plan),
+        insert: insert(table, &layout, plan, number.as_deref()),
         connection,
         table: table.to_owned(),
         layout,
         delivery: delivery.clone(),
         plan,
+        number,
         written: 0,
         is_prepared: false,
         text: String::new(),
@@ -143,7 +151,7 @@ fn stage(
     file: &Path,
     delivery: &Delivery,
     layout: &Layout,
-    found: &FoundTable,
+    columns: &str,
 ) -> Sql<()> {
     let mut name = file.as_os_str().to_owned();
     name.push(format!("-staged-{}", delivery.id));
@@ -156,20 +164,24 @@ fn stage(
          PRAGMA staged.synchronous = OFF;
          PRAGMA staged.locking_mode = EXCLUSIVE;
          PRAGMA staged.cache_size = -{STAGE_CACHE_KIB};
-         CREATE TABLE {STAGED} ({}, PRIMARY KEY ({})) WITHOUT ROWID;",
-        schema::staged_columns(layout, found),
+         CREATE TABLE {STAGED} ({columns}, PRIMARY KEY ({})) WITHOUT ROWID;",
         layout.key_names()
     ));
     drop(std::fs::remove_file(staged));
     Ok(opened?)
 }
 
-fn insert(table: &str, layout: &Layout, plan: Plan) -> String {
+fn insert(table: &str, layout: &Layout, plan: Plan, number: Option<&str>) -> String {
     let names = layout.names();
     let values = layout.list(|index, _| format!("?{}", index + 1));
     let table = quoted(table);
     match plan {
-        Plan::Staged => format!("INSERT OR REPLACE INTO {STAGED} ({names}) VALUES ({values})"),
+        Plan::Staged => {
+            let place = place_of_number(layout);
+            let number = number.map(|name| (format!(", {name}"), format!(", ?{place}")));
+            let (name, value) = number.unwrap_or_default();
+            format!("INSERT OR REPLACE INTO {STAGED} ({names}{name}) VALUES ({values}{value})")
+        }
         Plan::Direct { is_keyed: false } => {
             format!("INSERT INTO main.{table} ({names}) VALUES ({values})")
         }
@@ -184,6 +196,11 @@ fn insert(table: &str, layout: &Layout, plan: Plan) -> String {
     }
 }
 
+/// Which parameter it is.
+fn place_of_number(layout: &Layout) -> usize {
+    layout.columns.len() + 1
+}
+
 impl Work {
     /// Writes rows.
     pub(super) fn write(&mut self, rows: &Batch) -> Sql<()> {
@@ -195,11 +212,19 @@ impl Work {
         if let Some(index) = self.layout.delivery {
             statement.raw_bind_parameter(index + 1, self.delivery.id.to_string())?;
         }
+        let (tells, is_staged) = (self.number.is_some(), self.plan == Plan::Staged);
         for row in rows.rows() {
             for (index, cell) in row.cells().enumerate() {
                 bind(&mut statement, index + 1, cell, &mut self.text)?;
             }
+            if tells && is_staged {
+                let number = i64::try_from(row.number).unwrap_or(i64::MAX);
+                statement.raw_bind_parameter(place_of_number(&self.layout), number)?;
+            }
             statement.raw_execute()?;
+            if tells && !is_staged {
+                told::row(self.delivery.id, row.number, Became::Inserted);
+            }
         }
         self.written += rows.len() as u64;
         Ok(())
@@ -293,7 +318,8 @@ impl Work {
         }
         let table = format!("main.{}", quoted(&self.table));
         let arrival = self.delivery.arrival.0;
-        let statements = merge(&self.layout, &table, STAGED, arrival);
+        let number = self.number.as_deref();
+        let statements = merge(&self.layout, &table, STAGED, arrival, number);
         let of = |row: &rusqlite::Row<'_>, index| {
             let count: rusqlite::Result<i64> = row.get(index);
             count.map(|count| u64::try_from(count).unwrap_or_default())
@@ -310,6 +336,9 @@ impl Work {
         if self.layout.mode == LoadMode::Replace {
             self.remove_missing(&table, &statements.missing)?;
         }
+        if let Some(changes) = &statements.told {
+            self.tell(changes)?;
+        }
         if found.updates(&self.layout) || found.inserted() > 0 {
             // In an upsert the table goes by its name alone.
             let table = quoted(&self.table);
@@ -325,6 +354,18 @@ impl Work {
             superseded: self.written - staged + found.later,
             ..Counts::default()
         })
+    }
+
+    /// What the merge is about to write.
+    fn tell(&self, changes: &str) -> Sql<()> {
+        let mut statement = self.connection.prepare(changes)?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let number: i64 = row.get(0)?;
+            let number = u64::try_from(number).unwrap_or_default();
+            told::row(self.delivery.id, number, Became::merged(row.get(1)?));
+        }
+        Ok(())
     }
 
     /// What is there and not staged; their keys are staged first.
