@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::digest::{Context, SHA256};
+use qm_testkit::DiscardingS3;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,7 +19,6 @@ use crate::plan::{
 };
 use crate::process::{Watch, resident_bytes};
 use crate::report::named;
-use crate::server::discarding::Discarding;
 use crate::server::gateway::Gateway;
 use crate::server::{Equipment, Server, Store};
 
@@ -80,7 +80,7 @@ pub(crate) fn all(subject: Subject, options: &Options<Amount>) -> Result<Vec<Mea
                 }
                 Some(Store::Keeping(gateway))
             }
-            Place::Discarding => Some(Store::Discarding(Discarding::start()?)),
+            Place::Discarding => Some(Store::Discarding(DiscardingS3::start()?)),
         };
         let wanted = |w: &Workload| w.place == *place && options.wants(&named(*w));
         // Memory that other work gave back to the allocator would be taken for that of a page.

@@ -1,12 +1,12 @@
 //! Servers under measurement: started, found, stopped.
 
-pub(crate) mod discarding;
 pub(crate) mod gateway;
 mod openssh;
 pub(crate) mod quaymaster;
 mod rclone;
 
 use anyhow::{Context, Result};
+use qm_testkit::DiscardingS3;
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,6 @@ use crate::client::Target;
 use crate::keys::KeyPair;
 use crate::plan::Contestant;
 use crate::process::resident_bytes;
-use discarding::Discarding;
 use gateway::Gateway;
 
 /// From the start of a process to the first connection; generous for a machine that compiles.
@@ -42,7 +41,7 @@ pub(crate) struct Server {
 /// The S3 server that all contestants write into.
 pub(crate) enum Store {
     Keeping(Gateway),
-    Discarding(Discarding),
+    Discarding(DiscardingS3),
 }
 
 impl Store {
@@ -50,7 +49,7 @@ impl Store {
     fn lines(&self, contestant: Contestant) -> String {
         match self {
             Self::Keeping(gateway) => gateway.lines(contestant),
-            Self::Discarding(discarding) => discarding.lines(contestant),
+            Self::Discarding(server) => gateway::lines(&server.endpoint(), contestant),
         }
     }
 

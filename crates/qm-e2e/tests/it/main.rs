@@ -13,6 +13,7 @@ mod installed;
 mod intake;
 mod kill;
 mod loading;
+mod long_files;
 mod lookups;
 mod lookups_of_buckets;
 mod names;

@@ -1,7 +1,7 @@
 //! What tests of several subjects look at.
 
 use anyhow::{Context as _, Result, ensure};
-use qm_e2e::{Row, World, run, wait};
+use qm_e2e::{HttpProxy, Row, S3Server, World, run, wait};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -88,6 +88,20 @@ pub(crate) fn staged(world: &World) -> Result<usize> {
     Ok(fs::read_dir(&staging)
         .with_context(|| format!("reading {}", staging.display()))?
         .count())
+}
+
+/// A world whose bucket is on an S3 server behind a proxy, with an account `north` that may do
+/// everything; the node does not run yet. The server works in the world's folder: hold it so that it
+/// is dropped first.
+pub(crate) fn on_s3() -> Result<(World, HttpProxy, S3Server)> {
+    let mut world = World::new()?;
+    let server = S3Server::start(&world.path("s3"))?;
+    let proxy = HttpProxy::start(server.address())?;
+    world.move_to_s3(&server)?;
+    world.ask_s3_at(&proxy.url());
+    world.account("north")?;
+    world.configuration.may_everything("north");
+    Ok((world, proxy, server))
 }
 
 /// A world whose route `products` leads from `landing/north/*.csv` into the table `products` of

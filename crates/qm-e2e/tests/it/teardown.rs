@@ -2,14 +2,14 @@
 //! answers for meanwhile.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{Background, Ran, S3Server, World, binary, wait};
+use qm_e2e::{Background, Ran, World, binary, wait};
 use rustix::process::Signal;
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::packaging::Root;
-use crate::support::{Outcome, tree};
+use crate::support::{Outcome, on_s3, tree};
 
 const CONFIG: &str = "etc/quaymaster/quaymaster.toml";
 const DATA: &str = "var/lib/quaymaster";
@@ -126,12 +126,7 @@ fn a_node_that_serves_is_not_torn_down() -> Outcome {
 /// Files under temporary names are uploads there, and versions are kept where nobody lists them.
 #[test]
 fn foreign_teardown_sees_what_no_object_on_s3_shows() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let server = S3Server::start(folder.path())?;
-    let mut world = World::new()?;
-    world.move_to_s3(&server)?;
-    world.account("north")?;
-    world.configuration.may_everything("north");
+    let (mut world, _proxy, server) = on_s3()?;
     let data = world.path("data");
     world
         .configuration

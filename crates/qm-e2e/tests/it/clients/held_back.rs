@@ -3,12 +3,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use qm_e2e::clients::Paramiko;
-use qm_e2e::{Hold, HttpProxy, S3Server, World, wait};
+use qm_e2e::{Hold, HttpProxy, World, wait};
 use serde_json::Value;
 use std::time::Duration;
 
 use super::resume::part_number;
-use crate::support::{Outcome, assert_content};
+use crate::support::{Outcome, assert_content, on_s3};
 
 const PIECE_BYTES: usize = 32 << 10;
 const PART_BYTES: usize = 16 << 20;
@@ -110,14 +110,7 @@ fn held_back(clients: &mut [Pusher], proxy: &HttpProxy) -> Result<Vec<usize>> {
 
 #[test]
 fn foreign_paramiko_is_held_back_while_s3_takes_nothing() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let server = S3Server::start(folder.path())?;
-    let proxy = HttpProxy::start(server.address())?;
-    let mut world = World::new()?;
-    world.move_to_s3(&server)?;
-    world.account("north")?;
-    world.ask_s3_at(&proxy.url());
-    world.configuration.may_everything("north");
+    let (mut world, proxy, server) = on_s3()?;
     world.start()?;
     world.write_local("small.csv", "a,b\n1,2\n")?;
 

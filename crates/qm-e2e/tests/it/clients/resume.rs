@@ -1,10 +1,10 @@
 //! An upload to S3 that broke off goes on where the last part ends that the store has.
 
 use anyhow::{Context as _, ensure};
-use qm_e2e::{Hold, HttpProxy, S3Server, World, csv, wait};
+use qm_e2e::{Hold, csv, wait};
 use serde_json::json;
 
-use crate::support::{Outcome, assert_content};
+use crate::support::{Outcome, assert_content, on_s3};
 
 const PART_BYTES: usize = 16 << 20;
 const PARTS: usize = 6;
@@ -13,14 +13,7 @@ const FILE_BYTES: usize = PARTS * PART_BYTES - 5;
 
 #[test]
 fn foreign_sftp_goes_on_from_the_last_part_on_s3_after_a_restart() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let server = S3Server::start(folder.path())?;
-    let proxy = HttpProxy::start(server.address())?;
-    let mut world = World::new()?;
-    world.move_to_s3(&server)?;
-    world.account("north")?;
-    world.ask_s3_at(&proxy.url());
-    world.configuration.may_everything("north");
+    let (mut world, proxy, server) = on_s3()?;
     world.start()?;
     let table = csv(1, FILE_BYTES);
     world.write_local("a.csv", &table)?;
@@ -66,12 +59,7 @@ fn foreign_sftp_goes_on_from_the_last_part_on_s3_after_a_restart() -> Outcome {
 /// Of an upload in parts the store gives nothing back.
 #[test]
 fn foreign_paramiko_is_told_why_it_cannot_read_what_it_still_sends_to_s3() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let server = S3Server::start(folder.path())?;
-    let mut world = World::new()?;
-    world.move_to_s3(&server)?;
-    world.account("north")?;
-    world.configuration.may_everything("north");
+    let (mut world, _proxy, _server) = on_s3()?;
     world.start()?;
     let mut session = world.paramiko("north")?;
     let told = session.run(

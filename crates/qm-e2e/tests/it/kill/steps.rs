@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use qm_e2e::{Hold, HttpProxy, S3Server, World, csv};
 
-use crate::support::{Outcome, assert_content, wait_until_delivered};
+use crate::support::{Outcome, assert_content, on_s3, wait_until_delivered};
 
 /// Under its own name.
 const UPLOAD: &str = "upload(sftp, '/a.csv', open('a.csv', 'rb').read())";
@@ -32,33 +32,24 @@ enum Expect {
 
 /// A node on S3 behind a proxy.
 struct Stage {
-    world: World,
-    proxy: HttpProxy,
     server: S3Server,
+    proxy: HttpProxy,
+    world: World,
     content: Vec<u8>,
-    _folder: tempfile::TempDir,
 }
 
 impl Stage {
     fn start(size_bytes: usize) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let server = S3Server::start(folder.path())?;
-        let proxy = HttpProxy::start(server.address())?;
-        let mut world = World::new()?;
-        world.move_to_s3(&server)?;
-        world.account("north")?;
+        let (mut world, proxy, server) = on_s3()?;
         world.deliver_everything();
-        world.ask_s3_at(&proxy.url());
-        world.configuration.may_everything("north");
         world.start()?;
         let content = csv(1, size_bytes);
         world.write_local("a.csv", &content)?;
         Ok(Self {
-            world,
-            proxy,
             server,
+            proxy,
+            world,
             content,
-            _folder: folder,
         })
     }
 

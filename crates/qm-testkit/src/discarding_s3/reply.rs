@@ -4,6 +4,8 @@ pub(super) struct Reply {
     pub(super) status: &'static str,
     pub(super) headers: String,
     pub(super) body: String,
+    /// Of an object, behind the body.
+    pub(super) zero_bytes: u64,
     /// For HEAD, which is answered without the body that it tells of.
     pub(super) told_bytes: Option<u64>,
 }
@@ -14,6 +16,7 @@ impl Reply {
             status,
             headers: String::new(),
             body: String::new(),
+            zero_bytes: 0,
             told_bytes: None,
         }
     }
@@ -39,8 +42,10 @@ impl Reply {
         }
     }
 
+    /// Without the zeros.
     pub(super) fn text(&self) -> String {
-        let length = self.told_bytes.unwrap_or(self.body.len() as u64);
+        let sent_bytes = self.body.len() as u64 + self.zero_bytes;
+        let length = self.told_bytes.unwrap_or(sent_bytes);
         format!(
             "HTTP/1.1 {}\r\n{}Content-Length: {length}\r\n\r\n{}",
             self.status, self.headers, self.body
