@@ -6,6 +6,7 @@ from moto.s3.responses import S3Response
 # moto names the elements around some answers after the operation, which S3 does not.
 NAMES = {
     "GetBucketVersioningResponse": "VersioningConfiguration",
+    "GetObjectTaggingResponse": "Tagging",
     "ListMultipartUploadsResponse": "ListMultipartUploadsResult",
     "ListObjectVersionsResponse": "ListVersionsResult",
     "ListPartsResponse": "ListPartsResult",

@@ -1,6 +1,7 @@
 //! `[bucket.NAME]`: places for objects.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -71,6 +72,9 @@ pub struct S3Place {
     pub encryption: S3Encryption,
     /// Checksums with every request, also where the store might not know them.
     pub checksums: bool,
+    /// Tags of every object that is made there.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// How to reach an AWS service, and as whom. Credentials come from the environment, the profile,

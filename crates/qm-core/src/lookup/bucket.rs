@@ -5,6 +5,7 @@ use crate::Result;
 use crate::config::{AwsAccess, S3Encryption, S3Place, service_url};
 use crate::id::BucketName;
 use crate::name::Prefix;
+use std::collections::BTreeMap;
 
 impl Fields {
     pub(super) fn bucket(&self) -> Result<LookedUpPlace> {
@@ -26,6 +27,7 @@ impl Fields {
                 path_style: self.truth("path_style")?.unwrap_or(is_foreign),
                 encryption: self.encryption()?,
                 checksums: self.truth("checksums")?.unwrap_or(!is_foreign),
+                tags: BTreeMap::new(),
             }),
             owner_full_control: self.owner_full_control()?,
         })

@@ -10,6 +10,7 @@ use qm_core::load::{Counts, Load, LoadStatus};
 use qm_core::name::Prefix;
 use qm_core::ports::ledger::{Alerts as _, LoadFilter, LoadState, Loads as _, RecordedLoad};
 use qm_testkit::outside::Act;
+use std::collections::BTreeMap;
 
 use crate::settings::{add_notifier, add_route, bucket, config, limits, notifier, settings};
 use crate::world::{World, parse};
@@ -122,6 +123,7 @@ async fn a_load_is_told_with_the_places_that_s3_has() {
         path_style: false,
         encryption: S3Encryption::BucketDefault,
         checksums: true,
+        tags: BTreeMap::new(),
     });
     let world = World::new(config);
     world.destination("products").loads(load(3, 1));

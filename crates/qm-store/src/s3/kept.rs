@@ -26,20 +26,27 @@ enum Where {
 }
 
 impl S3Bucket {
-    /// Keeps what the operation takes from under `key`, if something still needs it.
+    /// Keeps what the operation takes from under `key`, if something still needs it. `shown` is how
+    /// the file that it was decided on is recognised, if that was just now.
     pub(super) async fn keep_aside(
         &self,
         operation: &Operation,
         key: &str,
         there: Option<&Head>,
+        shown: Option<&str>,
     ) -> Result<()> {
         let (Some(version), Some(there), true) = (operation.replaces, there, operation.keep_aside)
         else {
             return Ok(());
         };
+        let place = self.client.place(key);
+        let is_replaced = match metadata::version(&there.metadata, place) {
+            Some(found) => found == version,
+            // A file of others is a version as well, once it has arrived.
+            None => shown.is_none_or(|shown| metadata::identity(there, place) == shown),
+        };
         // Somebody put another file there: that one nobody asked to keep.
-        let found = metadata::version(&there.metadata, self.client.place(key));
-        if found.is_some_and(|found| found != version) {
+        if !is_replaced {
             return Ok(());
         }
         self.keep(key, there, version).await
@@ -106,9 +113,13 @@ impl S3Bucket {
         place: Where,
         (version, identity): (VersionId, &str),
     ) -> Result<Option<Found>> {
+        let is = |head: &Head| match place {
+            // After a crash nobody knows what was shown: what was kept may be somebody else's file.
+            Where::Kept => metadata::identity(head, self.client.place(key)) == identity,
+            Where::Current | Where::Native => self.is(head, key, version, identity),
+        };
         let head = self.client.head(key, None).await?;
-        let head = head.filter(|head| self.is(head, key, version, identity));
-        Ok(head.map(|head| Found {
+        Ok(head.filter(is).map(|head| Found {
             key: key.to_owned(),
             head,
             place,

@@ -23,22 +23,23 @@ impl S3Bucket {
         look: Option<&Look>,
     ) -> Result<()> {
         let key = &operation.path.key;
+        let shown = look.and_then(|look| look.identity.as_deref());
         match &operation.change {
             Change::Publish => {
                 let version = needed(operation)?;
                 if let Some(upload) = &version.staged {
                     let upload = UploadToken::decode(upload)?;
-                    again(|| self.publish(operation, version, &upload)).await
+                    again(|| self.publish(operation, version, &upload, shown)).await
                 } else {
                     let mut seen = look.and_then(|look| self.seen(operation, look));
-                    again(|| self.publish_small(operation, version, seen.take())).await
+                    again(|| self.publish_small(operation, version, shown, seen.take())).await
                 }
             }
-            Change::Rename { to } => again(|| self.rename(operation, key, to)).await,
+            Change::Rename { to } => again(|| self.rename(operation, key, to, shown)).await,
             Change::Remove => self.remove(operation, key).await,
             Change::Restore => {
                 let version = needed(operation)?;
-                again(|| self.restore(operation, version)).await
+                again(|| self.restore(operation, version, shown)).await
             }
         }
     }
@@ -48,14 +49,17 @@ impl S3Bucket {
         operation: &Operation,
         version: &Version,
         upload: &UploadToken,
+        shown: Option<&str>,
     ) -> Result<()> {
         let key = &operation.path.key;
         let whole = self.keys.object(key);
         if upload.key != whole {
             self.parts_of(upload, version).await?;
-            return self.hide(operation, key, version, upload.clone()).await;
+            return self
+                .hide(operation, key, version, upload.clone(), shown)
+                .await;
         }
-        let looked = self.look_before(operation, version, &whole).await?;
+        let looked = self.look_before(operation, version, &whole, shown).await?;
         let Landing::Over(there) = looked else {
             return Ok(());
         };
@@ -83,13 +87,19 @@ impl S3Bucket {
         };
         // Another file under the name was not meant.
         if version.is_none_or(|version| self.is_version(&there, &whole, version)) {
-            self.keep_aside(operation, &whole, Some(&there)).await?;
+            self.keep_aside(operation, &whole, Some(&there), None)
+                .await?;
             self.client.delete(&whole, None).await?;
         }
         self.keep_folder_of(key).await
     }
 
-    async fn restore(&self, operation: &Operation, version: &Version) -> Result<()> {
+    async fn restore(
+        &self,
+        operation: &Operation,
+        version: &Version,
+        shown: Option<&str>,
+    ) -> Result<()> {
         let key = &operation.path.key;
         let whole = self.keys.object(key);
         let there = self.client.head(&whole, None).await?;
@@ -101,7 +111,8 @@ impl S3Bucket {
         }
         let found = self.find(version.id, key, &version.identity).await?;
         let found = found.ok_or_else(|| gone(version.id))?;
-        self.keep_aside(operation, &whole, there.as_ref()).await?;
+        self.keep_aside(operation, &whole, there.as_ref(), shown)
+            .await?;
         let mut metadata = found.head.metadata.clone();
         let place = self.client.place(&whole);
         metadata::stamp(&mut metadata, place, version.id, Some(&version.identity));
@@ -125,10 +136,12 @@ impl S3Bucket {
         key: &ObjectKey,
         version: &Version,
         upload: UploadToken,
+        shown: Option<&str>,
     ) -> Result<()> {
         let whole = self.keys.object(key);
         if let Some(there) = self.client.head(&whole, None).await? {
-            self.keep_aside(operation, &whole, Some(&there)).await?;
+            self.keep_aside(operation, &whole, Some(&there), shown)
+                .await?;
             self.client.delete(&whole, None).await?;
         }
         if let Some(before) = self.hidden.get(key)

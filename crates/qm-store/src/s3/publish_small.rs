@@ -10,11 +10,13 @@ use qm_core::ports::look::Look;
 use qm_core::{Kind, Result};
 
 impl S3Bucket {
-    /// `seen` is what the object may take the place of, if that need not be looked at.
+    /// `seen` is what the object may take the place of, if that need not be looked at; `shown` as
+    /// for [`S3Bucket::keep_aside`].
     pub(super) async fn publish_small(
         &self,
         operation: &Operation,
         version: &Version,
+        shown: Option<&str>,
         seen: Option<Existing<'_>>,
     ) -> Result<()> {
         let key = &operation.path.key;
@@ -24,7 +26,7 @@ impl S3Bucket {
         let existing = if let Some(seen) = seen {
             seen
         } else {
-            let looked = self.look_before(operation, version, &whole).await?;
+            let looked = self.look_before(operation, version, &whole, shown).await?;
             let Landing::Over(found) = looked else {
                 self.small_files.remove(version.id);
                 return Ok(());
@@ -55,13 +57,15 @@ impl S3Bucket {
         operation: &Operation,
         version: &Version,
         whole: &str,
+        shown: Option<&str>,
     ) -> Result<Landing> {
         let there = self.client.head(whole, None).await?;
         let is = |there: &Head| self.is_version(there, whole, version);
         if there.as_ref().is_some_and(is) {
             return Ok(Landing::Done);
         }
-        self.keep_aside(operation, whole, there.as_ref()).await?;
+        self.keep_aside(operation, whole, there.as_ref(), shown)
+            .await?;
         Ok(Landing::Over(there))
     }
 

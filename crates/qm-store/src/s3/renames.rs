@@ -18,6 +18,7 @@ impl S3Bucket {
         operation: &Operation,
         from: &ObjectKey,
         to: &ObjectKey,
+        shown: Option<&str>,
     ) -> Result<()> {
         // Otherwise the copy would be removed as what is left of the old name.
         if from == to {
@@ -40,7 +41,7 @@ impl S3Bucket {
                 return self.keep_folder_left(from, to).await;
             }
             return self
-                .rename_hidden(operation, from, (to, there.as_ref()), hidden)
+                .rename_hidden(operation, from, (to, there.as_ref()), hidden, shown)
                 .await;
         }
         let (whole_from, whole_to) = (self.keys.object(from), self.keys.object(to));
@@ -49,7 +50,7 @@ impl S3Bucket {
         let Some(version) = &operation.version else {
             return match (source, target) {
                 (Some(source), target) => {
-                    self.move_object(operation, (from, &source), (to, target.as_ref()))
+                    self.move_object(operation, (from, &source), (to, target.as_ref()), shown)
                         .await
                 }
                 (None, Some(_)) => Ok(()),
@@ -75,7 +76,7 @@ impl S3Bucket {
         }
         match source {
             Some(source) if self.is_version(&source, &whole_from, version) => {
-                self.move_object(operation, (from, &source), (to, target.as_ref()))
+                self.move_object(operation, (from, &source), (to, target.as_ref()), shown)
                     .await
             }
             Some(_) => Err(somebody_else(from)),
@@ -87,7 +88,7 @@ impl S3Bucket {
                     version: version.clone(),
                     upload: UploadToken::decode(upload)?,
                 };
-                self.rename_hidden(operation, from, (to, target.as_ref()), hidden)
+                self.rename_hidden(operation, from, (to, target.as_ref()), hidden, shown)
                     .await
             }
         }
@@ -100,12 +101,13 @@ impl S3Bucket {
         operation: &Operation,
         (from, source): (&ObjectKey, &Head),
         (to, target): (&ObjectKey, Option<&Head>),
+        shown: Option<&str>,
     ) -> Result<()> {
         let (whole_from, whole_to) = (self.keys.object(from), self.keys.object(to));
         if let (true, Some(version)) = (operation.keep_moved, &operation.version) {
             self.keep(&whole_from, source, version.id).await?;
         }
-        self.keep_aside(operation, &whole_to, target).await?;
+        self.keep_aside(operation, &whole_to, target, shown).await?;
         let mut metadata = source.metadata.clone();
         if let Some(version) = &operation.version {
             let place = self.client.place(&whole_to);
@@ -134,18 +136,19 @@ impl S3Bucket {
         from: &ObjectKey,
         (to, target): (&ObjectKey, Option<&Head>),
         hidden: HiddenVersion,
+        shown: Option<&str>,
     ) -> Result<()> {
         let HiddenVersion { version, upload } = hidden;
         let whole_to = self.keys.object(to);
         if upload.key == whole_to {
-            self.keep_aside(operation, &whole_to, target).await?;
+            self.keep_aside(operation, &whole_to, target, shown).await?;
             self.complete_over(&upload, &version, over(target)).await?;
             self.unhide(to).await?;
         } else if operation.is_hidden {
             self.parts_of(&upload, &version).await?;
-            self.hide(operation, to, &version, upload).await?;
+            self.hide(operation, to, &version, upload, shown).await?;
         } else {
-            self.complete_elsewhere(operation, &version, &upload, to)
+            self.complete_elsewhere(operation, &version, &upload, to, shown)
                 .await?;
         }
         self.hidden.remove(from, version.id);
@@ -160,6 +163,7 @@ impl S3Bucket {
         version: &Version,
         upload: &UploadToken,
         to: &ObjectKey,
+        shown: Option<&str>,
     ) -> Result<()> {
         let taken = || {
             Error::new(
@@ -190,7 +194,7 @@ impl S3Bucket {
         // Only now: the store may have worked for minutes.
         let target = self.client.head(&whole_to, None).await?;
         let target = target.as_ref();
-        self.keep_aside(operation, &whole_to, target).await?;
+        self.keep_aside(operation, &whole_to, target, shown).await?;
         let mut metadata = detour.metadata.clone();
         let place = self.client.place(&whole_to);
         metadata::stamp(&mut metadata, place, version.id, Some(&version.identity));

@@ -121,6 +121,13 @@ impl OpenBucket {
     /// Refuses what cannot change under a bucket that is in use.
     fn check_change(&self, name: &BucketName, wanted: &config::Bucket) -> anyhow::Result<()> {
         if self.place != wanted.place {
+            if self.place.to_string() == wanted.place.to_string() {
+                bail!(
+                    "how bucket {name} in {} is reached, and what its objects get there, cannot change while the \
+                     node runs: stop the node, change the configuration, start it",
+                    self.place
+                );
+            }
             bail!(
                 "bucket {name} is in {} and cannot move to {} while the node runs: stop the node, move the \
                  files, change the configuration, start it",

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{AwsAccess, S3Encryption};
 use crate::name::Prefix;
+use std::collections::BTreeMap;
 
 /// What a secret with these fields leads to.
 fn read(fields: &Value) -> Result<(S3Place, bool)> {
@@ -37,6 +38,7 @@ fn what_is_needed_and_what_is_otherwise() {
         path_style: false,
         encryption: S3Encryption::BucketDefault,
         checksums: true,
+        tags: BTreeMap::new(),
     };
     assert_eq!(read(&json!({})).unwrap(), (place, false));
     let (whole, _) = read(&json!({"url": "s3://partner-in"})).unwrap();

@@ -89,6 +89,7 @@ impl Desk {
             path_style: true,
             encryption: S3Encryption::BucketDefault,
             checksums: false,
+            tags: BTreeMap::new(),
         };
         let options = S3Options {
             arena: Arena::open(64 << 20, &folder.path().join("spill"))?,

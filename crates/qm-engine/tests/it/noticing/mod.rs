@@ -15,6 +15,7 @@ use qm_core::ports::ledger::{Alerts as _, Arrivals as _, EventState, Inbox as _,
 use qm_engine::{NoticeReconciler, Ports, Reconciler as _, Running, Wake};
 use qm_testkit::{MemoryLedger, TestClock, TestIdentifiers};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -55,6 +56,7 @@ impl Notices {
             path_style: false,
             encryption: S3Encryption::BucketDefault,
             checksums: true,
+            tags: BTreeMap::new(),
         });
         config.buckets.get_mut(&bucket("landing")).unwrap().place = place;
         Self::new(config)

@@ -1,6 +1,6 @@
 //! Copies that the store makes by itself.
 
-use aws_sdk_s3::types::MetadataDirective;
+use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::faults::{incomplete, s3_error};
@@ -36,6 +36,8 @@ impl S3Client {
             return Box::pin(self.copy_in_parts(source, to, metadata, existing)).await;
         }
         let (encryption, kms_key) = self.server_side_encryption();
+        // Without tags of its own a copy gets those of the object, unless it is made in parts.
+        let tagging = self.tagging.as_ref().map(|_| TaggingDirective::Replace);
         let call = self
             .sdk
             .copy_object()
@@ -48,6 +50,8 @@ impl S3Client {
             .set_content_type(source.head.content_type.clone())
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
+            .set_tagging(self.tagging.clone())
+            .set_tagging_directive(tagging)
             .set_acl(self.acl.clone())
             .set_if_none_match(existing.none())
             .set_if_match(existing.expected())
@@ -151,7 +155,7 @@ impl S3Client {
 }
 
 /// Everything but what no server takes for anything else.
-fn percent_encoded(text: &str) -> String {
+pub(super) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -7,6 +7,7 @@ mod multipart;
 mod objects;
 mod pages;
 mod settings;
+mod tags;
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -55,6 +56,8 @@ pub(crate) struct S3Client {
     /// What objects made here are given to others by.
     acl: Option<ObjectCannedAcl>,
     encryption: S3Encryption,
+    /// What objects made here are tagged with, as a header has it.
+    tagging: Option<String>,
     /// What every part of an upload has, and the upload is begun with.
     checksum: Option<ChecksumAlgorithm>,
     /// Over TLS nobody changes the bytes on their way, and a second digest of all of them would
@@ -147,6 +150,7 @@ impl S3Client {
             bucket: place.bucket.clone(),
             acl: None,
             encryption: place.encryption.clone(),
+            tagging: tags::header(&place.tags),
             checksum: algorithm(place.checksums),
             signs_payload,
             limits,

@@ -50,6 +50,7 @@ impl S3Client {
             .set_acl(self.acl.clone())
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
+            .set_tagging(self.tagging.clone())
             .send()
             .await
             .map_err(s3_error("begin an upload"))?;

@@ -58,6 +58,7 @@ impl S3Client {
             .set_metadata(Some(metadata))
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
+            .set_tagging(self.tagging.clone())
             .set_acl(self.acl.clone())
             .set_if_none_match(existing.none())
             .set_if_match(existing.expected())

@@ -17,7 +17,7 @@ const ARCHIVE: &str = "archive";
 /// More than the tests' store copies at once.
 const LONG: usize = (12 << 20) + 5;
 
-fn deposit(owner_full_control: bool) -> Deposit {
+pub(super) fn deposit(owner_full_control: bool) -> Deposit {
     Deposit {
         delivery: DELIVERY.parse::<DeliveryId>().unwrap(),
         owner_full_control,
@@ -25,7 +25,7 @@ fn deposit(owner_full_control: bool) -> Deposit {
 }
 
 /// The same bytes as a delivery's version.
-fn delivered(version: &Version, number: u128) -> Version {
+pub(super) fn delivered(version: &Version, number: u128) -> Version {
     let id = VersionId::from_parts(7, number);
     Version {
         id,
@@ -35,7 +35,7 @@ fn delivered(version: &Version, number: u128) -> Version {
     }
 }
 
-fn put<'a>(version: &'a Version, key: &'a qm_core::name::ObjectKey) -> Put<'a> {
+pub(super) fn put<'a>(version: &'a Version, key: &'a qm_core::name::ObjectKey) -> Put<'a> {
     Put {
         key,
         version,
@@ -44,7 +44,7 @@ fn put<'a>(version: &'a Version, key: &'a qm_core::name::ObjectKey) -> Put<'a> {
     }
 }
 
-async fn stored(world: &World, path: &str) -> StoredObject {
+pub(super) async fn stored(world: &World, path: &str) -> StoredObject {
     let content = world.bucket.open(&key(path)).await.unwrap();
     content.stored().unwrap()
 }
@@ -144,7 +144,11 @@ async fn only_what_is_meant_is_copied_and_replaced() {
     archive.assert_no_uploads().await;
 }
 
-async fn send(world: &World, deposit: Deposit, size_bytes: usize) -> Result<(), qm_core::Error> {
+pub(super) async fn send(
+    world: &World,
+    deposit: Deposit,
+    size_bytes: usize,
+) -> Result<(), qm_core::Error> {
     let target = key("in/a");
     let staging = Staging {
         version: VersionId::from_parts(7, 1),

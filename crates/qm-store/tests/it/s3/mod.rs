@@ -19,6 +19,7 @@ mod server;
 mod settings;
 mod stalls;
 mod streaming;
+mod tags;
 mod temp_names;
 mod versions;
 mod world;

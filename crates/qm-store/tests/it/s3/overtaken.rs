@@ -4,9 +4,12 @@ use bytes::Bytes;
 use qm_core::Kind;
 use qm_core::operation::{Change, Operation, Version};
 use qm_core::ports::bucket::Bucket as _;
+use qm_core::ports::look::Likely;
 
 use super::server::{On, Server, What};
-use super::world::{BUCKET, LIMITS, World, operation, place, rename, some_bytes};
+use super::world::{
+    BUCKET, LIMITS, World, key, operation, place, put_foreign, rename, some_bytes, somebody_else,
+};
 
 const TEMP: &str = "in/a.csv.filepart";
 const FINAL: &str = "in/a.csv";
@@ -27,6 +30,15 @@ impl Scene {
         let server = Server::start().await;
         let world = World::open(&place(server.endpoint(), BUCKET, "data")).await;
         Self { server, world, on }
+    }
+
+    /// True if something lies where that version is kept.
+    async fn is_copied(&self, version: &Version) -> bool {
+        let others = somebody_else(self.server.endpoint()).await;
+        let listed = others.list_objects_v2().bucket(BUCKET);
+        let prefix = format!("data/.quaymaster/kept/{}", version.id);
+        let listed = listed.prefix(prefix).send().await.unwrap();
+        !listed.contents().is_empty()
     }
 
     /// Who never stops is told of; what came once is replaced after a look.
@@ -96,6 +108,100 @@ async fn a_version_that_is_restored() {
     scene.world.bucket.run(&over).await.unwrap();
     let restore = operation("a", Change::Restore, Some(&one));
     scene.is_looked_at(&restore, "a", "ours").await;
+}
+
+/// An earlier version under the path: ours, or a file of others that arrived.
+async fn earlier(scene: &Scene, path: &str, number: u64, is_ours: bool) -> Version {
+    let world = &scene.world;
+    if is_ours {
+        return world.put(number, path, "earlier").await;
+    }
+    let others = somebody_else(scene.server.endpoint()).await;
+    put_foreign(&others, BUCKET, &format!("data/{path}"), "earlier").await;
+    let identity = world.bucket.identity(&key(path)).await.unwrap();
+    Version {
+        identity: identity.unwrap(),
+        staged: None,
+        ..world.receive(number, "never", "never", "earlier").await
+    }
+}
+
+/// What takes the place of the earlier version under the path, which is to be kept.
+async fn replacement(world: &World, path: &str, number: u64, how: &str) -> Operation {
+    let (temp, other) = (format!("{path}.filepart"), format!("{path} before"));
+    let change = match how {
+        "small" => {
+            let version = world.receive(number, path, path, "newer").await;
+            operation(path, Change::Publish, Some(&version))
+        }
+        "in parts" => {
+            let version = world.put_as(number, &temp, path, "newer").await;
+            rename(&temp, path, Some(&version))
+        }
+        _ => {
+            let version = world.put(number, &other, "newer").await;
+            rename(&other, path, Some(&version))
+        }
+    };
+    Operation {
+        keep_aside: true,
+        ..change
+    }
+}
+
+/// The bytes that are kept as a version; `None` if there are none.
+async fn kept(world: &World, path: &str, version: &Version) -> Option<Bytes> {
+    match world
+        .bucket
+        .open_version(version.id, &key(path), &version.identity)
+        .await
+    {
+        Ok(content) => Some(content.read(0, 100).await.unwrap()),
+        Err(error) => {
+            assert_eq!(error.kind(), Kind::NotFound, "{}", error.chain());
+            None
+        }
+    }
+}
+
+/// It is gone, whoever looks for it; nobody gets their bytes for it.
+#[tokio::test]
+async fn what_others_put_is_not_kept_as_our_earlier_version() {
+    let scene = Scene::of(On::Head).await;
+    let (world, bucket) = (&scene.world, &scene.world.bucket);
+    let mut number = 0;
+    for how in ["small", "in parts", "renamed"] {
+        // After a crash nobody knows what the name showed.
+        for (is_ours, is_known) in [(true, true), (false, true), (true, false), (false, false)] {
+            for times in [0, 1] {
+                number += 2;
+                let path = format!("a{number}");
+                let about = format!("{how}, ours {is_ours}, known {is_known}, others {times}");
+                let before = earlier(&scene, &path, number, is_ours).await;
+                let look = bucket.look(&key(&path), Likely::File).await.unwrap();
+                let change = replacement(world, &path, number + 1, how).await;
+                let change = Operation {
+                    replaces: Some(before.id),
+                    ..change
+                };
+                scene.server.break_on(scene.on, times, What::Overtaken);
+                let done = if is_known {
+                    bucket.run_after(&look, &change).await
+                } else {
+                    bucket.run(&change).await
+                };
+                done.unwrap_or_else(|error| panic!("{about}: {}", error.chain()));
+                assert_eq!(scene.server.faults_left(), 0, "{about}");
+                let current = bucket.identity(&key(&path)).await.unwrap();
+                let version = change.version.unwrap();
+                assert_eq!(current, Some(version.identity), "{about}");
+                let expect = (times == 0).then_some(Bytes::from_static(b"earlier"));
+                assert_eq!(kept(world, &path, &before).await, expect, "{about}");
+                let is_copied = scene.is_copied(&before).await;
+                assert_eq!(is_copied, times == 0 || !is_known, "{about}");
+            }
+        }
+    }
 }
 
 /// The answer to a copy is lost and the copy asked for again, or the store knows no conditions.

@@ -44,6 +44,8 @@ struct Seen {
     acl: Option<String>,
     /// What an upload in parts is begun with.
     checksum_algorithm: Option<String>,
+    /// Whether it says anything of tags.
+    has_tagging: bool,
 }
 
 /// Something that goes wrong a number of times.
@@ -154,6 +156,13 @@ impl Server {
         seen.iter().filter_map(|seen| seen.acl.clone()).collect()
     }
 
+    /// The requests that say anything of tags.
+    pub(super) fn taggings(&self) -> Vec<String> {
+        let seen = self.seen.lock();
+        let tagging = seen.iter().filter(|seen| seen.has_tagging);
+        tagging.map(|seen| seen.line.clone()).collect()
+    }
+
     /// The checksums of parts that uploads were begun with.
     pub(super) fn checksum_algorithms(&self) -> Vec<String> {
         let seen = self.seen.lock();
@@ -208,6 +217,9 @@ async fn serve(
             line: format!("{} {}", request.method(), request.uri()),
             acl: header("x-amz-acl"),
             checksum_algorithm: header("x-amz-checksum-algorithm"),
+            has_tagging: ["x-amz-tagging", "x-amz-tagging-directive"]
+                .iter()
+                .any(|name| request.headers().contains_key(*name)),
         });
         async move {
             let what = next(&faults, &request);

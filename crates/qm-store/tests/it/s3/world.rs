@@ -4,6 +4,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -41,6 +42,7 @@ pub(super) fn place(endpoint: &str, bucket: &str, prefix: &str) -> S3Place {
         path_style: true,
         encryption: S3Encryption::BucketDefault,
         checksums: false,
+        tags: BTreeMap::new(),
     }
 }
 

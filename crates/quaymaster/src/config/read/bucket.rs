@@ -10,6 +10,7 @@ use super::{Context, aws, each};
 use crate::config::places::{self, BucketUrl};
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
+use crate::config::tree::Item;
 use crate::config::values::{self, text};
 
 /// Enough to undo what a partner did by mistake, little enough that nobody notices it on disk.
@@ -22,6 +23,12 @@ const KEEP_VERSIONS_MAX: u32 = 10_000;
 const LISTING_EVERY: Duration = Duration::from_mins(1);
 /// A writer that pauses longer is done; what system S4's own poller waited.
 const SETTLE: Duration = Duration::from_secs(20);
+/// What S3 takes of tags on an object; lengths in UTF-16, as it counts them.
+const TAGS_MAX: usize = 10;
+const TAG_KEY_MAX: usize = 128;
+const TAG_VALUE_MAX: usize = 256;
+const TAG_MARKS: &str = " +-=._:/@";
+const RESERVED_TAGS: &str = "aws:";
 
 pub(super) fn buckets(
     top: &mut Section<'_>,
@@ -75,6 +82,14 @@ fn bucket(section: &mut Section<'_>, context: &Context<'_>, report: &mut Report)
 
 /// The keys that a place of this kind has; the others are unknown there.
 fn place(url: BucketUrl, section: &mut Section<'_>, report: &mut Report) -> Option<BucketPlace> {
+    if !matches!(url, BucketUrl::S3 { .. }) && section.has("tags") {
+        section.optional::<()>(report, "tags", |_| {
+            Err(
+                Fault::new("only objects in a bucket on S3 (s3://) can have tags")
+                    .help("leave the key out"),
+            )
+        });
+    }
     Some(match url {
         BucketUrl::Directory(folder) => BucketPlace::Directory(folder),
         BucketUrl::S3 { bucket, prefix } => BucketPlace::S3(s3(bucket, prefix, section, report)?),
@@ -98,6 +113,7 @@ fn s3(
     let is_foreign = access.endpoint.is_some();
     let path_style = section.optional(report, "path_style", values::truth);
     let checksums = section.optional(report, "checksums", values::truth);
+    let tags = section.optional(report, "tags", object_tags);
     let encryption = encryption(section, report)?;
     Some(S3Place {
         bucket,
@@ -108,7 +124,49 @@ fn s3(
         encryption,
         // Others answer what they do not know with an error.
         checksums: checksums.unwrap_or(!is_foreign),
+        tags: tags.unwrap_or_default(),
     })
+}
+
+/// Tags that S3 takes: with others it would refuse every object.
+fn object_tags(item: &Item) -> Result<BTreeMap<String, String>, Fault> {
+    let tags = values::tags(item)?;
+    if tags.len() > TAGS_MAX {
+        let message = format!("{} tags are more than S3 takes on an object", tags.len());
+        return Err(Fault::new(message).help(format!("write {TAGS_MAX} at most")));
+    }
+    for (tag, value) in &tags {
+        check_tag(tag, value)?;
+    }
+    Ok(tags)
+}
+
+fn check_tag(tag: &str, value: &str) -> Result<(), Fault> {
+    let shown = tag.escape_debug();
+    let length = tag.encode_utf16().count();
+    if !(1..=TAG_KEY_MAX).contains(&length) {
+        let message = format!("the key `{shown}` has {length} characters");
+        return Err(Fault::new(message).help(format!("use a key of 1 to {TAG_KEY_MAX}")));
+    }
+    let length = value.encode_utf16().count();
+    if length > TAG_VALUE_MAX {
+        let message = format!("the value of `{shown}` has {length} characters");
+        return Err(Fault::new(message).help(format!("use a value of {TAG_VALUE_MAX} at most")));
+    }
+    let is_taken = |c: char| c.is_alphanumeric() || TAG_MARKS.contains(c);
+    if let Some(mark) = tag.chars().chain(value.chars()).find(|c| !is_taken(*c)) {
+        let mark = mark.escape_debug();
+        let message = format!("`{shown}` or its value has a `{mark}`, which S3 does not take");
+        return Err(
+            Fault::new(message).help("use letters, digits, spaces and + - = . _ : / @ only")
+        );
+    }
+    let start = tag.get(..RESERVED_TAGS.len());
+    if start.is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_TAGS)) {
+        let message = format!("`{shown}` begins with `{RESERVED_TAGS}`, as tags of AWS itself do");
+        return Err(Fault::new(message).help("use another key"));
+    }
+    Ok(())
 }
 
 fn encryption(section: &mut Section<'_>, report: &mut Report) -> Option<S3Encryption> {

@@ -9,6 +9,7 @@ mod examples;
 mod files;
 mod lookups;
 mod mistakes;
+mod object_tags;
 mod plan;
 mod reference;
 mod rules;

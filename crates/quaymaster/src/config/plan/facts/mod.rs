@@ -122,6 +122,7 @@ fn s3(place: &S3Place) -> Facts {
         path_style,
         encryption,
         checksums,
+        tags,
     } = place;
     let encryption = match encryption {
         S3Encryption::BucketDefault => None,
@@ -134,6 +135,7 @@ fn s3(place: &S3Place) -> Facts {
         ("path_style", path_style.then(|| "true".to_owned())),
         ("server_side_encryption", encryption),
         ("checksums", checksums.then(|| "true".to_owned())),
+        ("tags", tagged(tags)),
     ]);
     facts
 }
