@@ -38,8 +38,9 @@ pub(crate) const CHANNEL_PACKET_BYTES: u32 = 32 * 1024;
 /// SSH packets that wait for the executor of a channel: 512 KiB at full size. When they are there,
 /// the connection is not read.
 pub(crate) const CHANNEL_QUEUE_PACKETS: usize = 16;
-/// Packets that wait to be encrypted and sent, over all channels of a connection: 512 KiB.
-pub(crate) const SEND_QUEUE_PACKETS: usize = 16;
+/// Packets that wait to be encrypted and sent, over all channels of a connection: 128 KiB. russh
+/// encrypts what waits before it sends any, so a longer queue is more memory and no more speed.
+pub(crate) const SEND_QUEUE_PACKETS: usize = 4;
 
 /// Open handles of a connection, over all its channels.
 pub(crate) const HANDLES_MAX: usize = 64;
@@ -50,8 +51,9 @@ pub(crate) const REQUESTS_AHEAD_BYTES: usize = WRITE_BATCH_BYTES;
 /// Data of consecutive WRITEs handed over at once: amortises a hop to a blocking thread, and
 /// three of them (received, handed over, queued) are what an upload costs.
 pub(crate) const WRITE_BATCH_BYTES: usize = 256 * 1024;
-/// Data of consecutive READs fetched at once; a download holds two or three of them.
-pub(crate) const READ_BATCH_BYTES: usize = 512 * 1024;
+/// Data of consecutive READs fetched at once; a download holds two or three of them, and what they
+/// are sent from stays in the processor's cache.
+pub(crate) const READ_BATCH_BYTES: usize = 128 * 1024;
 /// Requests that a client may send while it does not read our replies, over all channels of its
 /// connection and beyond what each decodes ahead: twice the window is more than any client sends
 /// before it learns that it should read.
