@@ -199,6 +199,10 @@ pub enum Outcome {
 
 /// What an attempt's outcome makes of a delivery.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something of its own, and most transitions say none of it"
+)]
 pub struct Transition {
     /// The new state.
     pub state: DeliveryState,
@@ -210,6 +214,8 @@ pub struct Transition {
     pub possible_duplicate: bool,
     /// True if the object goes to quarantine.
     pub is_rejected: bool,
+    /// True if the attempt does not count: nothing was tried.
+    pub is_uncounted: bool,
     /// What became of its rows, if it went into a table.
     pub load: Option<Load>,
     /// How long the attempt took that loaded them, without what it waited for others; `None` if
@@ -223,7 +229,7 @@ impl Transition {
     /// True if the attempt did not do what it was to do.
     pub fn is_failure(&self) -> bool {
         match self.state {
-            DeliveryState::Waiting { .. } | DeliveryState::Dead => true,
+            DeliveryState::Waiting { .. } | DeliveryState::Dead => !self.is_uncounted,
             DeliveryState::Running { .. }
             | DeliveryState::Delivered
             | DeliveryState::Superseded
@@ -240,9 +246,18 @@ impl Transition {
             is_dead_letter: false,
             possible_duplicate: false,
             is_rejected: false,
+            is_uncounted: false,
             load: None,
             took: None,
             notice: None,
+        }
+    }
+
+    /// Nothing was tried, and nothing speaks against a try `now`: it waits as it did before.
+    pub fn put_back(now: Timestamp, note: String) -> Self {
+        Self {
+            is_uncounted: true,
+            ..Self::ended(DeliveryState::Waiting { ready_at: now }, note)
         }
     }
 }
@@ -286,6 +301,7 @@ pub fn after_attempt(
         note: error.chain(),
         possible_duplicate,
         is_rejected,
+        is_uncounted: false,
         load: None,
         took: None,
         notice: None,
@@ -351,6 +367,16 @@ mod tests {
         ] {
             assert_eq!(state(attempt, &outcome), expect, "{attempt} {outcome:?}");
         }
+    }
+
+    #[test]
+    fn what_is_put_back_is_no_failure() {
+        let now = Timestamp::UNIX_EPOCH;
+        let back = Transition::put_back(now, "elsewhere".to_owned());
+        assert_eq!(back.state, DeliveryState::Waiting { ready_at: now });
+        assert!(back.is_uncounted && !back.is_failure() && !back.is_dead_letter);
+        let failed = after_attempt(&RetryPolicy::lambda(), 1, &failed(Kind::Timeout), now);
+        assert!(failed.is_failure() && !failed.is_uncounted);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use qm_core::Result;
 use qm_core::config::Config;
 use qm_core::delivery::Delivery;
-use qm_core::id::{NotifierName, RevisionNumber};
+use qm_core::id::{DestinationName, NotifierName, RevisionNumber};
 use qm_core::ports::bucket::Buckets;
 use qm_core::ports::clock::Clock;
 use qm_core::ports::connector::{Connector, NotifierPort};
@@ -40,6 +40,9 @@ pub struct Way {
     pub screen: Screen,
     /// The name there, said by whoever was looked up; `None` for the delivery's target.
     pub name: Option<Template>,
+    /// The destination of the configuration that whoever was looked up named: its limits hold, and
+    /// the name there is as it says, unless [`Way::name`] says another.
+    pub leads_to: Option<DestinationName>,
 }
 
 /// What every reconciler is given.

@@ -257,12 +257,18 @@ impl Config {
     /// How much a destination is given at a time: one of the configuration, or one that a route of
     /// the configuration looks up.
     pub fn destination_limits(&self, name: &DestinationName) -> Option<&DestinationLimits> {
-        let Some((route, _)) = name.as_looked_up() else {
-            return self.destinations.get(name).map(|found| &found.limits);
-        };
+        if name.as_looked_up().is_some() {
+            return self.lookup_of(name).map(|lookup| &lookup.limits);
+        }
+        self.destinations.get(name).map(|found| &found.limits)
+    }
+
+    /// How a route of the configuration looks this destination up, if one does.
+    pub fn lookup_of(&self, name: &DestinationName) -> Option<&Lookup> {
+        let (route, _) = name.as_looked_up()?;
         match &self.routes.get(&route)?.deliver {
             Deliver::To(_) => None,
-            Deliver::LookUp(lookup) => Some(&lookup.limits),
+            Deliver::LookUp(lookup) => Some(lookup),
         }
     }
 }

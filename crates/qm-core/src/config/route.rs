@@ -64,6 +64,10 @@ pub struct Lookup {
     /// Tags that the secret must carry, or attributes that the item must have; without them it is
     /// none of this route's.
     pub require_tags: BTreeMap<String, String>,
+    /// Destinations of the configuration that it may name, and no others: whoever writes secrets or
+    /// items does not choose among all that the node reaches.
+    #[serde(default)]
+    pub destinations: Vec<DestinationName>,
     /// How much each destination is given at a time.
     pub limits: DestinationLimits,
 }
@@ -189,6 +193,7 @@ mod tests {
             name: Template::parse(name).unwrap(),
             store: LookupPlace::Secrets(SecretStore::Node),
             require_tags: BTreeMap::new(),
+            destinations: Vec::new(),
             limits: DestinationLimits {
                 concurrency: 1,
                 bytes_per_second: None,

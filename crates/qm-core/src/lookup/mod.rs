@@ -1,14 +1,16 @@
-//! What a lookup found: an SFTP server or a bucket, and what may be sent there. A secret is JSON, as
-//! operators of the systems that came before have it in their secret stores; an item of a table has
+//! What a lookup found: an SFTP server, a bucket or the name of a destination, and what may be sent
+//! there. A secret is JSON, as operators of the systems that came before have it in their secret stores; an item of a table has
 //! the same fields as attributes.
 
 mod bucket;
+mod destination;
 mod screening;
 mod way_there;
 
 use serde_json::{Map, Value};
 
 use crate::config::{S3Place, Sftp};
+use crate::id::DestinationName;
 use crate::ports::access::Secret;
 use crate::screen::Screen;
 use crate::template::Template;
@@ -28,7 +30,8 @@ pub struct LookedUp {
     pub place: LookedUpPlace,
     /// What it takes, beside what the route's own screen says; it has no quarantine.
     pub screen: Screen,
-    /// The name there; `None` for the name it has here.
+    /// The name there; `None` for the name it has here, at a destination of the configuration for the
+    /// one that it has there by the configuration.
     pub name: Option<Template>,
 }
 
@@ -42,6 +45,8 @@ pub enum LookedUpPlace {
         /// The owner of the bucket gets the object (`bucket-owner-full-control`).
         owner_full_control: bool,
     },
+    /// A destination of the configuration; see [`LookedUp::check_allowed`].
+    Destination(DestinationName),
     /// An SFTP server.
     Sftp(Box<Sftp<Secret>>),
 }
@@ -50,18 +55,18 @@ impl LookedUpPlace {
     /// The SFTP server, if it is one.
     pub fn as_sftp(&self) -> Option<&Sftp<Secret>> {
         match self {
-            Self::Bucket { .. } => None,
+            Self::Bucket { .. } | Self::Destination(_) => None,
             Self::Sftp(place) => Some(place),
         }
     }
 }
 
-/// Reads the secret. For all kinds: `kind` (`sftp` or `bucket`; `sftp`), `names`, `regex`, `types`, `min_size`, `max_size`
-/// as in a route's screen, `pattern` with `pattern_type` (`glob` or `regex`) as one more of the names, `remote_name`. For
+/// Reads the secret. For all kinds: `kind` (`sftp`, `bucket` or `destination`; `sftp`), `names`, `regex`, `types`,
+/// `min_size`, `max_size` as in a route's screen, `pattern` with `pattern_type` (`glob` or `regex`) as one more of the names, `remote_name`. For
 /// `sftp`: `host`, `port` (22), `username`, `private_key`, `private_key_passphrase`, `password`, `known_hosts` (a list or
 /// lines), `remote_dir` (`.`), `create_dir` (false), `proxy`, `proxy_password`, `source_address`; also the spellings
 /// `Username`, `PrivateKey`, `Password`. For `bucket`: `url` and what else a bucket of the configuration on S3 has, but no
-/// `profile`. Other fields are left alone, and an empty text is none. A list of one may be a text; numbers and truth values
+/// `profile`. For `destination`: `destination`, one of the configuration. Other fields are left alone, and an empty text is none. A list of one may be a text; numbers and truth values
 /// may be texts, as consoles of secret stores write them. No error shows a value.
 pub fn parse(secret: &Secret) -> Result<LookedUp> {
     if secret.reveal().len() > SECRET_BYTES_MAX {
@@ -89,7 +94,10 @@ fn read(found: &Secret, what: &'static str) -> Result<LookedUp> {
         place: match fields.text("kind")? {
             None | Some("sftp") => LookedUpPlace::Sftp(Box::new(fields.sftp()?)),
             Some("bucket") => fields.bucket()?,
-            Some(_) => return Err(fields.wrong("kind", "is neither `sftp` nor `bucket`")),
+            Some("destination") => fields.destination()?,
+            Some(_) => {
+                return Err(fields.wrong("kind", "is none of `sftp`, `bucket` and `destination`"));
+            }
         },
         screen: fields.screen()?,
         name: fields.template("remote_name")?,

@@ -12,6 +12,7 @@ mod full_tables;
 mod installed;
 mod intake;
 mod kill;
+mod leading;
 mod loading;
 mod long_files;
 mod lookups;

@@ -27,6 +27,16 @@ pub(super) async fn attempt(mut job: Job) {
     }
     let found = way::find(&job).await;
     if let Ok(found) = &found
+        && found.place != *job.place()
+    {
+        let note = format!(
+            "it leads to destination `{}`; an attempt begins there as soon as one may, and this one does not count",
+            found.place
+        );
+        let transition = Transition::put_back(job.ports.clock.now(), note);
+        return record(&job, transition, Said::Failed).await;
+    }
+    if let Ok(found) = &found
         && found.target != job.delivery.target
         && !take_name(&mut job, &found.target).await
     {

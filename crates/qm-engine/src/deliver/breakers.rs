@@ -82,6 +82,7 @@ fn log(destination: &DestinationName, before: Breaker, after: Breaker) {
 pub(super) struct Report {
     pub(super) ports: Ports,
     pub(super) breakers: Arc<Breakers>,
+    /// Where the attempt counts.
     pub(super) destination: DestinationName,
     /// Whether the destination worked, if it was asked.
     pub(super) worked: Mutex<Option<bool>>,

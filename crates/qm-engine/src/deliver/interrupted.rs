@@ -17,7 +17,11 @@ pub(super) async fn reconcile(job: Job) {
     if let Err(error) = job.ports.ledger.resolve(&key, None, now).await {
         tracing::warn!(delivery = %job.delivery.id, error = error.chain(), "alert not resolved");
     }
-    let outcome = outcome(&job).await;
+    let Some(outcome) = outcome(&job).await else {
+        // Now it is known where the question counts. The row still says that the attempt runs, so it
+        // is found again, and asked there as soon as one may.
+        return;
+    };
     let mut transition = transition(&job, &outcome, expires_at(&job));
     // It was not the destination that failed, so there is nothing to wait for; the attempt
     // counts all the same: one that brings the node down must not be begun for ever.
@@ -27,25 +31,29 @@ pub(super) async fn reconcile(job: Job) {
     record(&job, transition, Said::Failed).await;
 }
 
-async fn outcome(job: &Job) -> Outcome {
+/// `None` if the one to ask is not where the question counts.
+async fn outcome(job: &Job) -> Option<Outcome> {
     let interrupted = Error::new(
         Kind::Unavailable,
         "the attempt was interrupted by a stop of its node",
     );
     // It looks before it takes anything away, so it can be done again.
     if job.delivery.effect != Effect::Put {
-        return Outcome::Failed(interrupted);
+        return Some(Outcome::Failed(interrupted));
     }
-    match asked(job).await {
+    Some(match asked(job).await {
+        Ok(Answer::Elsewhere) => return None,
         Ok(Answer::Delivered(outcome)) => outcome,
         Ok(Answer::Absent) => Outcome::Failed(interrupted),
         Ok(Answer::NotFound) => Outcome::Unclear(interrupted),
         Err(cause) => Outcome::Unclear(interrupted.source(cause)),
-    }
+    })
 }
 
 /// What the destination says of a delivery.
 enum Answer {
+    /// Nothing yet: another one is to be asked.
+    Elsewhere,
     /// It has it.
     Delivered(Outcome),
     /// It never had it.
@@ -56,6 +64,9 @@ enum Answer {
 
 async fn asked(job: &Job) -> Result<Answer> {
     let found = way::find(job).await?;
+    if found.place != *job.place() {
+        return Ok(Answer::Elsewhere);
+    }
     let connector = found.way.connector.as_ref();
     let note = "found at the destination after a restart";
     let outcome = attempt::found(job, connector, &found.shipment(job), note).await?;

@@ -2,10 +2,12 @@
 
 use qm_core::config::{Config, Route};
 use qm_core::delivery::Delivery;
+use qm_core::id::DestinationName;
 use qm_core::retry::RetryPolicy;
 use std::sync::{Arc, LazyLock};
 
 use super::breakers::Report;
+use super::leads::Leads;
 use super::rows::RowsSoFar;
 use super::stall::Progress;
 use super::throttle::Paced;
@@ -18,6 +20,7 @@ pub(super) struct Job {
     pub(super) delivery: Delivery,
     pub(super) progress: Arc<Progress>,
     pub(super) report: Report,
+    pub(super) leads: Arc<Leads>,
     pub(super) pace: Option<Paced>,
     /// If the destination is a table.
     pub(super) rows: Option<RowsSoFar>,
@@ -27,6 +30,11 @@ impl Job {
     /// The delivery's route, unless the revision lost it.
     pub(super) fn route(&self) -> Option<&Route> {
         self.config.routes.get(&self.delivery.route)
+    }
+
+    /// Where it counts: at its destination, or at the one of the configuration that this one led to.
+    pub(super) fn place(&self) -> &DestinationName {
+        &self.report.destination
     }
 
     /// The delivery's retry policy; none for a route that is gone.

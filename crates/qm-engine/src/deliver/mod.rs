@@ -14,6 +14,7 @@ mod due;
 mod fence;
 mod interrupted;
 mod job;
+mod leads;
 mod record;
 mod room;
 mod rows;
@@ -30,8 +31,9 @@ use parking_lot::Mutex;
 use qm_core::Result;
 use qm_core::config::{Config, OnFailure};
 use qm_core::delivery::Delivery;
-use qm_core::id::{DeliveryId, NotifierName, RouteName};
+use qm_core::id::{DeliveryId, DestinationName, NotifierName, RouteName};
 use qm_core::ports::ledger::Claim;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +44,8 @@ use crate::{Pass, Ports, Reconciler};
 use breakers::{Breakers, Report};
 use due::Due;
 use job::Job;
-use room::{Room, Turns};
+use leads::Leads;
+use room::{Limits, Room, Turns};
 use rows::RowsSoFar;
 use running::Running;
 use stall::Progress;
@@ -65,6 +68,7 @@ pub struct DeliverReconciler {
     running: Arc<Running>,
     breakers: Arc<Breakers>,
     throttles: Throttles,
+    leads: Arc<Leads>,
     due: Due,
     turns: Mutex<Turns>,
     /// Interrupted ones whose destination has had no room for the question yet.
@@ -85,6 +89,7 @@ impl DeliverReconciler {
             running: Arc::default(),
             breakers: Arc::default(),
             throttles: Throttles::default(),
+            leads: Arc::default(),
             due: Due::default(),
             turns: Mutex::default(),
             unasked: Mutex::default(),
@@ -153,9 +158,7 @@ impl DeliverReconciler {
         let mut destinations = due.clone();
         let unasked = self.unasked.lock().clone();
         destinations.extend(unasked.into_iter().map(|delivery| delivery.destination));
-        let (rooms, next) = room::rooms(destinations, config, &self.running, &self.breakers, now);
-        let by_route = |route: &RouteName| self.running.looked_up_by(route);
-        let mut rooms = room::bound(rooms, &mut self.turns.lock(), by_route);
+        let (mut rooms, next) = self.rooms(destinations, config, now);
         let mut has_begun = false;
         for room in &mut rooms {
             has_begun |= self.ask_interrupted(room, config, now);
@@ -170,6 +173,26 @@ impl DeliverReconciler {
             next,
         };
         pass.at(self.due.next())
+    }
+
+    /// The rooms of these destinations; when there will be more, as far as the clock decides it.
+    fn rooms(
+        &self,
+        destinations: BTreeSet<DestinationName>,
+        config: &Config,
+        now: Timestamp,
+    ) -> (Vec<Room>, Option<Timestamp>) {
+        let limits = Limits {
+            config,
+            running: &self.running,
+            breakers: &self.breakers,
+            leads: &self.leads,
+        };
+        let mut turns = self.turns.lock();
+        let (rooms, next) = room::rooms(destinations, &limits, &mut turns.by_place, now);
+        let by_route = |route: &RouteName| self.running.looked_up_by(route);
+        let rooms = room::bound(rooms, &mut turns.by_route, by_route);
+        (rooms, next)
     }
 
     /// True if anything was claimed. A fault of one destination is none of the others.
@@ -206,11 +229,11 @@ impl DeliverReconciler {
             !is_next
         });
         if !asked.is_empty() {
-            self.breakers.begun(&room.destination, now);
+            self.breakers.begun(&room.place, now);
         }
         let any = !asked.is_empty();
         for delivery in asked {
-            self.start(delivery, config, interrupted::reconcile);
+            self.start(delivery, &room.place, config, interrupted::reconcile);
         }
         any
     }
@@ -226,42 +249,48 @@ impl DeliverReconciler {
             *self.is_unsure.lock() = true;
         })?;
         if !claimed.is_empty() {
-            self.breakers.begun(&room.destination, now);
+            self.breakers.begun(&room.place, now);
         }
         let count = claimed.len();
         for delivery in claimed {
-            self.start(delivery, config, attempt::attempt);
+            self.start(delivery, &room.place, config, attempt::attempt);
         }
         Ok(count)
     }
 
-    fn start<F>(&self, delivery: Delivery, config: &Arc<Config>, work: impl FnOnce(Job) -> F)
-    where
+    fn start<F>(
+        &self,
+        delivery: Delivery,
+        place: &DestinationName,
+        config: &Arc<Config>,
+        work: impl FnOnce(Job) -> F,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let destination = &delivery.destination;
         let progress = Arc::new(Progress::new(Arc::clone(&self.ports.clock)));
-        let limits = config.destination_limits(destination);
+        let limits = config.destination_limits(place);
         let rate = limits.and_then(|limits| limits.bytes_per_second);
         let job = Job {
             ports: self.ports.clone(),
             config: Arc::clone(config),
-            rows: RowsSoFar::of(config, destination, &progress),
+            leads: Arc::clone(&self.leads),
+            rows: RowsSoFar::of(config, place, &progress),
             progress: Arc::clone(&progress),
             report: Report {
                 ports: self.ports.clone(),
                 breakers: Arc::clone(&self.breakers),
-                destination: destination.clone(),
+                destination: place.clone(),
                 worked: Mutex::default(),
             },
             pace: rate.map(|rate| Paced {
-                throttle: self.throttles.of(destination, rate),
+                throttle: self.throttles.of(place, rate),
                 progress: Arc::clone(&progress),
             }),
             delivery: delivery.clone(),
         };
+        let wake = self.ports.wake.clone();
         self.running
-            .start(delivery, progress, self.ports.wake.clone(), work(job));
+            .start(delivery, place.clone(), progress, wake, work(job));
     }
 
     /// Before claiming: an older version that a newer one replaces is not attempted any more.

@@ -152,6 +152,10 @@ fn log(delivery: &Delivery, transition: &Transition) {
     let (source, state) = (delivery.source.to_string(), transition.state.as_str());
     let (destination, note) = (delivery.destination.as_str(), &transition.note);
     let possible_duplicate = delivery.possible_duplicate || transition.possible_duplicate;
+    if transition.is_uncounted {
+        tracing::info!(%id, ?source, ?destination, state, note, "attempt put back");
+        return;
+    }
     if let Some(load) = &transition.load {
         let counts = load.counts;
         tracing::info!(

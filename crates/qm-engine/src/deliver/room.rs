@@ -1,11 +1,12 @@
 //! How many deliveries may begin, and where.
 
 use jiff::Timestamp;
-use qm_core::config::Config;
+use qm_core::config::{Config, DestinationLimits};
 use qm_core::id::{DestinationName, RouteName};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::breakers::Breakers;
+use super::leads::Leads;
 use super::running::Running;
 
 /// Attempts at a time over all destinations: each holds a read of its bucket and the buffers of
@@ -22,76 +23,147 @@ const LOOKED_UP_MAX: u32 = 64;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Room {
     pub(super) destination: DestinationName,
+    /// Where they count, see [`Leads`].
+    pub(super) place: DestinationName,
     /// More than none.
     pub(super) count: u32,
     /// True if nothing goes there now.
     pub(super) is_idle: bool,
 }
 
+/// What decides how many may begin.
+pub(super) struct Limits<'a> {
+    pub(super) config: &'a Config,
+    pub(super) running: &'a Running,
+    pub(super) breakers: &'a Breakers,
+    pub(super) leads: &'a Leads,
+}
+
+/// How many may begin; when there may be more, as far as the clock decides it.
+type Count = (u32, Option<Timestamp>);
+
+impl Limits<'_> {
+    /// Of all that count there.
+    fn at(&self, place: &DestinationName, now: Timestamp) -> Count {
+        let at = self.running.at(place);
+        let Some(limits) = self.config.destination_limits(place) else {
+            return (LOST_AT_A_TIME.saturating_sub(at), None);
+        };
+        match left(limits, at, now) {
+            (0, until) => (0, until),
+            (wanted, _) => self.breakers.admits(place, wanted, now),
+        }
+    }
+
+    /// Of those of one destination that count elsewhere, or nobody knows yet where.
+    fn of(&self, destination: &DestinationName, is_known: bool, now: Timestamp) -> Count {
+        let of = self.running.of(destination);
+        if !is_known {
+            // One finds it out.
+            return (1_u32.saturating_sub(of), None);
+        }
+        let limits = self.config.destination_limits(destination);
+        limits.map_or((u32::MAX, None), |limits| left(limits, of, now))
+    }
+}
+
+fn left(limits: &DestinationLimits, running: u32, now: Timestamp) -> Count {
+    match limits.closed.as_ref().and_then(|times| times.over_at(now)) {
+        Some(until) => (0, Some(until)),
+        // No room at all would be a destination that silently never gets anything.
+        None => (limits.concurrency.max(1).saturating_sub(running), None),
+    }
+}
+
 /// The rooms of these destinations; when there will be more, as far as the clock decides it.
 pub(super) fn rooms(
     destinations: BTreeSet<DestinationName>,
-    config: &Config,
-    running: &Running,
-    breakers: &Breakers,
+    limits: &Limits<'_>,
+    turns: &mut BTreeMap<DestinationName, DestinationName>,
     now: Timestamp,
 ) -> (Vec<Room>, Option<Timestamp>) {
     let mut rooms = Vec::new();
     let mut again = Vec::new();
+    let mut places = BTreeMap::new();
     for destination in destinations {
-        let at = running.at(&destination);
-        let limits = config.destination_limits(&destination);
-        let (count, until) = match limits {
-            None => (LOST_AT_A_TIME.saturating_sub(at), None),
-            Some(limits) => {
-                let closed_until = limits.closed.as_ref().and_then(|times| times.over_at(now));
-                // No room at all would be a destination that silently never gets anything.
-                let wanted = limits.concurrency.max(1).saturating_sub(at);
-                match closed_until {
-                    Some(until) => (0, Some(until)),
-                    None => breakers.admits(&destination, wanted, now),
-                }
-            }
-        };
+        let lead = limits.leads.of(&destination, limits.config);
+        let is_known = lead.is_some();
+        let place = lead.unwrap_or_else(|| destination.clone());
+        let at = places.entry(place.clone());
+        let (mut count, until) = *at.or_insert_with(|| limits.at(&place, now));
         again.extend(until);
+        if !is_known || place != destination {
+            let (of, until) = limits.of(&destination, is_known, now);
+            count = count.min(of);
+            again.extend(until);
+        }
         if count > 0 {
             rooms.push(Room {
+                is_idle: limits.running.at(&place) == 0,
                 destination,
+                place,
                 count,
-                is_idle: at == 0,
             });
         }
     }
-    let left = RUNNING_MAX.saturating_sub(running.count());
+    // Several may lead to one of the configuration, which has no more room for that; partners may make
+    // any number of the others, so there is no memory of those.
+    let shared = |room: &Room| {
+        let is_configured = room.place.as_looked_up().is_none();
+        is_configured.then(|| room.place.clone())
+    };
+    let room_at = |place: &DestinationName| places.get(place).map_or(0, |(count, _)| *count);
+    let rooms = take_turns(rooms, turns, shared, room_at);
+    let left = RUNNING_MAX.saturating_sub(limits.running.count());
     (share(rooms, left), again.into_iter().min())
 }
 
-/// Which of the destinations that a route looked up was given room last.
-pub(super) type Turns = BTreeMap<RouteName, DestinationName>;
+/// Which destination was given room last, of those that share it.
+#[derive(Default)]
+pub(super) struct Turns {
+    /// Of those that count at one place.
+    pub(super) by_place: BTreeMap<DestinationName, DestinationName>,
+    /// Of those that a route looked up.
+    pub(super) by_route: BTreeMap<RouteName, DestinationName>,
+}
 
 /// What is looked up by one route stays within its bound, idle or not; all have their turn.
 pub(super) fn bound(
-    mut rooms: Vec<Room>,
-    turns: &mut Turns,
+    rooms: Vec<Room>,
+    turns: &mut BTreeMap<RouteName, DestinationName>,
     running: impl Fn(&RouteName) -> u32,
 ) -> Vec<Room> {
-    rooms.sort_by_cached_key(|room| {
+    let route = |room: &Room| {
         let looked_up = room.destination.as_looked_up();
-        let last = looked_up.and_then(|(route, _)| turns.get(&route));
+        looked_up.map(|(route, _)| route)
+    };
+    let left = |route: &RouteName| LOOKED_UP_MAX.saturating_sub(running(route));
+    take_turns(rooms, turns, route, left)
+}
+
+/// All of a group have together what is left for it, and their turn one after the other; those of no
+/// group have all that they want.
+fn take_turns<G: Clone + Ord>(
+    mut rooms: Vec<Room>,
+    turns: &mut BTreeMap<G, DestinationName>,
+    group: impl Fn(&Room) -> Option<G>,
+    left_for: impl Fn(&G) -> u32,
+) -> Vec<Room> {
+    rooms.sort_by_cached_key(|room| {
+        let last = group(room).and_then(|group| turns.get(&group));
         let had_turn = last.is_some_and(|last| room.destination <= *last);
         (had_turn, room.destination.clone())
     });
-    let mut left: BTreeMap<RouteName, u32> = BTreeMap::new();
+    let mut left: BTreeMap<G, u32> = BTreeMap::new();
     for room in &mut rooms {
-        let Some((route, _)) = room.destination.as_looked_up() else {
+        let Some(group) = group(room) else {
             continue;
         };
-        let left = left.entry(route.clone());
-        let left = left.or_insert_with_key(|route| LOOKED_UP_MAX.saturating_sub(running(route)));
+        let left = left.entry(group.clone()).or_insert_with_key(&left_for);
         room.count = room.count.min(*left);
         *left -= room.count;
         if room.count > 0 {
-            turns.insert(route, room.destination.clone());
+            turns.insert(group, room.destination.clone());
         }
     }
     rooms.retain(|room| room.count > 0);
@@ -118,6 +190,15 @@ fn share(mut rooms: Vec<Room>, mut left: u32) -> Vec<Room> {
 mod tests {
     use super::*;
 
+    fn room(destination: DestinationName, count: u32) -> Room {
+        Room {
+            place: destination.clone(),
+            destination,
+            count,
+            is_idle: true,
+        }
+    }
+
     /// Rooms as (wanted, is idle).
     #[track_caller]
     fn check(left: u32, rooms: &[(u32, bool)], expect: &[u32]) {
@@ -125,9 +206,11 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(number, (count, is_idle))| Room {
-                destination: DestinationName::parse(&format!("d{number}")).unwrap(),
-                count: *count,
                 is_idle: *is_idle,
+                ..room(
+                    DestinationName::parse(&format!("d{number}")).unwrap(),
+                    *count,
+                )
             });
         let shared = share(rooms.collect(), left);
         let counts: Vec<u32> = shared.iter().map(|room| room.count).collect();
@@ -137,21 +220,15 @@ mod tests {
     #[test]
     fn what_a_route_looks_up_is_bounded_together() {
         let [push, pull] = ["push", "pull"].map(|name| RouteName::parse(name).unwrap());
-        let looked_up = |route: &RouteName, key: u32| Room {
-            destination: DestinationName::looked_up(route, &key.to_string()),
-            count: 1,
-            is_idle: true,
+        let looked_up = |route: &RouteName, key: u32| {
+            room(DestinationName::looked_up(route, &key.to_string()), 1)
         };
         let mut rooms: Vec<Room> = (0..100).map(|key| looked_up(&push, key)).collect();
         rooms.push(looked_up(&pull, 0));
-        rooms.push(Room {
-            destination: DestinationName::parse("share").unwrap(),
-            count: 70,
-            is_idle: true,
-        });
+        rooms.push(room(DestinationName::parse("share").unwrap(), 70));
         for (running, expect) in [(0, 66), (60, 6), (64, 2), (70, 2)] {
             let of = |route: &RouteName| if *route == push { running } else { 0 };
-            let left = bound(rooms.clone(), &mut Turns::new(), of);
+            let left = bound(rooms.clone(), &mut BTreeMap::new(), of);
             assert_eq!(left.len(), expect, "{running} run");
             let others = left.iter().filter(|room| room.count == 70).count();
             assert_eq!(others, 1);
@@ -159,7 +236,7 @@ mod tests {
 
         // Those that were left out come first.
         rooms.truncate(100);
-        let mut turns = Turns::new();
+        let mut turns = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for _ in 0..2 {
             let given = bound(rooms.clone(), &mut turns, |_| 0);
@@ -167,6 +244,33 @@ mod tests {
             seen.extend(given.into_iter().map(|room| room.destination));
         }
         assert_eq!(seen.len(), 100);
+    }
+
+    /// However many lead to a place, it is given no more than it has room for; all have their turn.
+    #[test]
+    fn those_that_lead_to_one_place_share_it() {
+        let archive = DestinationName::parse("archive").unwrap();
+        let push = RouteName::parse("push").unwrap();
+        let mut rooms = vec![room(archive.clone(), 2)];
+        rooms.extend((0..5).map(|key| Room {
+            place: archive.clone(),
+            ..room(DestinationName::looked_up(&push, &key.to_string()), 2)
+        }));
+        rooms.push(room(DestinationName::parse("share").unwrap(), 4));
+        let mut turns = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for _ in 0..3 {
+            let place = |room: &Room| Some(room.place.clone());
+            let left = |place: &DestinationName| if *place == archive { 2 } else { 4 };
+            let given = take_turns(rooms.clone(), &mut turns, place, left);
+            let at = |place: &DestinationName| -> u32 {
+                let there = given.iter().filter(|room| room.place == *place);
+                there.map(|room| room.count).sum()
+            };
+            assert_eq!((at(&archive), given.len()), (2, 2));
+            seen.extend(given.into_iter().map(|room| room.destination));
+        }
+        assert_eq!(seen.len(), 4, "three that lead to it, and another place");
     }
 
     #[test]

@@ -29,6 +29,8 @@ struct Table {
 
 struct Attempt {
     delivery: Delivery,
+    /// Where it counts.
+    place: DestinationName,
     progress: Arc<Progress>,
 }
 
@@ -37,6 +39,7 @@ impl Running {
     pub(super) fn start(
         self: &Arc<Self>,
         delivery: Delivery,
+        place: DestinationName,
         progress: Arc<Progress>,
         wake: Wake,
         work: impl Future<Output = ()> + Send + 'static,
@@ -47,7 +50,11 @@ impl Running {
             id,
             wake,
         };
-        let attempt = Attempt { delivery, progress };
+        let attempt = Attempt {
+            delivery,
+            place,
+            progress,
+        };
         self.table.lock().attempts.insert(id, attempt);
         self.join.lock().spawn(async move {
             let _ending = ending;
@@ -78,22 +85,27 @@ impl Running {
         u32::try_from(self.table.lock().attempts.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many go to the destination.
-    pub(super) fn at(&self, destination: &DestinationName) -> u32 {
-        let table = self.table.lock();
-        let here = |attempt: &&Attempt| attempt.delivery.destination == *destination;
-        let count = table.attempts.values().filter(here).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+    /// How many count at the place.
+    pub(super) fn at(&self, place: &DestinationName) -> u32 {
+        self.count_of(|attempt| attempt.place == *place)
+    }
+
+    /// How many are of the destination, wherever they count.
+    pub(super) fn of(&self, destination: &DestinationName) -> u32 {
+        self.count_of(|attempt| attempt.delivery.destination == *destination)
     }
 
     /// How many go to destinations that the route looked up.
     pub(super) fn looked_up_by(&self, route: &RouteName) -> u32 {
-        let table = self.table.lock();
-        let by = |attempt: &&Attempt| {
+        self.count_of(|attempt| {
             let looked_up = attempt.delivery.destination.as_looked_up();
             looked_up.is_some_and(|(by, _)| by == *route)
-        };
-        let count = table.attempts.values().filter(by).count();
+        })
+    }
+
+    fn count_of(&self, is_one: impl Fn(&Attempt) -> bool) -> u32 {
+        let table = self.table.lock();
+        let count = table.attempts.values().filter(|one| is_one(one)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 

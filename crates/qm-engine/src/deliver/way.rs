@@ -2,6 +2,7 @@
 
 use qm_core::config::{Config, Deliver, Route};
 use qm_core::delivery::{Delivery, Effect};
+use qm_core::id::DestinationName;
 use qm_core::ports::connector::Shipment;
 use qm_core::template::Facts;
 use qm_core::{Error, Kind, Result};
@@ -14,6 +15,8 @@ use crate::facts::{facts, name};
 pub(super) struct Found {
     pub(super) way: Way,
     pub(super) target: String,
+    /// Where the attempt counts, see [`super::leads`].
+    pub(super) place: DestinationName,
 }
 
 /// Finds the way; an error says what is missing on it.
@@ -28,12 +31,17 @@ pub(super) async fn find(job: &Job) -> Result<Found> {
     })?;
     check_names(config, route, delivery, &facts)?;
     let way = job.ports.outside.way(delivery).await?;
-    let target = match (&way.name, delivery.effect) {
-        (Some(template), Effect::Put) => name(template, &facts)?.as_str().to_owned(),
+    let leads_to = way.leads_to.as_ref();
+    let place = leads_to.unwrap_or(&delivery.destination).clone();
+    job.leads.learned(&delivery.destination, &place, config);
+    let configured = leads_to.and_then(|to| config.destinations.get(to));
+    let target = match (delivery.effect, &way.name, configured) {
         // What is there has the name that it was given then.
-        (None, _) | (_, Effect::Remove { .. }) => delivery.target.clone(),
+        (Effect::Remove { .. }, _, _) | (Effect::Put, None, None) => delivery.target.clone(),
+        (Effect::Put, Some(template), _) => name(template, &facts)?.as_str().to_owned(),
+        (Effect::Put, None, Some(to)) => to.target(&facts).map_err(unnamed)?,
     };
-    Ok(Found { way, target })
+    Ok(Found { way, target, place })
 }
 
 impl Found {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::settings::notifier;
 
-/// By name; a destination that was looked up has its host's or bucket's.
+/// By name; a destination that was looked up has its host's or bucket's, unless it is one by name.
 #[derive(Default)]
 pub(crate) struct Doors {
     destinations: Mutex<BTreeMap<String, Arc<FakeDestination>>>,
@@ -75,14 +75,16 @@ impl Doors {
             return Err(Error::new(Kind::Refused, message));
         }
         let found = lookup::parse(&Secret::new(kept.text.clone()))?;
-        let at = match &found.place {
-            LookedUpPlace::Bucket { place, .. } => &place.bucket,
-            LookedUpPlace::Sftp(place) => &place.host,
+        let (at, leads_to) = match &found.place {
+            LookedUpPlace::Bucket { place, .. } => (place.bucket.as_str(), None),
+            LookedUpPlace::Destination(name) => (name.as_str(), Some(name.clone())),
+            LookedUpPlace::Sftp(place) => (place.host.as_str(), None),
         };
         Ok(Way {
             connector: self.destination(at) as _,
             screen: found.screen,
             name: found.name,
+            leads_to,
         })
     }
 }
@@ -98,6 +100,7 @@ impl Outside for Doors {
             connector: self.destination(name.as_str()) as _,
             screen: Screen::default(),
             name: None,
+            leads_to: None,
         })
     }
 

@@ -23,6 +23,7 @@ mod expecting;
 mod expecting_days;
 mod hands;
 mod interrupted;
+mod leading;
 mod loading;
 mod looking;
 mod lookups;

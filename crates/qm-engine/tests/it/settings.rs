@@ -132,6 +132,7 @@ pub(crate) fn add_lookup<'a>(config: &'a mut Config, name: &str, arrives: &str) 
         name: Template::parse("push/{path.0}").unwrap(),
         store: LookupPlace::Secrets(SecretStore::Node),
         require_tags: BTreeMap::new(),
+        destinations: Vec::new(),
         limits: unlimited(),
     };
     add_route_of(config, name, arrives, Deliver::LookUp(lookup))

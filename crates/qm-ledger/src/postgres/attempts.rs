@@ -87,7 +87,8 @@ pub(super) async fn note(
 
 const FINISH: &str = concat!(
     "UPDATE deliveries SET state = $3, ready_at = $4, node = NULL, epoch = NULL, last_error = $5,
-         possible_duplicate = possible_duplicate OR $6, finished = $7, updated_at = $8
+         possible_duplicate = possible_duplicate OR $6, finished = $7, updated_at = $8,
+         attempts = attempts - CASE WHEN $11 THEN 1 ELSE 0 END
      WHERE id = $1 AND fence = $2 AND state = 'running' AND node = $9 AND epoch = $10 AND ",
     lease_goes_on!("$9", "$10"),
     " RETURNING number, version, CASE state WHEN 'delivered' THEN replaces END, ",
@@ -127,6 +128,7 @@ pub(super) async fn finish(
                 &micros(at),
                 &holder.node,
                 &holder.epoch,
+                &transition.is_uncounted,
             ],
             |columns| {
                 let (number, version): (i64, String) = (columns.value()?, columns.value()?);

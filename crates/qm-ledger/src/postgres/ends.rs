@@ -53,6 +53,7 @@ impl End {
     pub(super) fn is_plain(&self, alert: Option<&NewAlert>) -> bool {
         let transition = &self.transition;
         transition.state.ends_attempt()
+            && !transition.is_uncounted
             && alert.is_none()
             && transition.load.is_none()
             && transition.notice.is_none()

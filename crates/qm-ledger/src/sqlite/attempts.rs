@@ -82,7 +82,7 @@ pub(super) fn note(connection: &Connection, number: i64, note: &str, at: Timesta
 pub(super) const FINISH: &str = concat!(
     "UPDATE deliveries SET state = ?3, ready_at = ?4, node = NULL, queue = 'later',
          last_error = ?5, possible_duplicate = possible_duplicate OR ?6, finished = ?7,
-         updated_at = ?8
+         updated_at = ?8, attempts = attempts - ?9
      WHERE id = ?1 AND fence = ?2 AND state = 'running'
      RETURNING number, version, CASE state WHEN 'delivered' THEN replaces END, ",
     has_after!()
@@ -116,6 +116,7 @@ pub(super) fn finish(
             transition.possible_duplicate,
             finished,
             micros(at),
+            transition.is_uncounted,
         ),
         |columns| {
             let (number, version): (i64, String) = (columns.value()?, columns.value()?);

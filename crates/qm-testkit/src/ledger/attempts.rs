@@ -88,6 +88,7 @@ pub(super) fn finish(
     row.delivery.state = transition.state;
     row.delivery.last_error = last_error;
     row.delivery.possible_duplicate |= transition.possible_duplicate;
+    row.delivery.attempts -= u32::from(transition.is_uncounted);
     row.delivery.updated_at = at;
     row.finished = transition.is_rejected.then_some(FinishedWhy::Rejected);
     let (replaces, delivered) = (row.replaces, row.delivery.clone());

@@ -263,6 +263,7 @@ pub fn transition(state: DeliveryState, note: &str) -> Transition {
         note: note.to_owned(),
         possible_duplicate: false,
         is_rejected: false,
+        is_uncounted: false,
         load: None,
         took: None,
         notice: None,

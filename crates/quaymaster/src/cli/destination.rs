@@ -12,6 +12,7 @@ use qm_core::config::{
 };
 use qm_core::id::{DestinationName, RouteName};
 use qm_core::ports::connector::Finding;
+use qm_engine::Way;
 
 #[derive(Subcommand)]
 pub(crate) enum DestinationCommand {
@@ -61,7 +62,12 @@ fn list(config: &Config) {
                     LookupPlace::Secrets(SecretStore::Aws(_)) => "AWS Secrets Manager".to_owned(),
                     LookupPlace::Table(place) => format!("table {} of DynamoDB", place.table),
                 };
-                let place = format!("looked up in {store} as {}", lookup.name);
+                let mut place = format!("looked up in {store} as {}", lookup.name);
+                for (number, name) in lookup.destinations.iter().enumerate() {
+                    let before = if number == 0 { ", perhaps " } else { ", " };
+                    place.push_str(before);
+                    place.push_str(name.as_str());
+                }
                 Some(row(format!("{}/…", route.name), place, &lookup.limits))
             }
         });
@@ -127,8 +133,12 @@ fn found(config: &Config, name: &str, key: Option<&str>) -> anyhow::Result<Desti
 }
 
 async fn test(config: &Config, name: &DestinationName) -> anyhow::Result<()> {
-    let connectors = connectors_for(config, Some(name)).await?;
-    let way = connectors.way(config, name).await.map_err(explain)?;
+    let mut way = way(config, name).await?;
+    if let Some(to) = way.leads_to.take() {
+        println!("ok      lookup: it leads to destination `{to}`");
+        // With the bucket of that one open.
+        way = self::way(config, &to).await?;
+    }
     let findings = way.connector.test().await;
     for Finding { what, result } in &findings {
         let (sign, sentence) = match result {
@@ -142,4 +152,9 @@ async fn test(config: &Config, name: &DestinationName) -> anyhow::Result<()> {
     }
     println!("destination `{name}` works");
     Ok(())
+}
+
+async fn way(config: &Config, name: &DestinationName) -> anyhow::Result<Way> {
+    let connectors = connectors_for(config, Some(name)).await?;
+    connectors.way(config, name).await.map_err(explain)
 }

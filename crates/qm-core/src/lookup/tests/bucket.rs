@@ -17,7 +17,7 @@ fn read(fields: &Value) -> Result<(S3Place, bool)> {
             place,
             owner_full_control,
         } => Ok((*place, owner_full_control)),
-        LookedUpPlace::Sftp(place) => panic!("{place:?}"),
+        other @ (LookedUpPlace::Destination(_) | LookedUpPlace::Sftp(_)) => panic!("{other:?}"),
     }
 }
 

@@ -1,4 +1,5 @@
 mod bucket;
+mod destination;
 mod screening;
 
 use super::*;
@@ -267,9 +268,9 @@ proptest! {
             "remote_dir", "create_dir", "pattern", "pattern_type", "remote_name", "proxy", "proxy_password",
             "source_address", "kind", "names", "regex", "types", "min_size", "max_size", "url", "region",
             "endpoint", "role", "external_id", "acl", "path_style", "checksums", "server_side_encryption",
-            "kms_key_id",
+            "kms_key_id", "destination",
         ]),
-        is_bucket in any::<bool>(),
+        kind in prop::sample::select(vec!["sftp", "bucket", "destination"]),
         shape in 0_u8..4,
         text in "[{}()|@*#/ \\\\a-z\n]{0,12}canary42[{}()|@*#/ \\\\a-z\n]{0,12}",
     ) {
@@ -280,10 +281,12 @@ proptest! {
             _ => json!([[text]]),
         };
         let mut fields = json!({ name: value });
-        if is_bucket && name != "kind" {
-            fields["kind"] = json!("bucket");
-            if name != "url" {
-                fields["url"] = json!("s3://partner-in/from-us");
+        if name != "kind" {
+            fields["kind"] = json!(kind);
+        }
+        for (needed, value) in [("url", "s3://partner-in/from-us"), ("destination", "archive")] {
+            if name != needed {
+                fields[needed] = json!(value);
             }
         }
         match parse(&with(&fields)) {

@@ -1,6 +1,7 @@
 //! How attempts end, and what is listed.
 
 use qm_core::Kind;
+use qm_core::alarm::Metric;
 use qm_core::alert::AlertState;
 use qm_core::delivery::{DeliveryState, Transition};
 use qm_core::id::DeliveryId;
@@ -158,6 +159,30 @@ pub async fn a_possible_duplicate_is_remembered(ledger: &dyn Ledger) {
     }
     finish(ledger, &claimed, DeliveryState::Delivered, 1).await;
     assert!(delivery(ledger, id).await.possible_duplicate);
+}
+
+/// Its line is there, but it is no attempt that is used up, and none that failed.
+pub async fn what_is_put_back_does_not_count(ledger: &dyn Ledger) {
+    let id = upload_and_deliver(ledger, "a", 1).await;
+    for at in 0..3 {
+        let claimed = claim(ledger, at, 1).await.remove(0);
+        assert_eq!((claimed.id, claimed.attempts), (id, 1));
+        let back = Transition::put_back(minute(at), "elsewhere".to_owned());
+        let finished = ledger.finish(&claimed, back, None, minute(at));
+        finished.await.unwrap();
+        let found = delivery(ledger, id).await;
+        assert_eq!((found.state, found.attempts), (waiting(at), 0));
+    }
+    let lines = ledger.attempts(id).await.unwrap();
+    let is_over =
+        |line: &Attempt| line.ended_at.is_some() && line.note.as_deref() == Some("elsewhere");
+    assert!(lines.len() == 3 && lines.iter().all(is_over), "{lines:?}");
+    let share = destination("share");
+    let failures = ledger.measure(&share, Metric::Failures, minute(-1));
+    assert_eq!(failures.await.unwrap(), 0);
+    let claimed = claim(ledger, 3, 1).await.remove(0);
+    finish(ledger, &claimed, DeliveryState::Delivered, 3).await;
+    assert_eq!(delivery(ledger, id).await.attempts, 1);
 }
 
 /// Waiting or running, by creation; a redriven one has been open since it was created.

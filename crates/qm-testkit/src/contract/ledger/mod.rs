@@ -92,8 +92,8 @@ cases! {
     decided: a_change_is_recorded_as_decided_or_not_at_all;
     deliveries: an_attempt_ends_in_one_transaction a_lost_lease_is_a_conflict
         interrupted_ones_are_taken_over a_possible_duplicate_is_remembered
-        the_oldest_that_is_open deliveries_are_filtered deliveries_are_filtered_by_time
-        deliveries_are_counted;
+        what_is_put_back_does_not_count the_oldest_that_is_open deliveries_are_filtered
+        deliveries_are_filtered_by_time deliveries_are_counted;
     departures: a_departure_is_followed_once only_wishes_are_departures
         a_departure_waits_for_arrivals a_removal_ends_what_is_open
         a_newer_arrival_replaces_a_removal a_renamed_object_is_delivered_again

@@ -2,13 +2,14 @@
 
 use super::{File, rejected, screened};
 use crate::node::Connectors;
-use qm_core::config::{BucketPlace, Lookup, LookupPlace, Route};
+use qm_core::config::{BucketPlace, Config, Destination, Lookup, LookupPlace, Route};
 use qm_core::lookup::{LookedUp, LookedUpPlace};
 use qm_core::name::ObjectKey;
 use qm_core::template::Template;
 
 /// `Err` if it would not be sent.
 pub(super) async fn looked_up(
+    config: &Config,
     connectors: &Connectors,
     route: &Route,
     lookup: &Lookup,
@@ -61,7 +62,7 @@ pub(super) async fn looked_up(
         }
     }
     lines.push(format!("  destination  {}", shown(&place)));
-    match name_there(&place, name.as_ref(), file) {
+    match name_there(config, &place, name.as_ref(), file) {
         Ok(name) => {
             lines.push(format!("  name there   {name}"));
             Ok(lines)
@@ -77,6 +78,7 @@ pub(super) async fn looked_up(
 fn shown(place: &LookedUpPlace) -> String {
     match place {
         LookedUpPlace::Bucket { place, .. } => BucketPlace::S3((**place).clone()).to_string(),
+        LookedUpPlace::Destination(name) => name.to_string(),
         LookedUpPlace::Sftp(place) => {
             format!("sftp://{}@{}:{}", place.user, place.host, place.port)
         }
@@ -85,23 +87,33 @@ fn shown(place: &LookedUpPlace) -> String {
 
 /// As the delivery would have it, refusals included.
 fn name_there(
+    config: &Config,
     place: &LookedUpPlace,
     name: Option<&Template>,
     file: &File<'_>,
 ) -> qm_core::Result<String> {
-    let target = match name {
-        None => Lookup::target(&file.path.key).to_owned(),
-        Some(name) => {
+    let target = match (name, destination(config, place)) {
+        (None, None) => Lookup::target(&file.path.key).to_owned(),
+        (None, Some(destination)) => destination.target(&file.facts)?,
+        (Some(name), _) => {
             let rendered = name.render(&file.facts)?;
             ObjectKey::parse(&rendered)?;
             rendered
         }
     };
     match place {
-        LookedUpPlace::Bucket { .. } => Ok(target),
+        LookedUpPlace::Bucket { .. } | LookedUpPlace::Destination(_) => Ok(target),
         LookedUpPlace::Sftp(place) => {
             let folder = place.folder.render(&file.facts)?;
             Ok(format!("{target} in folder {folder}"))
         }
+    }
+}
+
+/// The one of the configuration, if it is one.
+fn destination<'c>(config: &'c Config, place: &LookedUpPlace) -> Option<&'c Destination> {
+    match place {
+        LookedUpPlace::Bucket { .. } | LookedUpPlace::Sftp(_) => None,
+        LookedUpPlace::Destination(name) => config.destinations.get(name),
     }
 }

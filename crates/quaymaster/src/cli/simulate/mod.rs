@@ -181,13 +181,15 @@ async fn decisions(
                 lines.extend(to(config, name, file));
             }
         }
-        Deliver::LookUp(lookup) => match lookup::looked_up(connectors, route, lookup, file).await {
-            Ok(found) => lines.extend(found),
-            Err(not_found) => {
-                lines.extend(not_found);
-                return lines;
+        Deliver::LookUp(lookup) => {
+            match lookup::looked_up(config, connectors, route, lookup, file).await {
+                Ok(found) => lines.extend(found),
+                Err(not_found) => {
+                    lines.extend(not_found);
+                    return lines;
+                }
             }
-        },
+        }
     }
     lines.push(format!("  attempts     {}", attempts(&route.retry)));
     lines.push(format!("  max age      {}", max_age(route, file)));

@@ -19,7 +19,7 @@ screen = { names = ["a*"], max_size = 100, quarantine = "rejected/{name}" }
 after = { move = "done/{arrived:%Y}/{name}" }
 [route.push]
 when.arrives = "staging/acme/out/*"
-lookup = { kind = "secrets", name = "sftp/{stem}", require_tag = { service = "push" } }
+lookup = { kind = "secrets", name = "sftp/{stem}", require_tag = { service = "push" }, destinations = ["share"] }
 min_size = 2
 max_age = "2d"
 retry = "camel"
@@ -61,19 +61,30 @@ fn house() -> House {
          \"remote_name\":\"{{arrived:%Y}}/{{name}}\"}}"
     );
     let climbing = bucket.replace("{arrived:%Y}", "..");
+    let leading = r#"{"kind": "destination", "destination": "share"}"#;
+    let named = leading.replace(
+        '}',
+        r#", "remote_name": "{arrived:%Y}/{name}", "max_size": 9}"#,
+    );
+    let astray = leading.replace("share", "log");
     for (name, text) in [
         ("a", secret.as_str()),
         ("untagged", &secret),
         ("broken", CANARY),
         ("bucket", &bucket),
         ("climbing", &climbing),
+        ("leading", leading),
+        ("named", &named),
+        ("astray", &astray),
     ] {
         let file = secrets.join(name);
         std::fs::write(&file, text).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    for name in ["a.tags", "broken.tags", "bucket.tags", "climbing.tags"] {
-        let file = secrets.join(name);
+    for name in [
+        "a", "broken", "bucket", "climbing", "leading", "named", "astray",
+    ] {
+        let file = secrets.join(format!("{name}.tags"));
         std::fs::write(&file, "service=push\n").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
@@ -215,6 +226,34 @@ async fn a_route_that_finds_a_bucket() {
         !house.folder.path().join("data").exists(),
         "nothing is opened"
     );
+}
+
+#[tokio::test]
+async fn a_route_that_finds_a_destination() {
+    let house = house();
+    for (key, name) in [
+        ("acme/out/leading.csv", "out/leading.csv"),
+        ("acme/out/named.csv", "2026/named.csv"),
+    ] {
+        let found = house.told(1, key, 9).await;
+        let there = format!("  destination  share\n  name there   {name}\n  attempts     ");
+        assert!(found.contains(&there), "{found}");
+    }
+    for (key, expect) in [
+        (
+            "acme/out/named.csv",
+            "  screen there REJECTED: the file has 10 bytes",
+        ),
+        (
+            "acme/out/astray.csv",
+            "DEAD LETTER: the looked-up destination `log` is not among those that the lookup allows",
+        ),
+    ] {
+        let told = house.told(1, key, 10).await;
+        assert!(told.contains(expect), "{key}: {told}");
+        assert!(!told.contains("afterwards"), "{key}: {told}");
+    }
+    assert!(!house.folder.path().join("share").exists());
 }
 
 #[tokio::test]

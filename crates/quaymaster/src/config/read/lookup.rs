@@ -1,10 +1,12 @@
 //! `[route.NAME.lookup]`.
 
 use qm_core::config::{Lookup, LookupPlace, LookupTable, SecretStore};
+use qm_core::id::DestinationName;
 use qm_core::template::Template;
 
+use super::route::destination_name;
 use super::table::table_name;
-use super::{aws, kind, limits};
+use super::{Context, aws, kind, limits};
 use crate::config::problem::{Fault, Report};
 use crate::config::section::Section;
 use crate::config::tree::Item;
@@ -29,11 +31,15 @@ enum Store {
     Aws,
 }
 
-pub(super) fn lookup(mut section: Section<'_>, report: &mut Report) -> Option<Lookup> {
+pub(super) fn lookup(
+    mut section: Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Lookup> {
     let kinds = [("secrets", Kind::Secrets), ("dynamodb", Kind::DynamoDb)];
     let read = match kind(&mut section, report, &kinds)? {
-        Kind::Secrets => secrets(&mut section, report),
-        Kind::DynamoDb => dynamodb(&mut section, report),
+        Kind::Secrets => secrets(&mut section, context, report),
+        Kind::DynamoDb => dynamodb(&mut section, context, report),
     };
     if read.is_some() {
         section.finish(report);
@@ -41,7 +47,11 @@ pub(super) fn lookup(mut section: Section<'_>, report: &mut Report) -> Option<Lo
     read
 }
 
-fn secrets(section: &mut Section<'_>, report: &mut Report) -> Option<Lookup> {
+fn secrets(
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Lookup> {
     let name = section.required(report, "name", values::template);
     let store = section.optional(report, "store", |item| {
         values::word(item, &[("node", Store::Node), ("aws", Store::Aws)])
@@ -58,21 +68,28 @@ fn secrets(section: &mut Section<'_>, report: &mut Report) -> Option<Lookup> {
             .help("require_tag = { service = \"push\" }, and the same in the file NAME.tags beside each secret");
         report.say(section.place(), fault);
     }
+    let destinations = destinations(section, context, report);
     let limits = limits::limits(section, report);
     Some(Lookup {
         name: name?,
         store: LookupPlace::Secrets(store),
         require_tags: require_tags.unwrap_or_default(),
+        destinations,
         limits,
     })
 }
 
-fn dynamodb(section: &mut Section<'_>, report: &mut Report) -> Option<Lookup> {
+fn dynamodb(
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Option<Lookup> {
     let table = section.required(report, "table", table_name);
     let key = key(section, report);
     let partition_key = section.optional(report, "partition_key", attribute);
     let access = aws::access(section, report);
     let require_tags = section.optional(report, "require_tag", values::tags);
+    let destinations = destinations(section, context, report);
     let limits = limits::limits(section, report);
     Some(Lookup {
         name: key?,
@@ -82,8 +99,21 @@ fn dynamodb(section: &mut Section<'_>, report: &mut Report) -> Option<Lookup> {
             partition_key: partition_key.unwrap_or_else(|| PARTITION_KEY.to_owned()),
         }),
         require_tags: require_tags.unwrap_or_default(),
+        destinations,
         limits,
     })
+}
+
+/// Those that what is found may name.
+fn destinations(
+    section: &mut Section<'_>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Vec<DestinationName> {
+    let listed = section.list(report, "destinations", |item| {
+        destination_name(item, context)
+    });
+    listed.unwrap_or_default()
 }
 
 fn key(section: &mut Section<'_>, report: &mut Report) -> Option<Template> {

@@ -110,7 +110,7 @@ fn deliver(
         // Asked for all the same: it is a known key.
         let _ = section.optional(report, "deliver", |_| Ok(()));
     }
-    lookup::lookup(lookup?, report).map(Deliver::LookUp)
+    lookup::lookup(lookup?, context, report).map(Deliver::LookUp)
 }
 
 /// `"keep"`, `"delete"` or `{ move = "…" }`.
@@ -134,7 +134,11 @@ fn after(section: &mut Section<'_>, report: &mut Report) -> Option<AfterDelivery
     })
 }
 
-fn destination_name(item: &Item, context: &Context<'_>) -> Result<DestinationName, Fault> {
+/// A destination by name, which must exist.
+pub(super) fn destination_name(
+    item: &Item,
+    context: &Context<'_>,
+) -> Result<DestinationName, Fault> {
     let text = text(item)?;
     context.names.destination(text)?;
     Ok(DestinationName::parse(text)?)

@@ -1,6 +1,7 @@
-//! Buckets as destinations: what is put there must not be news that nobody hears of.
+//! Buckets as destinations: what is put there must not be news that nobody hears of; and destinations
+//! that a lookup may lead to.
 
-use qm_core::config::{BucketDestination, BucketPlace, Config, DestinationPlace};
+use qm_core::config::{BucketDestination, BucketPlace, Config, Deliver, DestinationPlace, Route};
 use qm_core::id::DestinationName;
 use qm_core::pattern::Pattern;
 
@@ -9,6 +10,13 @@ use crate::config::section::path_of;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     check_propagation(config, report);
+    for route in config.routes.values() {
+        if let Deliver::LookUp(lookup) = &route.deliver {
+            for name in &lookup.destinations {
+                check_led_to(config, route, name, report);
+            }
+        }
+    }
     for (name, destination) in &config.destinations {
         let DestinationPlace::Bucket(place) = &destination.place else {
             continue;
@@ -43,6 +51,36 @@ fn check_propagation(config: &Config, report: &mut Report) {
                 | None => {}
             }
         }
+    }
+}
+
+/// What is looked up is known when the first attempt is made, and any name may be given there.
+fn check_led_to(config: &Config, route: &Route, name: &DestinationName, report: &mut Report) {
+    let key = path_of(&["route", route.name.as_str(), "lookup", "destinations"]);
+    let place = config.destinations.get(name).map(|found| &found.place);
+    match place {
+        Some(DestinationPlace::Table(_)) => {
+            let fault = Fault::new(format!(
+                "destinations: `{name}` is a table, whose loads are put in order when files arrive, before anything \
+                 is looked up"
+            ))
+            .help("list folders, buckets and SFTP servers; files for a table need a route with `deliver`");
+            report.say_of(&key, fault);
+        }
+        Some(DestinationPlace::Bucket(place)) => {
+            let bucket = config.buckets.get(&place.bucket);
+            // Of one that is not watched something else is wrong.
+            let is_watched = bucket.is_some_and(|bucket| bucket.watch.is_some());
+            if is_watched && Pattern::below(&place.bucket, &place.prefix).overlaps(&route.arrives) {
+                let fault = Fault::new(format!(
+                    "destinations: what goes to `{name}` may land where `{}` matches, and would start the route again",
+                    route.arrives
+                ))
+                .help(format!("give destination `{name}` a prefix where it does not match"));
+                report.say_of(&key, fault);
+            }
+        }
+        Some(DestinationPlace::Directory(_) | DestinationPlace::Sftp(_)) | None => {}
     }
 }
 

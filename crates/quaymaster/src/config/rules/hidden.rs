@@ -40,6 +40,10 @@ fn goes_there_too(wide: &Route, narrow: &Route) -> bool {
             wide.name == narrow.name
                 && wide.store == narrow.store
                 && wide.require_tags == narrow.require_tags
+                && narrow
+                    .destinations
+                    .iter()
+                    .all(|name| wide.destinations.contains(name))
         }
         (Deliver::To(_), Deliver::LookUp(_)) | (Deliver::LookUp(_), Deliver::To(_)) => false,
     }

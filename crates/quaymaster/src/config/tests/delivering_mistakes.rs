@@ -64,7 +64,7 @@ fn where_a_route_goes() {
         (
             "lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", region = \"eu-west-1\", require_tag = { a = \"b\" } }",
             Some(
-                "unknown key `region` in [route.r.lookup]\n  help: known here: kind, name, store, require_tag, concurrency, bandwidth, closed, zone, breaker",
+                "unknown key `region` in [route.r.lookup]\n  help: known here: kind, name, store, require_tag, destinations, concurrency, bandwidth, closed, zone, breaker",
             ),
         ),
         (

@@ -111,7 +111,7 @@ fn mistakes() {
         ),
         (
             r#"kind = "dynamodb", table = "t", store = "aws""#,
-            "unknown key `store` in [route.r.lookup]\n  help: known here: kind, table, key, partition_key, endpoint, region, profile, role, external_id, require_tag, concurrency, bandwidth and 3 more",
+            "unknown key `store` in [route.r.lookup]\n  help: known here: kind, table, key, partition_key, endpoint, region, profile, role, external_id, require_tag, destinations, concurrency and 4 more",
         ),
         (
             r#"kind = "dynamodb", table = "t", key = "{path}""#,

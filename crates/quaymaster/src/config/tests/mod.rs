@@ -7,6 +7,7 @@ mod documents;
 mod encryption_keys;
 mod examples;
 mod files;
+mod leading;
 mod lookups;
 mod mistakes;
 mod object_tags;

@@ -14,8 +14,8 @@ use super::stores::{LookedUpStore, UploadMemory};
 use kept::Kept;
 use qm_connect::{BucketConnector, DirectoryConnector, SftpConnector};
 use qm_core::config::{
-    BucketDestination, Config, Deliver, DestinationPlace, Directory, Lookup, LookupPlace, Proxy,
-    S3Place, SecretName, Sftp, Table, TableEngine,
+    BucketDestination, Config, DestinationPlace, Directory, Lookup, LookupPlace, Proxy, S3Place,
+    SecretName, Sftp, Table, TableEngine,
 };
 use qm_core::id::{BucketName, DestinationName};
 use qm_core::lookup::{self, LookedUp, LookedUpPlace};
@@ -75,53 +75,68 @@ impl Connectors {
 
     /// The way to a destination: one of the configuration, or one that a route of it looks up.
     pub(crate) async fn way(&self, config: &Config, name: &DestinationName) -> Result<Way> {
-        let (made_of, screen, target) = if let Some((route, key)) = name.as_looked_up() {
-            let route = config.routes.get(&route);
-            let lookup = route.and_then(|route| match &route.deliver {
-                Deliver::To(_) => None,
-                Deliver::LookUp(lookup) => Some(lookup),
+        let Some((_, key)) = name.as_looked_up() else {
+            return Ok(Way {
+                connector: self.configured(config, name).await?,
+                screen: Screen::default(),
+                name: None,
+                leads_to: None,
             });
-            let lookup = lookup.ok_or_else(|| gone(name))?;
-            let LookedUp {
-                place,
-                screen,
-                name,
-            } = self.look_up(lookup, key).await?;
-            let made_of = match place {
-                LookedUpPlace::Bucket {
-                    place,
-                    owner_full_control,
-                } => MadeOf::LookedUpBucket {
-                    place,
-                    owner_full_control,
-                },
-                LookedUpPlace::Sftp(place) => MadeOf::Sftp {
-                    place,
-                    concurrency: lookup.limits.concurrency,
-                },
-            };
-            (made_of, screen, name)
-        } else {
-            let destination = config.destinations.get(name).ok_or_else(|| gone(name))?;
-            let made_of = match &destination.place {
-                DestinationPlace::Directory(place) => MadeOf::Directory(place.clone()),
-                DestinationPlace::Bucket(place) => MadeOf::Bucket(place.clone()),
-                DestinationPlace::Sftp(place) => MadeOf::Sftp {
-                    place: Box::new(self.with_secrets(place).await?),
-                    concurrency: destination.limits.concurrency,
-                },
-                DestinationPlace::Table(table) => MadeOf::Table {
-                    table: Box::new(self.table_with_secrets(table).await?),
-                    tags: config.node.tags.clone(),
-                },
-            };
-            (made_of, Screen::default(), None)
         };
-        Ok(Way {
-            connector: self.connector(name, made_of).await?,
+        let lookup = config.lookup_of(name).ok_or_else(|| gone(name))?;
+        let LookedUp {
+            place,
             screen,
             name: target,
+        } = self.look_up(lookup, key).await?;
+        let (connector, leads_to) = match place {
+            LookedUpPlace::Bucket {
+                place,
+                owner_full_control,
+            } => {
+                let made_of = MadeOf::LookedUpBucket {
+                    place,
+                    owner_full_control,
+                };
+                (self.connector(name, made_of).await?, None)
+            }
+            LookedUpPlace::Destination(to) => (self.configured(config, &to).await?, Some(to)),
+            LookedUpPlace::Sftp(place) => {
+                let made_of = MadeOf::Sftp {
+                    place,
+                    concurrency: lookup.limits.concurrency,
+                };
+                (self.connector(name, made_of).await?, None)
+            }
+        };
+        Ok(Way {
+            connector,
+            screen,
+            name: target,
+            leads_to,
         })
+    }
+
+    /// The code for a destination of the configuration, whoever leads there.
+    async fn configured(
+        &self,
+        config: &Config,
+        name: &DestinationName,
+    ) -> Result<Arc<dyn Connector>> {
+        let destination = config.destinations.get(name).ok_or_else(|| gone(name))?;
+        let made_of = match &destination.place {
+            DestinationPlace::Directory(place) => MadeOf::Directory(place.clone()),
+            DestinationPlace::Bucket(place) => MadeOf::Bucket(place.clone()),
+            DestinationPlace::Sftp(place) => MadeOf::Sftp {
+                place: Box::new(self.with_secrets(place).await?),
+                concurrency: destination.limits.concurrency,
+            },
+            DestinationPlace::Table(table) => MadeOf::Table {
+                table: Box::new(self.table_with_secrets(table).await?),
+                tags: config.node.tags.clone(),
+            },
+        };
+        self.connector(name, made_of).await
     }
 
     /// The table of that name, for what only tables can do; `None` if the destination is none.
@@ -144,20 +159,24 @@ impl Connectors {
         }
     }
 
-    /// What the secret or the item says that a lookup finds.
+    /// What the secret or the item says that a lookup finds; an error if it says what the lookup does
+    /// not allow.
     pub(crate) async fn look_up(&self, lookup: &Lookup, key: &str) -> Result<LookedUp> {
         let tags = &lookup.require_tags;
-        match &lookup.store {
+        let (found, what) = match &lookup.store {
             LookupPlace::Secrets(store) => {
                 let secret = self.secrets.look_up(store, key, tags).await?;
-                lookup::parse(&secret).map_err(|error| error.with("secret", key.escape_debug()))
+                (lookup::parse(&secret), "secret")
             }
             LookupPlace::Table(table) => {
                 // A request of the SDK is large, and every way would have room for it.
                 let item = Box::pin(self.tables.look_up(table, key, tags)).await?;
-                lookup::parse_item(&item).map_err(|error| error.with("item", key.escape_debug()))
+                (lookup::parse_item(&item), "item")
             }
-        }
+        };
+        found
+            .and_then(|found| found.check_allowed(lookup).map(|()| found))
+            .map_err(|error| error.with(what, key.escape_debug()))
     }
 
     /// Forgets connectors that the configuration has no use for.

@@ -57,7 +57,8 @@ fn config() -> Config {
     let file = folder.path().join("quaymaster.toml");
     let text = "node.data = \"data\"\nbucket.b = { url = \"file://b\", watch = {} }\n\
                 [route.push]\nwhen.arrives = \"b/*/**\"\n\
-                lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", require_tag = { a = \"b\" } }\n\
+                lookup = { kind = \"secrets\", name = \"sftp/{path.0}\", require_tag = { a = \"b\" }, \
+                destinations = [\"share\", \"bank\"] }\n\
                 [destination.share]\nkind = \"directory\"\npath = \"/mnt/share\"\n\
                 [destination.bank]\nkind = \"sftp\"\nhost = \"h\"\nuser = \"u\"\npassword = \"secret:p\"\n\
                 host_keys = [\"SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s\"]\n\
@@ -131,6 +132,47 @@ async fn a_looked_up_bucket_is_kept_until_its_place_is_another() {
     let refused = connectors.way(&config, &name).await.err().unwrap();
     assert_eq!(refused.kind(), Kind::Invalid);
     assert!(!refused.chain().contains("/etc"), "{refused:?}");
+}
+
+/// Through the code that the destination has anyway, so that all that goes there shares it.
+#[tokio::test]
+async fn one_that_names_a_destination_goes_where_the_configuration_says() {
+    let says = |to: &str| {
+        format!(
+            "{{\"kind\": \"destination\", \"destination\": \"{to}\", \"max_size\": 5, \
+             \"remote_name\": \"{{name}}\"}}"
+        )
+    };
+    let secrets = Arc::new(OneSecret(Mutex::new(String::new())));
+    let connectors = over(&secrets);
+    let (config, looked_up) = (config(), name("push/sftp/acme"));
+    for to in ["share", "bank"] {
+        // It is the password of `bank` as well.
+        *secrets.0.lock() = says(to);
+        let way = connectors.way(&config, &looked_up).await.unwrap();
+        let direct = connectors.way(&config, &name(to)).await.unwrap();
+        assert!(Arc::ptr_eq(&way.connector, &direct.connector), "{to}");
+        assert_eq!((way.leads_to, direct.leads_to), (Some(name(to)), None));
+        assert_eq!(way.screen.max_size_bytes, Some(5));
+        assert!(
+            direct.screen.is_open(),
+            "what leads there is none of its business"
+        );
+        assert_eq!(way.name.unwrap().as_str(), "{name}");
+    }
+    // What there is, but is not allowed; and what there is not.
+    for to in ["warehouse", "nowhere"] {
+        *secrets.0.lock() = says(to);
+        let refused = connectors.way(&config, &looked_up).await.err().unwrap();
+        assert_eq!(refused.kind(), Kind::Refused);
+        let expect =
+            format!("the looked-up destination `{to}` is not among those that the lookup allows");
+        assert!(refused.chain().contains(&expect), "{refused:?}");
+        assert!(
+            refused.chain().contains("[secret=sftp/acme]"),
+            "{refused:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -107,6 +107,7 @@ fn lookup(lookup: &Lookup) -> String {
         name,
         store,
         require_tags,
+        destinations,
         limits: _,
     } = lookup;
     let mut text = match store {
@@ -125,6 +126,9 @@ fn lookup(lookup: &Lookup) -> String {
     };
     for (tag, value) in require_tags {
         let _ = write!(text, " with tag {tag}={value}");
+    }
+    if let Some(destinations) = list(destinations) {
+        let _ = write!(text, " which may lead to {destinations}");
     }
     text
 }
