@@ -253,11 +253,11 @@ impl Transition {
         }
     }
 
-    /// Nothing was tried, and nothing speaks against a try `now`: it waits as it did before.
-    pub fn put_back(now: Timestamp, note: String) -> Self {
+    /// Nothing was tried: it waits as it did before, until `ready_at`.
+    pub fn put_back(ready_at: Timestamp, note: String) -> Self {
         Self {
             is_uncounted: true,
-            ..Self::ended(DeliveryState::Waiting { ready_at: now }, note)
+            ..Self::ended(DeliveryState::Waiting { ready_at }, note)
         }
     }
 }

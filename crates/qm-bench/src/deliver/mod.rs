@@ -48,8 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn about(options: &Options) -> String {
     let amount = options.amount;
     format!(
-        "large file: {} MiB; small files: {} of {} KiB, to OpenSSH's sshd on tmpfs; medians of {} \
-         rounds, turn by turn. Ours: from the first attempt's beginning to the last one's end.",
+        "large file: {} MiB; small files: {} of {} KiB, to OpenSSH's sshd on tmpfs. Pushes to the \
+         partner beside us: medians of {} rounds, turn by turn; every other line is of one run. Ours: \
+         from the first attempt's beginning to the last one's end.",
         amount.bulk_bytes >> 20,
         amount.small_files,
         crate::plan::SMALL_FILE_BYTES >> 10,

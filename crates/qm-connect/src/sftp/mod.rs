@@ -21,6 +21,7 @@ mod publish;
 mod reach;
 mod remove;
 mod session;
+mod trial;
 mod upload;
 
 use async_trait::async_trait;

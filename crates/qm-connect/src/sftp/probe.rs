@@ -1,17 +1,16 @@
 //! `destination test`: every step of a delivery with a small file, told in words.
 
-use bytes::Bytes;
 use qm_core::delivery::Outcome;
 use qm_core::ports::connector::Finding;
 use qm_core::{Error, Kind, Result};
 use qm_sftp_wire::client::{Client, call};
-use qm_sftp_wire::{OpenFlags, WireAttributes, extension};
+use qm_sftp_wire::extension;
 
 use super::faults::fault;
 use super::names::{Names, join};
 use super::publish::Way;
 use super::session::{Line, Session};
-use super::{SftpConnector, publish, upload};
+use super::{SftpConnector, publish, trial, upload};
 use qm_core::ports::findings::Findings;
 
 const CONTENT: &[u8] =
@@ -148,14 +147,26 @@ async fn write_and_replace(
     names: &Names,
     findings: &mut Findings,
 ) -> Result<()> {
+    let version = trial::version(CONTENT);
     findings.begin("write");
-    put(client, &names.temp, CONTENT).await?;
+    let synced = trial::put(client, &names.temp, CONTENT).await?;
     findings.found(format!("{} bytes arrived", CONTENT.len()));
+    findings.begin("make durable");
+    findings.found(trial::durable(synced, &names.temp)?.to_owned());
+    findings.begin("set the time");
+    let is_dated = trial::date(client, &names.temp, &version).await?;
+    findings.found(trial::words_of_dating(is_dated).to_owned());
+    findings.begin("verify");
+    findings.found(trial::verify(client, names, &version).await?);
     findings.begin("rename");
     let way = name(connector, client, names, CONTENT).await?;
     findings.found(format!("by {}", way.words()));
+    findings.begin("know again");
+    let known = trial::know_again(client, &names.target, &version, is_dated).await?;
+    findings.found(known);
     findings.begin("replace");
-    put(client, &names.temp, NEWER).await?;
+    let synced = trial::put(client, &names.temp, NEWER).await?;
+    trial::durable(synced, &names.temp)?;
     let way = name(connector, client, names, NEWER).await?;
     findings.found(way.words_of_replacing().to_owned());
     Ok(())
@@ -173,32 +184,6 @@ async fn name(
     let size_bytes = content.len() as u64;
     publish::look_again(client, names, looked, size_bytes).await?;
     Ok(way)
-}
-
-async fn put(client: &mut Client, temp: &str, content: &'static [u8]) -> Result<()> {
-    let failed = |error| fault("writing a test file", temp, error);
-    let flags = OpenFlags(OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
-    let opened = call::open(temp, flags, &WireAttributes::default());
-    let file = client.call(opened).await.map_err(failed)?;
-    let bytes = Bytes::from_static(content);
-    client.write(&file, 0, bytes).await.map_err(failed)?;
-    let settled = client.settle().await;
-    let closed = client.call(call::close(&file)).await;
-    settled.and(closed).map_err(failed)?;
-    let held = client
-        .call(call::stat(temp))
-        .await
-        .map_err(failed)?
-        .size_bytes;
-    if held == content.len() as u64 {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Unavailable,
-        "the server holds another number of bytes",
-    )
-    .with("size_bytes", content.len())
-    .with("held_bytes", held))
 }
 
 /// Why it was not named.

@@ -18,6 +18,8 @@ use super::names::{Names, way_to};
 const PACED_BYTES: u32 = 64 * 1024;
 /// WRITEs that one read fills.
 const WRITES_A_READ: u32 = 4;
+/// How a file was verified where no digest tells.
+pub(super) const BY_SIZE: &str = "size";
 /// A server that makes a file durable or reckons its digest is given the time for it.
 const SERVER_BYTES_A_SECOND: u64 = 16 * 1024 * 1024;
 
@@ -119,7 +121,7 @@ pub(super) async fn fill(
 }
 
 /// What the temp file is when it is closed.
-enum Held {
+pub(super) enum Held {
     /// The version, by `size` or by `size and SHA-256`.
     Whole { by: &'static str },
     /// Something else.
@@ -356,10 +358,14 @@ async fn finish(
     verified
 }
 
-async fn compare_digest(client: &mut Client, names: &Names, version: &Version) -> Result<Held> {
-    const BY_SIZE: Held = Held::Whole { by: "size" };
+/// Of a temp file that has the size.
+pub(super) async fn compare_digest(
+    client: &mut Client,
+    names: &Names,
+    version: &Version,
+) -> Result<Held> {
     if !offers_digests(client) {
-        return Ok(BY_SIZE);
+        return Ok(Held::Whole { by: BY_SIZE });
     }
     match client.call(call::sha256(&names.temp)).await {
         Ok(digest) if digest == version.sha256 => Ok(Held::Whole {
@@ -371,13 +377,13 @@ async fn compare_digest(client: &mut Client, names: &Names, version: &Version) -
                 .with("held_sha256", digest),
         )),
         // It reckons others, or not of this file.
-        Err(error) if super::faults::is_answer(&error) => Ok(BY_SIZE),
+        Err(error) if super::faults::is_answer(&error) => Ok(Held::Whole { by: BY_SIZE }),
         Err(error) => Err(fault("asking for the digest", &names.temp, error)),
     }
 }
 
 /// True if a service beside the file itself is refused; a file that arrived whole is none the worse.
-fn is_refused_service(error: &Error) -> bool {
+pub(super) fn is_refused_service(error: &Error) -> bool {
     match qm_sftp_wire::client::refusal(error) {
         Some(Status::Unsupported | Status::PermissionDenied | Status::BadMessage) => true,
         Some(Status::Ok | Status::Eof | Status::NoSuchFile | Status::Failure) | None => false,

@@ -38,12 +38,13 @@ impl Leads {
         place: &DestinationName,
         config: &Config,
     ) {
-        if allowed(destination, config).is_empty() {
+        // Also while it may lead nowhere else: another configuration may say so soon.
+        if config.lookup_of(destination).is_none() {
             return;
         }
         let mut leads = self.0.lock();
         if leads.len() >= LEADS_MAX && !leads.contains_key(destination) {
-            leads.clear();
+            leads.pop_first();
         }
         leads.insert(destination.clone(), place.clone());
     }

@@ -188,11 +188,7 @@ impl DeliverReconciler {
             breakers: &self.breakers,
             leads: &self.leads,
         };
-        let mut turns = self.turns.lock();
-        let (rooms, next) = room::rooms(destinations, &limits, &mut turns.by_place, now);
-        let by_route = |route: &RouteName| self.running.looked_up_by(route);
-        let rooms = room::bound(rooms, &mut turns.by_route, by_route);
-        (rooms, next)
+        room::rooms(destinations, &limits, &mut self.turns.lock(), now)
     }
 
     /// True if anything was claimed. A fault of one destination is none of the others.

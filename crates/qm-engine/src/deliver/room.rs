@@ -79,7 +79,7 @@ fn left(limits: &DestinationLimits, running: u32, now: Timestamp) -> Count {
 pub(super) fn rooms(
     destinations: BTreeSet<DestinationName>,
     limits: &Limits<'_>,
-    turns: &mut BTreeMap<DestinationName, DestinationName>,
+    turns: &mut Turns,
     now: Timestamp,
 ) -> (Vec<Room>, Option<Timestamp>) {
     let mut rooms = Vec::new();
@@ -113,7 +113,10 @@ pub(super) fn rooms(
         is_configured.then(|| room.place.clone())
     };
     let room_at = |place: &DestinationName| places.get(place).map_or(0, |(count, _)| *count);
-    let rooms = take_turns(rooms, turns, shared, room_at);
+    // What a route has no room for must not take the turn of others at a place.
+    let by_route = |route: &RouteName| limits.running.looked_up_by(route);
+    let rooms = bound(rooms, &mut turns.by_route, by_route);
+    let rooms = take_turns(rooms, &mut turns.by_place, shared, room_at);
     let left = RUNNING_MAX.saturating_sub(limits.running.count());
     (share(rooms, left), again.into_iter().min())
 }
@@ -122,13 +125,13 @@ pub(super) fn rooms(
 #[derive(Default)]
 pub(super) struct Turns {
     /// Of those that count at one place.
-    pub(super) by_place: BTreeMap<DestinationName, DestinationName>,
+    by_place: BTreeMap<DestinationName, DestinationName>,
     /// Of those that a route looked up.
-    pub(super) by_route: BTreeMap<RouteName, DestinationName>,
+    by_route: BTreeMap<RouteName, DestinationName>,
 }
 
 /// What is looked up by one route stays within its bound, idle or not; all have their turn.
-pub(super) fn bound(
+fn bound(
     rooms: Vec<Room>,
     turns: &mut BTreeMap<RouteName, DestinationName>,
     running: impl Fn(&RouteName) -> u32,

@@ -1,6 +1,6 @@
 //! The way of a delivery: by which route, to which destination, under which name there.
 
-use qm_core::config::{Config, Deliver, Route};
+use qm_core::config::{Config, Deliver, Lookup, Route};
 use qm_core::delivery::{Delivery, Effect};
 use qm_core::id::DestinationName;
 use qm_core::ports::connector::Shipment;
@@ -37,7 +37,12 @@ pub(super) async fn find(job: &Job) -> Result<Found> {
     let configured = leads_to.and_then(|to| config.destinations.get(to));
     let target = match (delivery.effect, &way.name, configured) {
         // What is there has the name that it was given then.
-        (Effect::Remove { .. }, _, _) | (Effect::Put, None, None) => delivery.target.clone(),
+        (Effect::Remove { .. }, _, _) => delivery.target.clone(),
+        // Not what an attempt may have named it that led elsewhere.
+        (Effect::Put, None, None) if delivery.destination.as_looked_up().is_some() => {
+            Lookup::target(&delivery.source.key).to_owned()
+        }
+        (Effect::Put, None, None) => delivery.target.clone(),
         (Effect::Put, Some(template), _) => name(template, &facts)?.as_str().to_owned(),
         (Effect::Put, None, Some(to)) => to.target(&facts).map_err(unnamed)?,
     };

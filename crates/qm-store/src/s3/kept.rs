@@ -40,10 +40,12 @@ impl S3Bucket {
             return Ok(());
         };
         let place = self.client.place(key);
+        let is_shown = shown.map(|shown| metadata::identity(there, place) == shown);
         let is_replaced = match metadata::version(&there.metadata, place) {
-            Some(found) => found == version,
+            // Put there by a delivery, it has another id once it has arrived.
+            Some(found) => found == version || is_shown == Some(true),
             // A file of others is a version as well, once it has arrived.
-            None => shown.is_none_or(|shown| metadata::identity(there, place) == shown),
+            None => is_shown != Some(false),
         };
         // Somebody put another file there: that one nobody asked to keep.
         if !is_replaced {
@@ -58,17 +60,18 @@ impl S3Bucket {
             return Ok(());
         }
         let kept = self.keys.kept(version);
+        let place = self.client.place(&kept);
+        let identity = metadata::identity(there, self.client.place(key));
         if let Some(copy) = self.client.head(&kept, None).await? {
-            // One that an earlier restore left may be sealed with a key that is no more.
+            // One that an earlier restore left may be sealed with a key that is no more; another file
+            // never takes the place of what was kept.
             let is_sealed_alike =
                 metadata::envelope(&copy.metadata)? == metadata::envelope(&there.metadata)?;
-            if is_sealed_alike {
+            if is_sealed_alike || metadata::identity(&copy, place) != identity {
                 return Ok(());
             }
         }
-        let identity = metadata::identity(there, self.client.place(key));
         let mut metadata = there.metadata.clone();
-        let place = self.client.place(&kept);
         metadata::stamp(&mut metadata, place, version, Some(&identity));
         let source = CopySource {
             bucket: None,

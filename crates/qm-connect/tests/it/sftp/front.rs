@@ -26,6 +26,7 @@ pub(crate) const PASSWORD: &str = "password-canary";
 /// Kinds of requests.
 pub(crate) const OPEN: u8 = 3;
 pub(crate) const WRITE: u8 = 6;
+pub(crate) const SETSTAT: u8 = 9;
 const CLOSE: u8 = 4;
 const EXTENDED: u8 = 200;
 const VERSION: u8 = 2;
@@ -383,12 +384,12 @@ fn reckoned(shared: &Shared, packet: &[u8]) -> Option<Vec<u8>> {
     Some(with_length(&body))
 }
 
-fn first_string(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn first_string(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (length, rest) = bytes.split_at(4);
     rest.split_at(u32::from_be_bytes(length.try_into().unwrap()) as usize)
 }
 
-fn with_length(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn with_length(bytes: &[u8]) -> Vec<u8> {
     [
         &u32::try_from(bytes.len()).unwrap().to_be_bytes()[..],
         bytes,

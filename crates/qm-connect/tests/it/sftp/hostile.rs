@@ -1,9 +1,12 @@
 //! Servers that want more than they are entitled to.
 
+use qm_core::config::Sftp;
+use qm_core::ports::access::Secret;
 use qm_core::{Kind, Retry};
 
-use super::front::{Door, Front};
-use super::world::{DEADLINE, connector, deliver};
+use super::front::{Door, Front, PASSWORD, with_length};
+use super::handshake::Handshake;
+use super::world::{DEADLINE, config, connector, deliver};
 
 #[tokio::test]
 async fn foreign_server_opens_no_channel() {
@@ -79,4 +82,65 @@ async fn foreign_server_that_asks_for_more_than_a_password_gets_none() {
     deliver(&connector(front.config()), "a.csv", b"x")
         .await
         .unwrap();
+}
+
+/// Less than any of the lengths and counts below would take.
+const GROWTH_BYTES_MAX: u64 = 2 << 30;
+
+/// Counts and lengths in `EXT_INFO` are believed as far as there are bytes for them.
+#[tokio::test]
+async fn server_whose_extensions_are_more_than_it_sends_ends_the_attempt() {
+    const MOST: [u8; 4] = u32::MAX.to_be_bytes();
+    const ONE: [u8; 4] = 1_u32.to_be_bytes();
+    let extension = [with_length(b"x"), with_length(b"y")].concat();
+    let algorithms = with_length(b"server-sig-algs");
+    let before = address_space_bytes();
+    for (told, body, logs_in) in [
+        ("one", [&ONE[..], &extension].concat(), true),
+        ("as many as can be, none there", MOST.to_vec(), false),
+        (
+            "as many as can be, one there",
+            [&MOST[..], &extension].concat(),
+            false,
+        ),
+        ("a long name", [&ONE[..], &MOST, b"x"].concat(), false),
+        (
+            "a long value",
+            [&ONE[..], &with_length(b"x"), &MOST, b"y"].concat(),
+            false,
+        ),
+        (
+            "a long list of algorithms",
+            [&ONE[..], &algorithms, &MOST, b"ssh-rsa"].concat(),
+            false,
+        ),
+    ] {
+        let server = Handshake::start().await;
+        let connector = connector(Sftp {
+            user: "north".to_owned(),
+            password: Some(Secret::new(PASSWORD.to_owned())),
+            ..config(server.port(), &server.host_key())
+        });
+        let delivering = Box::pin(deliver(&connector, "a.csv", b"x"));
+        let both = async { tokio::join!(delivering, server.tell(&body)) };
+        let (delivered, went_on) = tokio::time::timeout(DEADLINE, both).await.unwrap();
+        assert_eq!(went_on, logs_in, "{told}: {delivered:?}");
+        // The server lets nobody in.
+        let error = delivered.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.retry_verdict()),
+            (Kind::Unavailable, Retry::Later),
+            "{told}: {error:?}"
+        );
+    }
+    let grown = address_space_bytes().saturating_sub(before);
+    assert!(grown < GROWTH_BYTES_MAX, "{grown}");
+}
+
+/// The most that this process ever had: memory that was asked for shows though nobody wrote to it.
+fn address_space_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() << 10
 }

@@ -19,6 +19,19 @@ pub(crate) enum Fate {
     FrozenAfterReceived(u64),
     /// It takes so many bytes of the client in a second.
     Slow(u64),
+    /// The same when the client has sent the first number of bytes.
+    SlowAfterSent(u64, u64),
+}
+
+impl Fate {
+    /// What it takes in a second now, if that is little.
+    fn bytes_a_second(self, sent: u64) -> Option<u64> {
+        match self {
+            Self::Slow(bytes) => Some(bytes),
+            Self::SlowAfterSent(limit, bytes) => (sent >= limit).then_some(bytes),
+            Self::Whole | Self::CutAfterSent(_) | Self::FrozenAfterReceived(_) => None,
+        }
+    }
 }
 
 /// What a slow line takes at once.
@@ -128,6 +141,7 @@ async fn carry(
     let (mut up, mut down) = (vec![0; 4096], vec![0; 4096]);
     loop {
         let (mut send_bytes, mut receive_bytes) = (4096, 4096);
+        let slow = fate.bytes_a_second(sent);
         match fate {
             Fate::Whole => {}
             Fate::CutAfterSent(limit) if sent >= limit => return Ok(()),
@@ -136,7 +150,8 @@ async fn carry(
                 return std::future::pending().await;
             }
             Fate::FrozenAfterReceived(limit) => receive_bytes = (limit - received).min(4096),
-            Fate::Slow(_) => send_bytes = SLOW_BYTES,
+            Fate::SlowAfterSent(limit, _) if sent < limit => send_bytes = (limit - sent).min(4096),
+            Fate::Slow(_) | Fate::SlowAfterSent(..) => send_bytes = SLOW_BYTES,
         }
         let (up, down) = (
             &mut up[..usize::try_from(send_bytes).unwrap()],
@@ -149,7 +164,7 @@ async fn carry(
                     sent += count as u64;
                     seen.sent_bytes.fetch_add(count as u64, Ordering::SeqCst);
                     server.write_all(&up[..count]).await?;
-                    if let Fate::Slow(bytes_a_second) = fate {
+                    if let Some(bytes_a_second) = slow {
                         let micros = count as u64 * 1_000_000 / bytes_a_second;
                         tokio::time::sleep(Duration::from_micros(micros)).await;
                     }

@@ -4,6 +4,7 @@ mod cuts;
 mod delivering;
 mod digests;
 mod front;
+mod handshake;
 mod hostile;
 mod hosts;
 mod keys;

@@ -7,7 +7,8 @@ use super::front::{Act, At, Door, Front, WRITE};
 use super::line::{Fate, Line, silent_server};
 use super::sshd::Sshd;
 use super::world::{
-    DEADLINE, connector, content, deliver, deliver_content, delivery, impatient, unclear,
+    DEADLINE, connector, content, deliver, deliver_content, delivery, impatient, is_delivered,
+    unclear,
 };
 use qm_connect::Patience;
 use qm_testkit::outside::MemoryContent;
@@ -116,4 +117,44 @@ async fn foreign_server_that_is_slow_is_waited_for_as_long_as_it_takes_something
     deliver(&connector, "b.csv", &bytes).await.unwrap();
     assert_eq!(line.connections(), 1);
     assert!(sshd.read("b.csv") == bytes);
+}
+
+/// The least that is sent at once is to be answered within the patience: about 1,200 bytes on the line.
+/// Fifteen times as quick as in life: with the usual minute it would be 8 and 43 bytes a second.
+#[tokio::test]
+async fn foreign_server_too_slow_for_the_least_that_is_sent_ends_the_attempt() {
+    let sshd = Sshd::start();
+    let bytes = content(3_000);
+    let whole = Line::to(sshd.port, Fate::Whole).await;
+    let only_looking = connector(sshd.config_at(whole.port));
+    let before = is_delivered(&only_looking, &delivery("a.csv", &bytes)).await;
+    assert!(!before.unwrap());
+    // As many as a delivery sends before its first WRITE.
+    let let_in = whole.sent_bytes();
+    for (target, bytes_a_second, is_in_time) in [("a.csv", 128, false), ("b.csv", 640, true)] {
+        let fate = Fate::SlowAfterSent(let_in, bytes_a_second);
+        let line = Line::to(sshd.port, fate).await;
+        let connector = connector(sshd.config_at(line.port)).with_patience(Patience {
+            connect: DEADLINE,
+            login: DEADLINE,
+            request: Duration::from_secs(4),
+        });
+        let first = deliver(&connector, target, &bytes).await;
+        assert_eq!(first.is_ok(), is_in_time, "{target}: {first:?}");
+        if let Err(error) = first {
+            assert_eq!(
+                (error.kind(), error.retry_verdict()),
+                (Kind::Timeout, Retry::Later),
+                "{error:?}"
+            );
+            let told = error.chain();
+            assert!(told.contains("the server did not answer in time"), "{told}");
+            assert!(!sshd.files().join(target).exists());
+            // The next attempt finds a line that is quick again.
+            deliver(&connector, target, &bytes).await.unwrap();
+        }
+        assert_eq!(line.connections(), if is_in_time { 1 } else { 2 });
+        assert!(sshd.read(target) == bytes);
+    }
+    assert_eq!(sshd.names(), ["a.csv", "b.csv"]);
 }

@@ -36,8 +36,10 @@ impl S3Client {
             return Box::pin(self.copy_in_parts(source, to, metadata, existing)).await;
         }
         let (encryption, kms_key) = self.server_side_encryption();
-        // Without tags of its own a copy gets those of the object, unless it is made in parts.
-        let tagging = self.tagging.as_ref().map(|_| TaggingDirective::Replace);
+        // Without tags of its own a copy gets those of the object, unless it is made in parts. What
+        // another bucket says of its objects is not for this one.
+        let is_replaced = self.tagging.is_some() || source.bucket.is_some();
+        let tagging = is_replaced.then_some(TaggingDirective::Replace);
         let call = self
             .sdk
             .copy_object()

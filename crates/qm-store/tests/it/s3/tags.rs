@@ -138,12 +138,31 @@ async fn a_copy_keeps_or_gets_them(endpoint: &str, bucket: &str) {
     }
 }
 
+/// What one bucket says of its objects is not for another.
+async fn a_delivery_brings_none_along(endpoint: &str, bucket: &str) {
+    let from = World::open(&tagged(endpoint, bucket, "from", ours())).await;
+    let to = World::open(&place(endpoint, bucket, "to")).await;
+    let source = from.put(1, "a", "one").await;
+    let (version, target) = (delivered(&source, 1), key("a"));
+    let bytes = stored(&from, "a").await;
+    assert!(
+        to.bucket
+            .put_copy(&bytes, put(&version, &target))
+            .await
+            .unwrap()
+    );
+    let others = somebody_else(endpoint).await;
+    assert_eq!(tags_of(&others, bucket, "from/a").await, ours());
+    assert_eq!(tags_of(&others, bucket, "to/a").await, Tags::new());
+}
+
 #[tokio::test]
 async fn foreign_objects_on_moto_carry_the_tags() {
     let moto = Moto::start().await;
     moto.make_bucket("tags").await;
     every_object_carries_them(&moto.endpoint, "tags").await;
     a_copy_keeps_or_gets_them(&moto.endpoint, "tags").await;
+    a_delivery_brings_none_along(&moto.endpoint, "tags").await;
 }
 
 #[tokio::test]
@@ -151,16 +170,18 @@ async fn foreign_objects_on_versitygw_carry_the_tags() {
     let gateway = Gateway::start("tags").await;
     every_object_carries_them(&gateway.endpoint, "tags").await;
     a_copy_keeps_or_gets_them(&gateway.endpoint, "tags").await;
+    a_delivery_brings_none_along(&gateway.endpoint, "tags").await;
 }
 
 #[tokio::test]
-async fn requests_say_nothing_of_tags_if_there_are_none() {
+async fn without_tags_only_a_copy_of_another_buckets_object_says_so() {
     let server = Server::start().await;
     let elsewhere = World::open(&place(server.endpoint(), BUCKET, "elsewhere")).await;
     let world = World::open(&place(server.endpoint(), BUCKET, "plain")).await;
     make_objects(&world, &elsewhere).await;
-    assert_eq!(server.taggings(), [""; 0]);
+    let copy = format!("PUT /{BUCKET}/plain/copied?x-id=CopyObject");
+    assert_eq!(server.taggings(), [copy]);
     let with_tags = World::open(&tagged(server.endpoint(), BUCKET, "tagged", ours())).await;
     with_tags.put(1, "small", "one").await;
-    assert_eq!(server.taggings().len(), 1, "they would be seen");
+    assert_eq!(server.taggings().len(), 2, "they would be seen");
 }

@@ -1,6 +1,6 @@
 //! What a route looks up about the file, and what that says.
 
-use super::{File, rejected, screened};
+use super::{File, in_folder, rejected, screened, whole};
 use crate::node::Connectors;
 use qm_core::config::{BucketPlace, Config, Destination, Lookup, LookupPlace, Route};
 use qm_core::lookup::{LookedUp, LookedUpPlace};
@@ -92,7 +92,8 @@ fn name_there(
     name: Option<&Template>,
     file: &File<'_>,
 ) -> qm_core::Result<String> {
-    let target = match (name, destination(config, place)) {
+    let destination = destination(config, place);
+    let target = match (name, destination) {
         (None, None) => Lookup::target(&file.path.key).to_owned(),
         (None, Some(destination)) => destination.target(&file.facts)?,
         (Some(name), _) => {
@@ -101,12 +102,10 @@ fn name_there(
             rendered
         }
     };
-    match place {
-        LookedUpPlace::Bucket { .. } | LookedUpPlace::Destination(_) => Ok(target),
-        LookedUpPlace::Sftp(place) => {
-            let folder = place.folder.render(&file.facts)?;
-            Ok(format!("{target} in folder {folder}"))
-        }
+    match (place, destination) {
+        (LookedUpPlace::Sftp(place), _) => in_folder(&place.folder, &target, file),
+        (_, Some(destination)) => whole(destination, &target, file),
+        (LookedUpPlace::Bucket { .. } | LookedUpPlace::Destination(_), None) => Ok(target),
     }
 }
 

@@ -13,7 +13,9 @@ use crate::cli::explain;
 use crate::node::{Connectors, connectors_for};
 use crate::system::SystemClock;
 use qm_core::account::{Account, Verb};
-use qm_core::config::{AfterDelivery, Config, Deliver, OnFailure, Propagate, Route};
+use qm_core::config::{
+    AfterDelivery, Config, Deliver, Destination, DestinationPlace, OnFailure, Propagate, Route,
+};
 use qm_core::file_type::FileType;
 use qm_core::id::{AccountName, BucketName, DestinationName};
 use qm_core::name::{ObjectKey, ObjectPath};
@@ -21,7 +23,7 @@ use qm_core::ports::clock::Clock as _;
 use qm_core::retry::RetryPolicy;
 use qm_core::screen::Screen;
 use qm_core::temp_name;
-use qm_core::template::Facts;
+use qm_core::template::{Facts, Template};
 
 /// What a file has that nobody said the size of.
 const SIZE_BYTES: u64 = 1_024;
@@ -240,6 +242,7 @@ fn to(config: &Config, name: &DestinationName, file: &File<'_>) -> Vec<String> {
         None => Err("there is no such destination".to_owned()),
         Some(destination) => destination
             .target(&file.facts)
+            .and_then(|target| whole(destination, &target, file))
             .map_err(|error| error.public_message().to_owned()),
     };
     let target = target.unwrap_or_else(|why| format!("DEAD LETTER: {why}"));
@@ -247,6 +250,23 @@ fn to(config: &Config, name: &DestinationName, file: &File<'_>) -> Vec<String> {
         format!("  destination  {name}"),
         format!("  name there   {target}"),
     ]
+}
+
+/// A name at a destination, with where that is; refused where the delivery would be.
+fn whole(destination: &Destination, target: &str, file: &File<'_>) -> qm_core::Result<String> {
+    match &destination.place {
+        DestinationPlace::Directory(_) | DestinationPlace::Table(_) => Ok(target.to_owned()),
+        DestinationPlace::Bucket(place) => {
+            let key = place.prefix.join(target)?;
+            Ok(format!("{key} in bucket {}", place.bucket))
+        }
+        DestinationPlace::Sftp(place) => in_folder(&place.folder, target, file),
+    }
+}
+
+fn in_folder(folder: &Template, target: &str, file: &File<'_>) -> qm_core::Result<String> {
+    let folder = folder.render(&file.facts)?;
+    Ok(format!("{target} in folder {folder}"))
 }
 
 /// With the word that the configuration has for it.

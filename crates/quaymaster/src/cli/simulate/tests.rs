@@ -9,6 +9,7 @@ const CANARY: &str = "hunter2-canary";
 const CONFIG: &str = r#"
 node = { data = "data", secrets = "secrets" }
 bucket.staging = { url = "file://staging" }
+bucket.out = { url = "file://out" }
 [partner.acme.account.acme]
 mailbox = "staging/acme"
 types = ["csv"]
@@ -19,7 +20,7 @@ screen = { names = ["a*"], max_size = 100, quarantine = "rejected/{name}" }
 after = { move = "done/{arrived:%Y}/{name}" }
 [route.push]
 when.arrives = "staging/acme/out/*"
-lookup = { kind = "secrets", name = "sftp/{stem}", require_tag = { service = "push" }, destinations = ["share"] }
+lookup = { kind = "secrets", name = "sftp/{stem}", require_tag = { service = "push" }, destinations = ["share", "bank"] }
 min_size = 2
 max_age = "2d"
 retry = "camel"
@@ -27,6 +28,9 @@ on_failure = "block"
 [route.rows]
 when.arrives = "staging/acme/rows/*.csv"
 deliver = ["log", "share"]
+[route.spread]
+when.arrives = "staging/acme/spread/*"
+deliver = ["archive", "bank"]
 [declaration.log.column.id]
 type = "integer"
 [destination.log]
@@ -39,6 +43,19 @@ mode = "append"
 kind = "directory"
 path = "share"
 strip = "acme"
+[destination.archive]
+kind = "bucket"
+bucket = "out"
+prefix = "from/us"
+strip = "acme"
+[destination.bank]
+kind = "sftp"
+host = "sftp.bank.example"
+user = "us"
+password = "secret:p"
+host_keys = ["SHA256:yxsAevJG874lKMlM1LasOVltXRG03hdewzpOh7ynX8s"]
+folder = "in/{extension}/{arrived:%Y}"
+name = "{stem}.txt"
 "#;
 
 struct House {
@@ -67,6 +84,7 @@ fn house() -> House {
         r#", "remote_name": "{arrived:%Y}/{name}", "max_size": 9}"#,
     );
     let astray = leading.replace("share", "log");
+    let banked = leading.replace("share", "bank");
     for (name, text) in [
         ("a", secret.as_str()),
         ("untagged", &secret),
@@ -76,13 +94,14 @@ fn house() -> House {
         ("leading", leading),
         ("named", &named),
         ("astray", &astray),
+        ("banked", &banked),
     ] {
         let file = secrets.join(name);
         std::fs::write(&file, text).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     for name in [
-        "a", "broken", "bucket", "climbing", "leading", "named", "astray",
+        "a", "broken", "bucket", "climbing", "leading", "named", "astray", "banked",
     ] {
         let file = secrets.join(format!("{name}.tags"));
         std::fs::write(&file, "service=push\n").unwrap();
@@ -149,6 +168,20 @@ async fn a_route_whose_rows_are_added() {
     let order = "  order        `skip_superseded`: a newer one takes the place of this one if it still waits, \
                  but waits too where rows are added: log";
     assert!(told.lines().any(|line| line == order), "{told}");
+}
+
+#[tokio::test]
+async fn a_route_to_a_bucket_and_a_server_tells_the_whole_target() {
+    let house = house();
+    let told = house.told(3, "acme/spread/a.csv", 1).await;
+    let there = "  destination  archive\n  name there   from/us/spread/a.csv in bucket out\n  \
+                 destination  bank\n  name there   a.txt in folder in/csv/2026\n  attempts     ";
+    assert!(told.contains(there), "{told}");
+    // The folder needs what this file lacks.
+    let told = house.told(3, "acme/spread/a", 1).await;
+    let there = "  destination  archive\n  name there   from/us/spread/a in bucket out\n  \
+                 destination  bank\n  name there   DEAD LETTER: ";
+    assert!(told.contains(there), "{told}");
 }
 
 #[tokio::test]
@@ -231,12 +264,17 @@ async fn a_route_that_finds_a_bucket() {
 #[tokio::test]
 async fn a_route_that_finds_a_destination() {
     let house = house();
-    for (key, name) in [
-        ("acme/out/leading.csv", "out/leading.csv"),
-        ("acme/out/named.csv", "2026/named.csv"),
+    for (key, destination, name) in [
+        ("acme/out/leading.csv", "share", "out/leading.csv"),
+        ("acme/out/named.csv", "share", "2026/named.csv"),
+        (
+            "acme/out/banked.csv",
+            "bank",
+            "banked.txt in folder in/csv/2026",
+        ),
     ] {
         let found = house.told(1, key, 9).await;
-        let there = format!("  destination  share\n  name there   {name}\n  attempts     ");
+        let there = format!("  destination  {destination}\n  name there   {name}\n  attempts     ");
         assert!(found.contains(&there), "{found}");
     }
     for (key, expect) in [

@@ -22,11 +22,6 @@ use reach::Files;
 pub(super) fn check(config: &Config, report: &mut Report) {
     check_operator(config, report);
     for route in config.routes.values() {
-        // Whoever puts files there needs no account.
-        let bucket = config.buckets.get(route.arrives.bucket());
-        if bucket.is_some_and(|bucket| bucket.watch.is_some()) {
-            continue;
-        }
         let files = Files {
             pattern: &route.arrives,
             types: None,
@@ -34,7 +29,13 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             // A file that is renamed into the pattern starts the route as well.
             verbs: &[Verb::Write, Verb::Overwrite, Verb::Rename],
         };
-        if let Err(fault) = files.can_come(config) {
+        let bucket = config.buckets.get(route.arrives.bucket());
+        let can_match = if bucket.is_some_and(|bucket| bucket.watch.is_some()) {
+            files.can_be_put()
+        } else {
+            files.can_come(config)
+        };
+        if let Err(fault) = can_match {
             let key = path_of(&["route", route.name.as_str(), "when", "arrives"]);
             let message = format!("the route can never match: {}", fault.message);
             report.say_of(&key, Fault { message, ..fault });

@@ -61,6 +61,16 @@ impl Files<'_> {
         Err(self.fault(nearest, &accounts))
     }
 
+    /// The same of a watched bucket: whoever puts files there needs no account, but some names are
+    /// passed over whoever does.
+    pub(super) fn can_be_put(&self) -> Result<(), Fault> {
+        self.check_name()?;
+        if self.is_temp(&[]) {
+            return Err(self.fault_of_temp_names());
+        }
+        Ok(())
+    }
+
     fn fault(&self, nearest: Option<Obstacle>, accounts: &[&Account]) -> Fault {
         let pattern = self.pattern;
         let (account, partner) = match self.partner {
@@ -92,11 +102,16 @@ impl Files<'_> {
                 "no {account} that reaches `{pattern}` may upload such a file"
             ))
             .help(format!("the types are {types}")),
-            Obstacle::TempName => Fault::new(format!(
-                "`{pattern}` matches only names of unfinished uploads"
-            ))
-            .help("a file arrives under its final name; match that"),
+            Obstacle::TempName => self.fault_of_temp_names(),
         }
+    }
+
+    fn fault_of_temp_names(&self) -> Fault {
+        let pattern = self.pattern;
+        Fault::new(format!(
+            "`{pattern}` matches only names of unfinished uploads"
+        ))
+        .help("a file arrives under its final name; match that")
     }
 
     /// Parts without wildcards must be names that we take.
@@ -128,10 +143,8 @@ impl Files<'_> {
             let types = account.types.as_deref().or(self.types);
             return Some(Obstacle::Types(listed(types.unwrap_or_default())));
         }
-        let is_temp = self
-            .sample_name()
-            .is_some_and(|name| temp_name::is_temp(&name, &account.temp_suffixes));
-        is_temp.then_some(Obstacle::TempName)
+        self.is_temp(&account.temp_suffixes)
+            .then_some(Obstacle::TempName)
     }
 
     /// A mailbox is a folder: nobody can put a file in its place.
@@ -159,6 +172,12 @@ impl Files<'_> {
                     (None, None) => true,
                 },
             )
+    }
+
+    /// True if only temp names match.
+    fn is_temp(&self, suffixes: &[String]) -> bool {
+        self.sample_name()
+            .is_some_and(|name| temp_name::is_temp(&name, suffixes))
     }
 
     /// A name that the last part of the pattern matches and that is a temp name only if all are.

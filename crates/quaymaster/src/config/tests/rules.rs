@@ -8,6 +8,7 @@ const ACCOUNTS: &str = r#"
 node.data = "data"
 bucket.landing.url = "file:///srv/landing"
 bucket.empty.url = "file:///srv/empty"
+bucket.watched = { url = "file:///srv/watched", watch = {} }
 notifier.sre = { kind = "email", to = ["a@b"], from = "a@b", host = "h" }
 destination.share = { kind = "directory", path = "/mnt/share" }
 destination.tape = { kind = "directory", path = "/mnt/tape" }
@@ -97,6 +98,36 @@ fn routes_that_can_and_cannot_match() {
                     .to_owned(),
             ),
         ),
+    ] {
+        let route = format!("[route.r]\nwhen.arrives = \"{pattern}\"\ndeliver = [\"share\"]\n");
+        check_text(&route, &expect.as_deref().into_iter().collect::<Vec<_>>());
+    }
+}
+
+/// Nobody needs an account there, and some names never arrive all the same.
+#[test]
+fn routes_from_a_watched_bucket_that_can_and_cannot_match() {
+    let temp = |pattern: &str| {
+        format!(
+            "the route can never match: `{pattern}` matches only names of unfinished uploads\n  \
+             help: a file arrives under its final name; match that"
+        )
+    };
+    let reserved = "the route can never match: no file has `.quaymaster` in its path\n  \
+                    help: that name is reserved by the server";
+    for (pattern, expect) in [
+        ("watched/**", None),
+        ("watched/*.csv", None),
+        ("watched/deep/*", None),
+        ("watched/.deep/**/done.flag", None),
+        ("watched/*.part.csv", None),
+        // Only an account has ends of its own.
+        ("watched/*.wip", None),
+        ("watched/*.part", Some(temp("watched/*.part"))),
+        ("watched/**/.*", Some(temp("watched/**/.*"))),
+        ("watched/a.csv~", Some(temp("watched/a.csv~"))),
+        ("watched/.quaymaster/**", Some(reserved.to_owned())),
+        ("watched/*/.quaymaster/a.csv", Some(reserved.to_owned())),
     ] {
         let route = format!("[route.r]\nwhen.arrives = \"{pattern}\"\ndeliver = [\"share\"]\n");
         check_text(&route, &expect.as_deref().into_iter().collect::<Vec<_>>());
